@@ -1,0 +1,62 @@
+"""Cairn: a cycle-level simulator and design-space explorer for the chips that run large language models.
+
+    import cairn
+
+    result = cairn.simulate("demo")
+    print(result.summary())
+
+Everything is loaded on first use, so that `import cairn` is quick.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cairn.api import __version__, simulate
+    from cairn.base.errors import CairnError, InfeasibleError
+    from cairn.hw_models.chip import ChipSpec
+    from cairn.sim.config.run_config import RunConfig, load
+    from cairn.sim.plan.plan import Plan
+    from cairn.sim.report import Result
+    from cairn.workloads.architecture import ModelSpec
+
+__all__ = [
+    "CairnError",
+    "ChipSpec",
+    "InfeasibleError",
+    "ModelSpec",
+    "Plan",
+    "Result",
+    "RunConfig",
+    "__version__",
+    "load",
+    "simulate",
+]
+
+_HOMES = {
+    "CairnError": "cairn.base.errors",
+    "ChipSpec": "cairn.hw_models.chip",
+    "InfeasibleError": "cairn.base.errors",
+    "ModelSpec": "cairn.workloads.architecture",
+    "Plan": "cairn.sim.plan.plan",
+    "Result": "cairn.sim.report",
+    "RunConfig": "cairn.sim.config.run_config",
+    "__version__": "cairn.api",
+    "load": "cairn.sim.config.run_config",
+    "simulate": "cairn.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cairn' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,43 @@
+"""What `import cairn` offers beside the types: one call from a configuration to a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cairn.sim.config.run_config import RunConfig
+    from cairn.sim.report import Result
+
+try:
+    __version__ = version("cairn")
+except PackageNotFoundError:  # run from a source tree that was never installed
+    __version__ = "0+unknown"
+
+
+def simulate(
+    config: RunConfig | str | Path,
+    overrides: Iterable[str] = (),
+    *,
+    progress: Callable[[float, str], None] | None = None,
+) -> Result:
+    """Simulate a run and answer its result.
+
+    `config` is a RunConfig, the name of a shipped run or the path of a run file; `overrides` are `key.path=value`
+    texts laid over a name or path. `progress(done, what)` is told what is under way, `done` from 0 to 1.
+
+    Raises ConfigError for a mistake in the configuration and InfeasibleError when the chip cannot run the workload.
+    """
+    from cairn.base.errors import CairnError
+    from cairn.sim.config.run_config import RunConfig, load
+    from cairn.sim.report import Result
+    from cairn.sim.run import simulate as simulate_record
+
+    settings = tuple(overrides)
+    if not isinstance(config, RunConfig):
+        config = load(config, settings)
+    elif settings:
+        raise CairnError("overrides apply to a name or a path; a RunConfig is complete already")
+    return Result(simulate_record(config, progress=progress))

@@ -1,0 +1,130 @@
+"""The command line: `cairn run`, `validate`, `configs`, `show`. A command imports what it needs when it is called.
+
+Exit status: 0 done, 1 a validation gate failed, 2 a mistake in the input or an infeasible design, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from cairn.base.errors import CairnError, InfeasibleError
+
+OK = 0
+MISTAKE = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141  # 128 + SIGPIPE, what a shell reports of a program that does not handle it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is answered, and nothing a person can cause ends in a stack trace."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        status = _execute(arguments)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        _discard_output()
+        return BROKEN_PIPE
+    except InfeasibleError as trouble:
+        from cairn.cli.infeasible import report_infeasible
+
+        report_infeasible(trouble, as_json=getattr(arguments, "json", False))
+        return MISTAKE
+    except CairnError as trouble:
+        print(f"cairn: {trouble}", file=sys.stderr)
+        return MISTAKE
+    except MemoryError:
+        print("cairn: out of memory: the run is too large for this machine", file=sys.stderr)
+        return MISTAKE
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    parser = argparse.ArgumentParser(
+        prog="cairn",
+        description="Cycle-level simulator and design-space explorer for the chips that run large language models.",
+        epilog="Start with 'cairn configs' and 'cairn run demo'.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _add_run(commands)
+    _add_validate(commands)
+    configs = commands.add_parser("configs", help="list the configurations that come with Cairn", allow_abbrev=False)
+    configs.add_argument("kind", nargs="?", choices=("chips", "models", "runs"), help="only these (default: all)")
+    show = commands.add_parser("show", help="print the fully resolved configuration as YAML", allow_abbrev=False)
+    _add_config(show)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="a shipped name (see 'cairn configs runs') or a YAML file")
+    parser.add_argument(
+        "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[],
+        help="override one key, such as workload.batch=8 (may be repeated)",
+    )  # fmt: skip
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser("run", help="simulate a run and report it", allow_abbrev=False)
+    _add_config(run)
+    run.add_argument("--out", metavar="DIR", help="write the result folder (tables, plots) here")
+    run.add_argument("--json", action="store_true", help="print the result as JSON instead of tables")
+    run.add_argument("--trace", action="store_true", help="also write the timeline of every task (needs --out)")
+    run.add_argument("--engine", choices=("compiled", "reference"), help="the loop that runs the plan")
+    run.add_argument("--exact", action="store_true", help="simulate every layer instead of repeating steady ones")
+    run.add_argument("--no-plots", dest="plots", action="store_false", help="write no plots")
+
+
+def _add_validate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    check = commands.add_parser("validate", help="compare the models with their references", allow_abbrev=False)
+    check.add_argument("suites", metavar="SUITE", nargs="*", help="which suites (default: all quick ones)")
+    check.add_argument("--reference", metavar="DIR", help="take the reference rows from this folder")
+    check.add_argument("--report", metavar="PATH", help="write the report here, as Markdown")
+    check.add_argument("--json", action="store_true", help="print every row and gate as JSON")
+    check.add_argument("--all", dest="run_all", action="store_true", help="also what takes minutes")
+    check.add_argument("--csv", metavar="DIR", help="write the rows of each suite here, as CSV")
+    check.add_argument("--verbose", action="store_true", help="print every row, not only those outside their gate")
+
+
+def _execute(arguments: argparse.Namespace) -> int:
+    if arguments.version:
+        from cairn import __version__
+
+        print(f"cairn {__version__}")
+        return OK
+    if arguments.command == "run":
+        from cairn.cli.run import run
+
+        return run(arguments)
+    if arguments.command == "validate":
+        from cairn.cli.validate import validate
+
+        return validate(arguments)
+    if arguments.command == "configs":
+        from cairn.cli.configs import list_configs
+
+        return list_configs(arguments.kind)
+    if arguments.command == "show":
+        from cairn.cli.show import show
+
+        return show(arguments)
+    build_parser().print_help()
+    return OK
+
+
+def _discard_output() -> None:
+    """The reader of stdout is gone: what is still buffered goes nowhere, and Python's exit stays quiet."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    except (OSError, ValueError):  # stdout has no file descriptor
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+    finally:
+        os.close(nowhere)

@@ -1,0 +1,37 @@
+"""What a person who waits is told, on stderr: a bar on a terminal, and a line when kernels must be compiled first."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+COMPILE_SECONDS = 30
+"""Measured on two cores: a first run of the shipped demo takes about this much longer than a second one."""
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[float, str], None] | None]:
+    """A callback `(done, what)` that draws a bar on stderr, or None when stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=1.0)
+
+        def show(done: float, what: str) -> None:
+            bar.update(task, completed=done, description=what)
+
+        yield show
+
+
+def tell_of_compilation() -> None:
+    """Say on stderr that this run compiles, when no compiled engine lies in the kernel cache."""
+    from cairn.base.kernel import kernels_are_cached
+
+    if not kernels_are_cached("sim/engine"):
+        print(f"compiling the simulation kernels once, about {COMPILE_SECONDS} s ...", file=sys.stderr, flush=True)

@@ -1,0 +1,195 @@
+"""A whole chip: cores with a matrix unit, a vector unit and SRAM each, a network between them, DRAM stacked on them."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import model_validator
+
+from cairn.base.spec import Spec, required, sourced
+from cairn.base.ticks import Clock
+from cairn.hw_models.compute.matrix_unit import IntArray
+from cairn.hw_models.compute.systolic.spec import SystolicSpec
+from cairn.hw_models.compute.vector.spec import VectorSpec
+from cairn.hw_models.cost import AreaSpec, EnergySpec
+from cairn.hw_models.dram.spec import DramSpec
+from cairn.hw_models.noc.spec import NocSpec
+from cairn.hw_models.server import Server
+from cairn.hw_models.sram.spec import SramSpec
+
+SCHEMA: Final = "cairn.chip/1"
+MAX_CORES: Final = 1 << 20
+"""assumed: far beyond a wafer (850,000 cores); keeps task and link numbers well inside 64-bit arithmetic."""
+MIN_CHANNEL_REQUESTS: Final = 64
+"""assumed: room for plans written by hand whose cores read other channels than their own."""
+MIN_NOC_TRANSFERS: Final = 4096
+"""assumed: room for plans written by hand that send without a queue."""
+
+_VOXEL = "reference/stacked3d/voxel.yaml"
+
+
+class CoreGrid(Spec):
+    """Cores in rows and columns; core number = row * columns + column."""
+
+    rows: int = sourced(16, f"{_VOXEL} (vx.cores), 256 as a square", ge=1, le=MAX_CORES)
+    columns: int = sourced(16, f"{_VOXEL} (vx.cores), 256 as a square", ge=1, le=MAX_CORES)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> CoreGrid:
+        if self.rows * self.columns > MAX_CORES:
+            raise ValueError(f"rows x columns ({self.rows} x {self.columns}) must not exceed {MAX_CORES:,} cores")
+        return self
+
+
+class DmaSpec(Spec):
+    """Transfers that each port of a core may have under way at once."""
+
+    load_depth: int = sourced(
+        4, "assumed: two operands, each double-buffered; more deepens the DRAM queue only", ge=1, le=1024
+    )
+    store_depth: int = sourced(2, "assumed: one result leaves while the next is written", ge=1, le=1024)
+    noc_depth: int = sourced(2, "assumed: the next transfer is set up while one is on its way", ge=1, le=1024)
+
+
+class SynchronisationSpec(Spec):
+    """What it costs cores to agree, and to begin a task."""
+
+    barrier_cycles: int = sourced(
+        32,
+        "assumed: to the middle of a 16 x 16 mesh and back, one hop a cycle. T10 gives 118 cycles for the 1472 cores "
+        "of an IPU (arXiv 2408.04808); Voxel's released code charges none",
+        ge=0,
+        le=1 << 20,
+    )
+    task_issue_cycles: int = sourced(
+        1, "assumed: one cycle; the descriptor of a task is decoded while the task before it runs", ge=0, le=1 << 20
+    )
+
+
+class ChipSpec(Spec):
+    """A chip. Everything has the clock `clock_ghz` unless a component states its own; bytes/s are decimal.
+
+    `matrix_unit` is told apart by its `kind`; whatever the kind, it answers what `MatrixUnit` asks.
+    Channel of a core = core * channels // cores. Raises ValueError (told with its key by the loader) when the parts do
+    not fit together.
+    """
+
+    schema_id: Literal["cairn.chip/1"] = sourced(SCHEMA, "this project: names the format", alias="schema")
+    name: str = required(min_length=1, max_length=200)
+    source: str = required(min_length=1)
+    clock_ghz: float = sourced(1.6, f"{_VOXEL} (vx.freq.paper)", gt=0, le=100)
+    cores: CoreGrid = sourced(CoreGrid(), "its own defaults")
+    matrix_unit: SystolicSpec = sourced(SystolicSpec(), "its own defaults")
+    vector_unit: VectorSpec = sourced(VectorSpec(), "its own defaults")
+    sram: SramSpec = sourced(SramSpec(), "its own defaults")
+    dma: DmaSpec = sourced(DmaSpec(), "its own defaults")
+    synchronisation: SynchronisationSpec = sourced(SynchronisationSpec(), "its own defaults")
+    dram: DramSpec = sourced(DramSpec(), "its own defaults")
+    noc: NocSpec = sourced(NocSpec(), "its own defaults")
+    energy: EnergySpec = sourced(EnergySpec(), "its own defaults")
+    area: AreaSpec = sourced(AreaSpec(), "its own defaults")
+    power_limit_w_per_mm2: float = sourced(0.7, f"{_VOXEL} (vx.power_density_limit): stays under 85 C", gt=0)
+    die_limit_mm2: float = sourced(850.0, f"{_VOXEL} (vx.area.table4): per-die cap", gt=0)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> ChipSpec:
+        channels = self.channels
+        if self.core_count % channels:
+            raise ValueError(
+                f"dram.channels ({channels}) must divide the number of cores ({self.core_count}), so that every "
+                "channel serves as many cores"
+            )
+        if self.dram.rows_per_bank(channels) < 1:
+            needed = channels * self.dram.banks_per_channel * self.dram.row_bytes / 1e9
+            raise ValueError(
+                f"dram.capacity_gb ({self.dram.capacity_gb:g}) is less than one row in each bank: {channels} channels "
+                f"x {self.dram.banks_per_channel} banks x {self.dram.row_bytes} bytes need {needed:g} GB"
+            )
+        return self
+
+    @property
+    def clock(self) -> Clock:
+        return Clock.from_ghz(self.clock_ghz)
+
+    @property
+    def core_count(self) -> int:
+        return self.cores.rows * self.cores.columns
+
+    @property
+    def channels(self) -> int:
+        """DRAM channels; as many as cores where the DRAM does not say."""
+        return self.dram.channel_count(self.core_count)
+
+    @property
+    def cores_per_channel(self) -> int:
+        return self.core_count // self.channels
+
+    def channel_of(self, core: npt.ArrayLike) -> IntArray:
+        """The channel that lies over each of `core`."""
+        channels: IntArray = np.asarray(core, dtype=np.int64) * self.channels // self.core_count
+        return channels
+
+    @property
+    def peak_macs_per_cycle(self) -> int:
+        """Multiply-accumulates of all matrix units in a cycle."""
+        return self.core_count * self.matrix_unit.peak_macs_per_cycle
+
+    @property
+    def peak_ops_per_s(self) -> float:
+        """Matrix operations per second, two per multiply-accumulate."""
+        return 2.0 * self.peak_macs_per_cycle * self.clock_ghz * 1e9
+
+    @property
+    def peak_vector_ops_per_s(self) -> float:
+        """Element operations of all vector units per second."""
+        return self.core_count * self.vector_unit.peak_ops_per_cycle * self.clock_ghz * 1e9
+
+    @property
+    def dram_bytes_per_s(self) -> float:
+        """Peak bytes per second of all channels together."""
+        return self.dram.bandwidth_gb_per_s * 1e9
+
+    @property
+    def sram_bytes(self) -> int:
+        """SRAM of all cores."""
+        return self.core_count * self.sram.capacity_bytes
+
+    def matrix_cycles(
+        self,
+        m: npt.ArrayLike,
+        n: npt.ArrayLike,
+        k: npt.ArrayLike,
+        input_bits: npt.ArrayLike = 16,
+        weight_bits: npt.ArrayLike = 16,
+        output_bits: npt.ArrayLike = 16,
+    ) -> IntArray:
+        """Cycles of m x n x k tiles on one core: the array's own, or longer where SRAM cannot feed it.
+
+        Sizes and bits (1.6 for five ternary weights in a byte) are broadcast. All operands of a tile share the read
+        port and all results the write port; a tile takes as long as the slowest of array and ports.
+        """
+        traffic = self.matrix_unit.tile_traffic(m, n, k)
+        read_bits = traffic.inputs * np.asarray(input_bits) + traffic.weights * np.asarray(weight_bits)
+        read_bits = read_bits + traffic.outputs_read * np.asarray(output_bits)
+        written_bits = traffic.outputs_written * np.asarray(output_bits)
+        reading = np.ceil(read_bits / (8 * self.sram.read_bytes_per_cycle)).astype(np.int64)
+        writing = np.ceil(written_bits / (8 * self.sram.write_bytes_per_cycle)).astype(np.int64)
+        cycles: IntArray = np.maximum(self.matrix_unit.tile_cycles(m, n, k), np.maximum(reading, writing))
+        return cycles
+
+    def servers(self) -> dict[str, Server]:
+        """The shared resources, "dram" and "noc" in this order, with room for all that the DMA ports may start."""
+        # Imported here because they compile kernels, which reading a configuration has no need of.
+        from cairn.hw_models.dram.cycle import build_dram_server
+        from cairn.hw_models.noc.server import build_noc_server
+
+        per_channel = self.cores_per_channel * (self.dma.load_depth + self.dma.store_depth)
+        transfers = self.core_count * self.dma.noc_depth
+        return {
+            "dram": build_dram_server(self.dram, self.channels, max(MIN_CHANNEL_REQUESTS, per_channel)),
+            "noc": build_noc_server(
+                self.noc, self.cores.rows, self.cores.columns, self.clock, max(MIN_NOC_TRANSFERS, transfers)
+            ),
+        }

@@ -1,0 +1,1 @@
+"""Systolic arrays of multiply-accumulate units, output- or weight-stationary."""

@@ -1,0 +1,144 @@
+"""Energy per event, static power and area of a whole chip."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cairn.base.errors import Infeasibility
+from cairn.base.spec import Spec, sourced
+from cairn.hw_models.compute.systolic.cost import systolic_area_mm2
+from cairn.hw_models.compute.vector.cost import vector_area_mm2
+from cairn.hw_models.sram.cost import sram_area_mm2
+
+if TYPE_CHECKING:
+    from cairn.hw_models.chip import ChipSpec
+
+COMPONENTS: Final = ("matrix", "vector", "sram", "noc", "dram", "tsv")
+"""Keys of `dynamic_energy_pj` and `static_power_w`; areas of the logic die have all but "dram"."""
+
+_VOXEL = "reference/stacked3d/voxel.yaml"
+
+
+class EnergySpec(Spec):
+    """Energy of each kind of event, and power drawn without any. Defaults are Voxel's, 5 to 7 nm."""
+
+    multiply_pj: float = sourced(0.30, f"{_VOXEL} (vx.e_mul_add), FP16; its thermal guide quotes 0.21", ge=0)
+    add_pj: float = sourced(0.14, f"{_VOXEL} (vx.e_mul_add), FP16; its thermal guide quotes 0.11", ge=0)
+    vector_op_pj: float = sourced(
+        0.22,
+        f"assumed: the mean of a multiply and an add of {_VOXEL} (vx.e_mul_add), a vector unit's mix being about even",
+        ge=0,
+    )
+    sram_pj_per_byte: float = sourced(0.835, f"{_VOXEL} (vx.e_sram): 1.67 pJ per element of 2 bytes", ge=0)
+    noc_pj_per_byte: float = sourced(
+        12.0, f"{_VOXEL} (vx.e_noc); its path for shifts charges 12 pJ per 2-byte element, that is 6 pJ/B", ge=0
+    )
+    noc_per_hop: bool = sourced(
+        False,
+        f"{_VOXEL} (vx.e_noc): charged once per byte that is moved, however far; true charges noc_pj_per_byte on "
+        "every hop",
+    )
+    dram_pj_per_byte: float = sourced(7.0, f"{_VOXEL} (vx.e_dram), 0.875 pJ/bit", ge=0)
+    tsv_pj_per_byte: float = sourced(0.6, f"{_VOXEL} (vx.e_tsv), on every byte to or from DRAM", ge=0)
+    static_logic_w_per_mm2: float = sourced(0.061, f"{_VOXEL} (vx.static_logic), on the whole logic die", ge=0)
+    static_dram_w_per_gb: float = sourced(0.125, f"{_VOXEL} (vx.static_dram)", ge=0)
+
+
+class AreaSpec(Spec):
+    """Area of each component of the logic die, 7 nm. The area of SRAM by capacity stands in `sram/cost.py`.
+
+    Voxel's Table 4 (vx.area.table4) also has "other", 91.2 mm2. It is not counted: the vector units, which the table
+    does not list, are 89.6 of it.
+    """
+
+    matrix_mm2_at_32x32: float = sourced(1.0183, f"{_VOXEL} (vx.area.core)", ge=0)
+    vector_mm2_at_32_lanes: float = sourced(0.3499, f"{_VOXEL} (vx.area.core)", ge=0)
+    router_mm2_at_32_bytes: float = sourced(0.07178, f"{_VOXEL} (vx.area.noc), at 32 B/cycle, linear in width", ge=0)
+    tsv_mm2: float = sourced(
+        18.4,
+        f"{_VOXEL} (vx.area.table4), the released search and the paper's table; the released energy path has 90",
+        ge=0,
+    )
+    tsv_mm2_at_gb_per_s: float = sourced(
+        13194.139533312, f"{_VOXEL} (vx.dram_bw.code): the bandwidth of that area, 12288 GiB/s, linear", gt=0
+    )
+
+
+def area_mm2(chip: ChipSpec) -> dict[str, float]:
+    """Area of the logic die by component ("matrix", "vector", "sram", "noc", "tsv"), all cores together, in mm2."""
+    area, cores = chip.area, chip.core_count
+    return {
+        "matrix": cores * systolic_area_mm2(chip.matrix_unit, area.matrix_mm2_at_32x32),
+        "vector": cores * vector_area_mm2(chip.vector_unit, area.vector_mm2_at_32_lanes),
+        "sram": cores * sram_area_mm2(chip.sram),
+        "noc": cores * area.router_mm2_at_32_bytes * chip.noc.link_bytes_per_cycle / 32,
+        "tsv": area.tsv_mm2 * chip.dram.bandwidth_gb_per_s / area.tsv_mm2_at_gb_per_s,
+    }
+
+
+def static_power_w(chip: ChipSpec) -> dict[str, float]:
+    """Power that is drawn whatever the chip does, by component (COMPONENTS), in W."""
+    energy = chip.energy
+    power = {name: energy.static_logic_w_per_mm2 * area for name, area in area_mm2(chip).items()}
+    return {**power, "dram": energy.static_dram_w_per_gb * chip.dram.capacity_gb}
+
+
+def dynamic_energy_pj(
+    energy: EnergySpec,
+    *,
+    macs: float,
+    vector_ops: float,
+    sram_bytes: float,
+    noc_bytes: float,
+    noc_hop_bytes: float,
+    dram_bytes: float,
+) -> dict[str, float]:
+    """Energy of counted events by component (COMPONENTS), in pJ.
+
+    `sram_bytes` counts reads and writes, `noc_bytes` each transfer once, `noc_hop_bytes` once per link it crosses;
+    which of the two is charged `energy.noc_per_hop` says.
+    """
+    moved = noc_hop_bytes if energy.noc_per_hop else noc_bytes
+    return {
+        "matrix": macs * (energy.multiply_pj + energy.add_pj),
+        "vector": vector_ops * energy.vector_op_pj,
+        "sram": sram_bytes * energy.sram_pj_per_byte,
+        "noc": moved * energy.noc_pj_per_byte,
+        "dram": dram_bytes * energy.dram_pj_per_byte,
+        "tsv": dram_bytes * energy.tsv_pj_per_byte,
+    }
+
+
+def die_shortage(chip: ChipSpec) -> Infeasibility | None:
+    """Why the logic die is too large to be made, or None when it is not."""
+    areas = area_mm2(chip)
+    total = sum(areas.values())
+    if total <= chip.die_limit_mm2:
+        return None
+    largest = max(areas, key=lambda name: areas[name])
+    return Infeasibility(
+        constraint="area of the logic die",
+        demand=total,
+        bound=chip.die_limit_mm2,
+        unit="mm2",
+        remedy=f"the largest part is {largest} with {areas[largest]:,.1f} mm2: shrink it, or raise die_limit_mm2",
+    )
+
+
+def power_shortage(chip: ChipSpec, dynamic_w: float) -> Infeasibility | None:
+    """Why `dynamic_w` on top of static power exceeds the chip's power density, or None when it does not.
+
+    The density is that of the whole stack over the area of the logic die, as in Voxel (vx.power_density_limit).
+    """
+    total_area = sum(area_mm2(chip).values())
+    power = dynamic_w + sum(static_power_w(chip).values())
+    bound = chip.power_limit_w_per_mm2 * total_area
+    if power <= bound:
+        return None
+    slower = (power - bound) / dynamic_w if dynamic_w > 0 else 1.0
+    remedy = (
+        f"lower clock_ghz by {slower:.0%} or more, or raise power_limit_w_per_mm2"
+        if slower < 1
+        else f"static power alone is {power - dynamic_w:,.1f} W: raise power_limit_w_per_mm2"
+    )
+    return Infeasibility(constraint="power of the stack", demand=power, bound=bound, unit="W", remedy=remedy)

@@ -1,0 +1,169 @@
+"""Closed forms of the network, vectorised over designs and transfers; times in cycles of the network's clock.
+
+All of them follow from the rules N1 to N5 of `cycle.py`. Where packets of different transfers never meet they are
+exact; `most_loaded_cycles` bounds what no schedule can beat. A request made within a cycle waits for the boundary
+first (N5), which is not included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.hw_models.noc.routing import steps
+from cairn.hw_models.noc.spec import IntArray, NocSpec, NocTopology
+from cairn.hw_models.noc.topology import DOWN, LEFT, RIGHT, UP, wire
+
+
+@dataclass(frozen=True)
+class NocArrays:
+    """Parameters of several networks, each field an integer array (or number) that broadcasts with the others.
+
+    `wraps` is 1 for a torus, `dedicated` is 1 for all-to-all; `injection`, `link` and `ejection` are bytes per
+    cycle, `packet` is the largest packet in bytes.
+    """
+
+    wraps: Any
+    dedicated: Any
+    start_cycles: Any
+    hop_cycles: Any
+    injection: Any
+    link: Any
+    ejection: Any
+    packet: Any
+
+    @classmethod
+    def of(cls, specs: NocSpec | Sequence[NocSpec]) -> NocArrays:
+        """The parameters of one spec as numbers, or of several as arrays (d,)."""
+        if isinstance(specs, NocSpec):
+            return cls(*_numbers(specs))
+        return cls(*np.array([_numbers(spec) for spec in specs], dtype=np.int64).T)
+
+
+def _numbers(spec: NocSpec) -> tuple[int, ...]:
+    return (
+        int(spec.topology is NocTopology.TORUS),
+        int(spec.topology is NocTopology.ALL_TO_ALL),
+        spec.start,
+        spec.hop_cycles,
+        spec.injection,
+        spec.link_bytes_per_cycle,
+        spec.ejection,
+        spec.max_packet_bytes,
+    )
+
+
+def head_cycles(noc: NocArrays, hops: npt.ArrayLike) -> IntArray:
+    """Cycles from a request to FIRST of an uncontended transfer over `hops` links: start, port, links, first flit."""
+    return np.asarray(noc.start_cycles + 1 + np.asarray(hops, dtype=np.int64) * noc.hop_cycles + 1)
+
+
+def transfer_cycles(noc: NocArrays, hops: npt.ArrayLike, size_bytes: npt.ArrayLike) -> IntArray:
+    """Cycles from a request to DONE of an uncontended transfer of `size_bytes` (>= 1) over `hops` (>= 1) links.
+
+    The packets follow each other at the pace of the slowest resource up to where they are, and the last one ends
+    where that pace and its own hold take longest: exact for any widths.
+    """
+    size = np.asarray(size_bytes, dtype=np.int64)
+    others = -(-size // noc.packet) - 1
+    last_bytes = size - others * noc.packet
+    pace, longest = np.int64(0), np.int64(0)
+    for width in (noc.injection, noc.link, noc.ejection):
+        pace = np.maximum(pace, -(-noc.packet // width))
+        longest = np.maximum(longest, others * pace - (-last_bytes // width))
+    return np.asarray(head_cycles(noc, hops) - 1 + longest)
+
+
+def ring_hops(noc: NocArrays, size: npt.ArrayLike, members: npt.ArrayLike, stride: npt.ArrayLike = 1) -> IntArray:
+    """Links of the longest step of a ring of `members` (>= 2) cores, every `stride`-th of a row of `size` cores.
+
+    The longest step is the one from the last member back to the first on a mesh; a torus closes the ring the
+    shorter way round, and all-to-all takes one hop.
+    """
+    back = (np.asarray(members, dtype=np.int64) - 1) * stride
+    closing = np.where(noc.wraps, np.minimum(back, np.asarray(size) - back), back)
+    return np.asarray(np.where(noc.dedicated, 1, np.maximum(closing, stride)), dtype=np.int64)
+
+
+def ring_step_cycles(
+    noc: NocArrays,
+    size: npt.ArrayLike,
+    members: npt.ArrayLike,
+    size_bytes: npt.ArrayLike,
+    stride: npt.ArrayLike = 1,
+    sharing: npt.ArrayLike = 1,
+) -> IntArray:
+    """Cycles in which every member of a ring sends `size_bytes` to the next one, all starting at once.
+
+    On a mesh the forward steps and the way back use links of opposite directions, so a ring never meets itself:
+    exact with `sharing` 1. `sharing` interleaved rings in one row (at most `stride`) cross the same links, which
+    then carry as many times the bytes: a lower bound that the model reaches within the spread of arrival times.
+    """
+    longest = transfer_cycles(noc, ring_hops(noc, size, members, stride), size_bytes)
+    shared = np.where(noc.dedicated, 1, np.asarray(sharing, dtype=np.int64))
+    return np.asarray(longest + (shared - 1) * -(-np.asarray(size_bytes, dtype=np.int64) // noc.link))
+
+
+def ring_collective_cycles(
+    noc: NocArrays,
+    size: npt.ArrayLike,
+    members: npt.ArrayLike,
+    shard_bytes: npt.ArrayLike,
+    stride: npt.ArrayLike = 1,
+    sharing: npt.ArrayLike = 1,
+) -> IntArray:
+    """Cycles of a ring all-gather, or of the transfers of a ring reduce-scatter (its additions are not included).
+
+    `members - 1` steps of one shard per member, each member sending one shard at a time: the member that closes
+    the ring has the longest way in every step. 0 for a single member.
+    """
+    count = np.asarray(members, dtype=np.int64)
+    step = ring_step_cycles(noc, size, np.maximum(count, 2), shard_bytes, stride, sharing)
+    return np.asarray((count - 1) * step)
+
+
+def link_loads(spec: NocSpec, rows: int, columns: int, traffic: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Bytes on each numbered link (4 n; empty in all-to-all), injection port and ejection port (n).
+
+    `traffic` (n, n): bytes from row to column; what stays in a core loads nothing.
+    """
+    nodes = rows * columns
+    if traffic.shape != (nodes, nodes):
+        raise ValueError(f"traffic of a {rows} x {columns} network is a {nodes} x {nodes} matrix, got {traffic.shape}")
+    neighbour = wire(spec.topology, rows, columns).neighbour
+    moved = np.where(np.eye(nodes, dtype=bool), 0, traffic)
+    links = np.zeros(neighbour.shape, dtype=np.int64)
+    node, destination = np.nonzero(moved)
+    amount = moved[node, destination]
+    for axis, (up, down) in enumerate(((RIGHT, LEFT), (DOWN, UP)) if links.size else ()):
+        left = steps(spec, rows, columns, node, destination)[axis]
+        direction = np.where(left > 0, up, down)
+        left = np.abs(left)
+        while (moving := left > 0).any():
+            np.add.at(links, (node[moving], direction[moving]), amount[moving])
+            node = np.where(moving, neighbour[node, direction], node)
+            left = left - moving
+    return links.ravel(), moved.sum(axis=1), moved.sum(axis=0)
+
+
+def most_loaded_cycles(spec: NocSpec, rows: int, columns: int, traffic: IntArray) -> int:
+    """Least cycles in which the traffic can pass its most loaded link or port; start and hops are not included."""
+    links, injected, ejected = link_loads(spec, rows, columns, traffic)
+    loads = ((links, spec.link_bytes_per_cycle), (injected, spec.injection), (ejected, spec.ejection))
+    return max(-(-int(load.max(initial=0)) // width) for load, width in loads)
+
+
+def bisection_bytes_per_cycle(spec: NocSpec, rows: int, columns: int) -> int:
+    """Bytes per cycle, in one direction, across the cut that halves the longer side; ports for all-to-all."""
+    if spec.topology is NocTopology.ALL_TO_ALL:
+        return rows * columns // 2 * min(spec.injection, spec.ejection)
+    wiring = wire(spec.topology, rows, columns)
+    nodes = np.arange(wiring.nodes)
+    place = nodes % columns if columns >= rows else nodes // columns
+    near = place < max(rows, columns) // 2
+    across = near[wiring.link_source] & ~near[wiring.link_destination]
+    return int(np.count_nonzero(across)) * spec.link_bytes_per_cycle

@@ -1,0 +1,139 @@
+"""The rules N1 to N5 of `cycle.py` in plain Python, cycle by cycle, for small cases.
+
+Written from the rules: resources with visible queues of packets, and time that visits every cycle in which something
+happens. Nothing is shared with the compiled model but the parameters and the wiring; routes are walked node by node.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil, floor
+
+from cairn.base.ticks import Clock
+from cairn.hw_models.noc.spec import NocSpec, NocTopology
+from cairn.hw_models.server import DONE, FIRST, WANTS_FIRST
+
+Place = tuple[str, int, int]
+"""A resource: ("injection", node, node), ("link", from, to) or ("ejection", node, node)."""
+
+
+@dataclass
+class Packet:
+    """One packet on its way: what it still has to pass, and when its tail may leave the next resource."""
+
+    task: int
+    number: int
+    size: int
+    chain: deque[Place]
+    tail: int = 0
+
+
+@dataclass
+class Resource:
+    """Serves the packets of its queue one at a time; free again at cycle `free_at`."""
+
+    free_at: int = 0
+    queue: deque[Packet] = field(default_factory=deque)
+
+
+@dataclass
+class Transfer:
+    task: int
+    flags: int
+    chain: list[Place]
+    waiting: deque[Packet]
+    unfinished: int
+
+
+class Network:
+    """`rows` x `columns` cores under `spec`, with the clock of the chip."""
+
+    def __init__(self, spec: NocSpec, rows: int, columns: int, clock: Clock):
+        self.spec, self.rows, self.columns = spec, rows, columns
+        network_clock = spec.clock(clock)
+        self.period = Fraction(network_clock.num, network_clock.den)
+        self.resources: dict[Place, Resource] = defaultdict(Resource)
+        self.heads: dict[int, list[Packet]] = defaultdict(list)
+        self.transfers: dict[int, Transfer] = {}
+        self.completions: list[tuple[int, int, int]] = []
+
+    def run(self, timed: Iterable[tuple[int, int, Sequence[int]]]) -> list[tuple[int, int, int]]:
+        """Completions `(tick, task, event)`, sorted, of requests `(tick, task, row)` (columns REQUEST_COLUMNS)."""
+        for tick, task, (flags, source, destination, size) in timed:
+            self._request(tick, task, flags, source, destination, size)
+        while self.heads or any(resource.queue for resource in self.resources.values()):
+            self._step(self._next_cycle())
+        return sorted(self.completions)
+
+    def _request(self, tick: int, task: int, flags: int, source: int, destination: int, size: int) -> None:
+        limit = self.spec.max_packet_bytes
+        chain: list[Place] = [("injection", source, source), *self._links(source, destination)]
+        chain.append(("ejection", destination, destination))
+        sizes = [min(limit, size - begin) for begin in range(0, size, limit)]  # N1
+        packets = deque(Packet(task, number, part, deque(chain)) for number, part in enumerate(sizes))
+        self.transfers[task] = Transfer(task, flags, chain, packets, len(packets))
+        cycle = ceil(Fraction(tick) / self.period)  # N5
+        self.heads[cycle + self.spec.start].append(packets.popleft())  # N1
+
+    def _links(self, source: int, destination: int) -> Iterator[Place]:
+        if self.spec.topology is NocTopology.ALL_TO_ALL:
+            return
+        row, column = divmod(source, self.columns)
+        to_row, to_column = divmod(destination, self.columns)
+        while (row, column) != (to_row, to_column):
+            here = row * self.columns + column
+            if column != to_column:
+                column = self._towards(column, to_column, self.columns)
+            else:
+                row = self._towards(row, to_row, self.rows)
+            yield ("link", here, row * self.columns + column)
+
+    def _towards(self, here: int, there: int, size: int) -> int:
+        if self.spec.topology is NocTopology.MESH:
+            return here + 1 if there > here else here - 1
+        up, down = (there - here) % size, (here - there) % size
+        return (here + 1) % size if up <= down else (here - 1) % size
+
+    def _next_cycle(self) -> int:
+        frees = [resource.free_at for resource in self.resources.values() if resource.queue]
+        return min([*self.heads, *frees])
+
+    def _step(self, cycle: int) -> None:
+        arriving = sorted(self.heads.pop(cycle, []), key=lambda packet: (packet.task, packet.number))
+        for packet in arriving:  # N2
+            self.resources[packet.chain[0]].queue.append(packet)
+        for place, resource in self.resources.items():
+            if resource.queue and resource.free_at <= cycle:
+                self._serve(place, resource, resource.queue.popleft(), cycle)
+
+    def _serve(self, place: Place, resource: Resource, packet: Packet, cycle: int) -> None:
+        spec, kind = self.spec, place[0]
+        width = {"injection": spec.injection, "link": spec.link_bytes_per_cycle, "ejection": spec.ejection}[kind]
+        hold = ceil(Fraction(packet.size, width))  # N3
+        resource.free_at = cycle + hold
+        packet.tail = max(packet.tail, cycle + hold)
+        transfer = self.transfers[packet.task]
+        packet.chain.popleft()
+        if kind == "injection" and transfer.waiting:
+            self.heads[cycle + hold].append(transfer.waiting.popleft())  # N1
+        if kind == "ejection":
+            self._finish(transfer, packet, cycle)
+            return
+        latency = spec.hop_cycles if kind == "link" else 1  # N3
+        if spec.topology is NocTopology.ALL_TO_ALL:
+            latency += spec.hop_cycles
+        packet.tail += latency
+        self.heads[cycle + latency].append(packet)
+
+    def _finish(self, transfer: Transfer, packet: Packet, cycle: int) -> None:
+        transfer.unfinished -= 1
+        if packet.number == 0 and transfer.flags & WANTS_FIRST:
+            self.completions.append((self._tick(cycle + 1), packet.task, FIRST))  # N4
+        if transfer.unfinished == 0:
+            self.completions.append((self._tick(packet.tail), packet.task, DONE))  # N4
+
+    def _tick(self, cycle: int) -> int:
+        return floor(cycle * self.period)

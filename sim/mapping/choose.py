@@ -1,0 +1,219 @@
+"""Mapping choices: how a matrix product is split over the cores, as one vectorised pure function of plain numbers.
+
+Lowering calls it with the one chip of a run; the analytical twin calls it with many. Both therefore choose the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.base.errors import Infeasibility, InfeasibleError
+from cairn.hw_models.chip import ChipSpec
+from cairn.sim.mapping.grid import Grid, Split, all_splits
+from cairn.sim.mapping.options import MappingSpec, Paradigm, Placement
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+STREAM_TILES = 4
+"""Tiles that the stream buffer holds at least: two in use (one computed, one passed on) and two on their way."""
+
+
+@dataclass(frozen=True)
+class MatmulShape:
+    """y[m, n] = x[m, k] w[k, n], with the bits of an element of x, w and of a partial sum."""
+
+    m: int
+    n: int
+    k: int
+    x_bits: float
+    w_bits: float
+    partial_bits: float
+    quantum: int = 1
+    """Columns of y that must stay together (gate and up)."""
+
+
+@dataclass(frozen=True)
+class MatmulMapping:
+    """A split, how many cores pass one weight block round, and in how many passes over the rows it runs."""
+
+    split: Split
+    sharers: int
+    passes: int
+    tile_n: int
+    tile_k: int
+    cycles: float
+    bound_by: str
+    act_bytes: int
+    """SRAM that input block, partial sums and output block take."""
+
+
+@dataclass(frozen=True)
+class MatmulCost:
+    """Cycles of the resources for each candidate split, and whether it fits; all of shape (candidates,)."""
+
+    compute: FloatArray
+    dram: FloatArray
+    network: FloatArray
+    exposed: FloatArray
+    total: FloatArray
+    act_bytes: FloatArray
+    passes: IntArray
+
+
+@dataclass(frozen=True)
+class CoreRates:
+    """What a core has for a mapping decision: bytes a cycle of its channel and link, cycles of a hop and a start."""
+
+    dram_bytes_per_cycle: float
+    link_bytes_per_cycle: float
+    hop_cycles: float
+    start_cycles: float
+    sram_bytes: int
+    tile_bytes: int
+    all_to_all: bool
+    matrix_cycles: Callable[[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike], IntArray]
+    columns_quantum: int
+
+    @classmethod
+    def of(cls, chip: ChipSpec, grid: Grid, options: MappingSpec) -> CoreRates:
+        share = chip.dram.bandwidth_gb_per_s / chip.channels * min(1.0, chip.channels / chip.core_count)
+        sram = chip.sram.capacity_kib * 1024
+        return cls(
+            dram_bytes_per_cycle=share / chip.clock_ghz,
+            link_bytes_per_cycle=chip.noc.link_bytes_per_cycle,
+            hop_cycles=chip.noc.hop_cycles,
+            start_cycles=chip.noc.start,
+            sram_bytes=sram,
+            tile_bytes=min(options.tile_kib * 1024, sram // (2 * STREAM_TILES)),
+            all_to_all=chip.noc.topology == "all_to_all",
+            matrix_cycles=lambda m, n, k: chip.matrix_cycles(m, n, k),
+            columns_quantum=chip.matrix_unit.columns,
+        )
+
+
+def matmul_costs(
+    shape: MatmulShape, splits: tuple[Split, ...], rates: CoreRates, paradigm: Paradigm, placement: Placement,
+    sharers_limit: int | None,
+) -> MatmulCost:  # fmt: skip
+    """Closed-form cost of every split: the busiest core's compute, DRAM and network cycles.
+
+    Weights stream while the cores compute. Gathering x and reducing y come before and after the compute ("exposed") but
+    not before and after the weight stream, which runs ahead. A ring over stride s loads each link s times; unicasts from
+    each of P members of a line to all others load its middle link P/4 times as much as a ring does.
+    """
+    factors = np.array([[*s.m, *s.n, *s.k] for s in splits], dtype=np.float64)
+    gm, gn, gk = factors[:, 0] * factors[:, 1], factors[:, 2] * factors[:, 3], factors[:, 4] * factors[:, 5]
+    m, n, k = np.ceil(shape.m / gm), np.ceil(shape.n / gn), np.ceil(shape.k / gk)
+    shared = _sharers(gm, sharers_limit)
+    x_bytes, w_bytes = m * k * shape.x_bits / 8, k * n * shape.w_bits / 8
+    y_bytes = m * n * shape.partial_bits / 8
+    budget = rates.sram_bytes - STREAM_TILES * rates.tile_bytes
+    act = x_bytes + y_bytes
+    passes = np.minimum(np.ceil(act / budget), np.maximum(m, 1)).astype(np.int64)
+    strides = _strides(factors, placement, gn, gk)
+    spread = {g: _spread(size, paradigm, rates) for g, size in (("m", shared), ("n", gn), ("k", gk))}
+    flows = {
+        "n": x_bytes * (gn - 1) / gn,
+        "m": w_bytes * (shared - 1) / shared * passes,
+        "k": y_bytes * (gk - 1) / gk,
+    }
+    link = rates.link_bytes_per_cycle
+    time = {g: flows[g] / link * np.maximum(1.0, strides[g] * spread[g]) for g in flows}
+    step = {g: rates.start_cycles + rates.hop_cycles * strides[g] for g in flows}
+    compute = rates.matrix_cycles(*(v.astype(np.int64) for v in (m, n, k))).astype(np.float64)
+    exposed = time["n"] + time["k"] + (gn - 1) * step["n"] + (gk - 1) * step["k"]
+    dram = w_bytes / shared * passes / rates.dram_bytes_per_cycle
+    network = sum(flows.values()) / link
+    path = np.maximum(compute, np.maximum(time["m"], network)) + exposed
+    total = np.maximum(dram, path) + 1e-3 * path
+    too_big = act / passes > budget
+    return MatmulCost(compute, dram, network, exposed, np.where(too_big, np.inf, total), act / passes, passes)
+
+
+def _sharers(gm: FloatArray, limit: int | None) -> FloatArray:
+    """Cores that pass a weight block round: all of the m group, or its largest divisor within `limit`."""
+    if limit is None:
+        return gm
+    return np.array([max(d for d in range(1, int(g) + 1) if g % d == 0 and d <= limit) for g in gm], dtype=np.float64)
+
+
+def _strides(factors: FloatArray, placement: Placement, gn: FloatArray, gk: FloatArray) -> dict[str, FloatArray]:
+    """Hops between ring neighbours of each dimension (as `grid.ranks_of` lays them out)."""
+    if placement is Placement.SEQUENTIAL:
+        one = np.ones_like(gn)
+        return {"n": gk, "k": one, "m": np.minimum(gn * gk, 16 * one)}
+    m0, m1, n0, n1, k0, k1 = factors.T
+    return {
+        "n": np.ones_like(m0),
+        "k": np.maximum(np.where(k0 > 1, n0, 1), np.where(k1 > 1, n1, 1)),
+        "m": np.maximum(np.where(m0 > 1, n0 * k0, 1), np.where(m1 > 1, n1 * k1, 1)),
+    }
+
+
+def _spread(size: FloatArray, paradigm: Paradigm, rates: CoreRates) -> FloatArray:
+    if paradigm is not Paradigm.SPMD or rates.all_to_all:
+        return np.ones_like(size)
+    return np.maximum(1.0, np.sqrt(size) if rates.all_to_all else size / 4)
+
+
+def choose_matmul(shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec) -> MatmulMapping:
+    """The split of least closed-form cost; InfeasibleError when no split fits the SRAM."""
+    rates = CoreRates.of(chip, grid, options)
+    splits = _candidates(shape, grid)
+    cost = matmul_costs(shape, splits, rates, options.paradigm, options.placement, options.core_group)
+    best = int(np.argmin(cost.total))
+    if not np.isfinite(cost.total[best]):
+        least = int(np.argmin(cost.act_bytes))
+        bound = rates.sram_bytes - STREAM_TILES * rates.tile_bytes
+        raise InfeasibleError(
+            [
+                Infeasibility(
+                    f"SRAM of a core for a {shape.m} x {shape.k} x {shape.n} product", float(cost.act_bytes[least]),
+                    float(bound), "bytes", "more SRAM a core, more cores, smaller tiles or fewer tokens",
+                )
+            ]
+        )  # fmt: skip
+    split = splits[best]
+    gm, gn, gk = split.sizes
+    sharers = int(_sharers(np.array([float(gm)]), options.core_group)[0])
+    tile_n, tile_k = tile_shape(shape, -(-shape.n // gn), -(-shape.k // gk), sharers, rates)
+    parts = {"compute": cost.compute[best], "dram": cost.dram[best], "network": cost.network[best]}
+    return MatmulMapping(
+        split, sharers, int(cost.passes[best]), tile_n, tile_k, float(cost.total[best]),
+        max(parts, key=lambda name: float(parts[name])), int(cost.act_bytes[best]),
+    )  # fmt: skip
+
+
+def _candidates(shape: MatmulShape, grid: Grid) -> tuple[Split, ...]:
+    """Splits that give no dimension more parts than it has elements; the finest ones when none does."""
+    splits = all_splits(grid.rows, grid.columns)
+    columns = max(1, shape.n // shape.quantum)
+    fit = [s for s in splits if s.sizes[0] <= shape.m and s.sizes[1] <= columns and s.sizes[2] <= shape.k]
+    return tuple(fit) if fit else splits
+
+
+def tile_shape(shape: MatmulShape, n: int, k: int, sharers: int, rates: CoreRates) -> tuple[int, int]:
+    """Columns and reduction length of the weight tiles that stream: about `tile_bytes`, whole array columns if possible."""
+    block_k = -(-k // sharers)
+    quantum = math.lcm(shape.quantum, elements_per_byte(shape.w_bits))
+    whole = math.lcm(rates.columns_quantum, quantum)
+    tile_k = block_k
+    column_bytes = whole * shape.w_bits / 8
+    if tile_k * column_bytes > rates.tile_bytes:
+        pieces = math.ceil(tile_k * column_bytes / rates.tile_bytes)
+        tile_k = max(1, -(-block_k // pieces))
+    tile_n = max(whole, int(rates.tile_bytes * 8 / (tile_k * shape.w_bits)) // whole * whole)
+    return min(tile_n, -(-n // quantum) * quantum), tile_k
+
+
+def elements_per_byte(bits: float) -> int:
+    """The least number of elements that fills whole bytes: 1 for 8 and 16 bits, 4 for 2 bits, 5 for 1.6 bits."""
+    exact = Fraction(bits).limit_denominator(1000) / 8
+    return exact.denominator

@@ -1,0 +1,213 @@
+"""What the lowering of an operator works with: the plan being written, the grid it runs on, and where tensors lie."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.hw_models.chip import ChipSpec
+from cairn.hw_models.compute.vector.cycle import operations_of, passes_of, vector_cycles
+from cairn.sim.mapping.buffer import Entry, StreamBuffer
+from cairn.sim.mapping.choose import STREAM_TILES, elements_per_byte
+from cairn.sim.mapping.grid import Grid, bounds
+from cairn.sim.mapping.memory import Memory
+from cairn.sim.mapping.options import MappingSpec, Paradigm
+from cairn.sim.mapping.pieces import Pieces, pairs, redistribute, same_layout, wanted
+from cairn.sim.plan.builder import After, PlanBuilder, Region, Slice, Tile
+from cairn.sim.plan.plan import DRAM, SRAM
+from cairn.workloads.graph import Block, Operator, OpKind
+
+IntArray = npt.NDArray[np.int64]
+
+NONE = -1
+
+MANY_COPIES = 32
+"""Copies a core beyond which a change of layout goes in two steps, along one mesh axis each (assumed)."""
+
+
+def row_bytes(columns: npt.ArrayLike, bits: float) -> IntArray:
+    """Bytes of one matrix row of so many columns; a row starts on a byte."""
+    return np.ceil(np.asarray(columns) * bits / 8).astype(np.int64)
+
+
+@dataclass
+class Stage:
+    """A grid of cores with the state that lives on it from block to block: SRAM stream and DRAM places."""
+
+    plan: PlanBuilder
+    chip: ChipSpec
+    grid: Grid
+    options: MappingSpec
+    memory: Memory
+    stream: StreamBuffer
+
+    @classmethod
+    def on(cls, plan: PlanBuilder, grid: Grid, options: MappingSpec, act_bytes: int) -> Stage:
+        """A stage whose SRAM keeps `act_bytes` for activations and streams tiles through the rest."""
+        chip = plan.chip
+        sram = chip.sram.capacity_kib * 1024
+        stream = StreamBuffer(max(sram - act_bytes, sram // 4))
+        return cls(plan, chip, grid, options, Memory(chip, options.banks), stream)
+
+    @property
+    def tile_bytes(self) -> int:
+        """Size that streamed tiles aim at."""
+        return min(self.options.tile_kib * 1024, self.stream.capacity_bytes // STREAM_TILES)
+
+    @property
+    def spmd(self) -> bool:
+        return self.options.paradigm is Paradigm.SPMD
+
+    def channel(self, core: IntArray) -> IntArray:
+        """The DRAM channel above a core."""
+        return self.chip.channel_of(core)
+
+
+@dataclass
+class Scope:
+    """One block instance being lowered on a stage: its tensors' numbers and the pieces of its activations."""
+
+    stage: Stage
+    block: Block
+    label: str
+    operator_of: dict[str, int]
+    tensor_of: dict[str, int] = field(default_factory=dict)
+    pieces: dict[str, Pieces] = field(default_factory=dict)
+    pending: dict[str, list[Operator]] = field(default_factory=dict)
+    """Operators on whole heads (rotary embedding, norms of queries and keys) that wait until heads lie whole."""
+    places: dict[str, Entry] = field(default_factory=dict)
+    """Where in the stream buffer the latest tile of a tensor lies."""
+    known: dict[str, Pieces] = field(default_factory=dict)
+    """Routing decisions that have been told to cores."""
+    read_once: set[str] = field(default_factory=set)
+    """Small tensors that some core has loaded already: further loads are duplicates."""
+
+    @property
+    def plan(self) -> PlanBuilder:
+        return self.stage.plan
+
+    @property
+    def chip(self) -> ChipSpec:
+        return self.stage.chip
+
+    @property
+    def grid(self) -> Grid:
+        return self.stage.grid
+
+    def tensor(self, name: str) -> int:
+        """The plan's number of a tensor of this block instance."""
+        if name not in self.tensor_of:
+            self.tensor_of[name] = self.plan.tensor(f"{self.label}/{name}")
+        return self.tensor_of[name]
+
+    def bits(self, name: str) -> float:
+        return self.block.tensor(name).bits
+
+    @property
+    def partial_bits(self) -> float:
+        """Bits in which partial sums travel between cores."""
+        return float(self.stage.options.partial_sum_bits)
+
+    def quantum(self, name: str) -> int:
+        """Columns of a tensor that must stay together: two where gate and up alternate."""
+        for operator in self.block.operators:
+            if operator.kind is OpKind.ACTIVATION and operator.inputs == (name,):
+                return self.block.tensor(name).columns // self.block.tensor(operator.outputs[0]).columns
+        return 1
+
+    def op(self, operator: Operator) -> int:
+        return self.operator_of[operator.name]
+
+    def alias(self, name: str, pieces: Pieces, tensor: int) -> None:
+        """`name` is the tensor number `tensor`, lying as `pieces`."""
+        self.tensor_of[name] = tensor
+        self.pieces[name] = pieces
+
+    def vector(self, core: IntArray, tile: Tile, kind: str, elements: IntArray, after: After) -> IntArray:
+        """Tasks of the vector unit over so many elements of a kind of work (a key of the vector unit's table)."""
+        unit = self.chip.vector_unit
+        cycles = vector_cycles(unit, elements, passes_of(unit, kind))
+        return self.plan.compute(core, "vector", tile, cycles, after, elements * operations_of(kind))
+
+    def matrix(
+        self, core: IntArray, tile: Tile, sizes: tuple[IntArray, IntArray, IntArray], bits: tuple[float, float, float],
+        after: After,
+    ) -> IntArray:  # fmt: skip
+        """Tasks of the matrix unit: products of `sizes` m, n, k of operands of `bits` (x, w, y)."""
+        m, n, k = sizes
+        cycles = self.chip.matrix_cycles(m, n, k, *bits)
+        return self.plan.compute(core, "matrix", tile, cycles, after, 2 * m * n * k)
+
+    def bring(self, name: str, want: Pieces, op: int, cause: str = "layout") -> Pieces:
+        """The activation `name` where it is wanted; over an intermediate layout when that takes far fewer copies."""
+        have = self.pieces[name]
+        bits = self.bits(name)
+        tensor = self.block.tensor(name)
+        number = self.tensor(name)
+        if not same_layout(have, want) and pairs(have, want) > MANY_COPIES * self.grid.size:
+            middle = self.even_layout(tensor.rows, tensor.columns, elements_per_byte(bits))
+            if pairs(have, middle) + pairs(middle, want) < pairs(have, want):
+                have = redistribute(self.plan, number, have, middle, op, bits / 8, cause)
+        return redistribute(self.plan, number, have, want, op, bits / 8, cause)
+
+    def even_layout(self, rows: int, columns: int, quantum: int = 1) -> Pieces:
+        """Pieces that share a tensor evenly: as many row parts as the grid has rows if there are that many tokens."""
+        grid = self.grid
+        down = grid.rows if rows >= grid.rows else 1
+        across = grid.size // down
+        r, c = bounds(rows, down), bounds(columns, across, quantum)
+        i, j = np.divmod(np.arange(grid.size), across)
+        return wanted(grid.cores, r[i], r[i + 1], c[j], c[j + 1]).without_empty()
+
+    def load_columns(self, name: str, op: int, pieces: Pieces) -> IntArray:
+        """Load, for each piece, its columns of the one-row tensor `name`; bytes that several cores load are duplicates."""
+        tensor = self.block.tensor(name)
+        rect = pieces.rect.copy()
+        rect[:, 2:] = np.minimum(rect[:, 2:], tensor.columns)
+        wide = rect[:, 3] > rect[:, 2]
+        if not wide.all():
+            tasks = np.full(pieces.count, NONE, dtype=np.int64)
+            if wide.any():
+                tasks[wide] = self.load_columns(name, op, pieces.where(wide))
+            return tasks
+        pieces = Pieces(pieces.core, rect, pieces.ready)
+        size = row_bytes(pieces.columns, tensor.bits)
+        address = self.stage.memory.place(int(size.max(initial=1)))
+        tasks = np.full(pieces.count, NONE, dtype=np.int64)
+        seen = np.unique(pieces.rect[:, 2:], axis=0, return_index=True)[1]
+        is_first = np.zeros(pieces.count, dtype=bool)
+        is_first[seen] = True
+        for mask, cause in ((is_first, "unique"), (~is_first, "duplicate")):
+            if mask.any():
+                part = pieces.where(mask)
+                data = Slice(self.tensor(name), (0, 1), (part.rect[:, 2], part.rect[:, 3]), size[mask])
+                source = Region(DRAM, self.stage.channel(part.core), data, address.at(0))
+                tasks[mask] = self.plan.copy(source, Region(SRAM, part.core, data), op, cause=cause)
+        return tasks
+
+
+    def load_rows(self, name: str, op: int, pieces: Pieces) -> IntArray:
+        """Load the whole (small) tensor `name` on the core of each piece; all copies but the first are duplicates."""
+        tensor = self.block.tensor(name)
+        size = tensor.bytes
+        address = self.stage.memory.place(size)
+        tasks = np.empty(pieces.count, dtype=np.int64)
+        first = 0 if name in self.read_once else 1
+        self.read_once.add(name)
+        for pick, cause in ((slice(0, first), "unique"), (slice(first, None), "duplicate")):
+            core = pieces.core[pick]
+            if core.size:
+                data = Slice(self.tensor(name), (0, tensor.rows), (0, tensor.columns), np.full(core.size, size))
+                source = Region(DRAM, self.stage.channel(core), data, address.at(0))
+                tasks[pick] = self.plan.copy(source, Region(SRAM, core, data), op, cause=cause)
+        return tasks
+
+
+def tile_counts(length: int, tile: int) -> int:
+    return math.ceil(length / tile)
+
+
+__all__ = ["NONE", "Scope", "Stage", "Tile", "row_bytes", "tile_counts"]

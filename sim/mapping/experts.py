@@ -1,0 +1,129 @@
+"""Lowering of routed experts: sending tokens to experts, their products, adding the results up.
+
+Rows of dispatched tensors are sorted by expert and, within one, by token. So the rows of an expert that a piece of x
+holds follow each other, and what is where stays a rectangle.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.sim.mapping.choose import MatmulShape
+from cairn.sim.mapping.context import NONE, Scope
+from cairn.sim.mapping.grouped import Grouped, lower_grouped
+from cairn.sim.mapping.matmul import Product, lower_matmul
+from cairn.sim.mapping.pieces import Pieces, wanted
+from cairn.sim.plan import actions
+from cairn.sim.plan.builder import Tile
+from cairn.workloads.graph import Operator
+
+IntArray = npt.NDArray[np.int64]
+
+MANY_EXPERTS = 16
+"""Up to so many experts in use, all cores work on one expert after the other; beyond, experts get cores of their own
+(assumed: splitting each of few large experts over all cores balances uneven loads)."""
+
+
+def _spans(operator: Operator, total: int) -> tuple[IntArray, IntArray]:
+    """Begin and end of each expert's rows in the sorted order; empty ones left out."""
+    size = np.array(operator.row_groups or (total,))
+    end = np.cumsum(size)
+    used = size > 0
+    return (end - size)[used], end[used]
+
+
+def _sorted_rows(operator: Operator, pieces: Pieces) -> tuple[IntArray, IntArray]:
+    """Which sorted rows belong to the token rows of each piece: [piece, expert] -> begin, end."""
+    rows = np.array(operator.rows)
+    begin, end = _spans(operator, rows.size)
+    low = np.empty((pieces.count, begin.size), dtype=np.int64)
+    high = np.empty_like(low)
+    for expert, (a, b) in enumerate(zip(begin, end, strict=True)):
+        low[:, expert] = a + np.searchsorted(rows[a:b], pieces.rect[:, 0])
+        high[:, expert] = a + np.searchsorted(rows[a:b], pieces.rect[:, 1])
+    return low, high
+
+
+def _merged(low: IntArray, high: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """(piece, begin, end) of the stretches of sorted rows of each piece, neighbouring stretches joined."""
+    piece, expert = np.nonzero(high > low)
+    begin, end = low[piece, expert], high[piece, expert]
+    new = np.ones(piece.size, dtype=bool)
+    new[1:] = (piece[1:] != piece[:-1]) | (begin[1:] != end[:-1])
+    first = np.nonzero(new)[0]
+    last = np.append(first[1:], piece.size) - 1
+    return piece[first], begin[first], end[last]
+
+
+def lower_dispatch(scope: Scope, operator: Operator) -> None:
+    """Rows of x in expert order, made by each core from the rows and columns that it holds."""
+    x_name, y_name = operator.inputs[0], operator.outputs[0]
+    x, op = scope.pieces[x_name], scope.op(operator)
+    piece, begin, end = _merged(*_sorted_rows(operator, x))
+    rect = np.stack([begin, end, x.rect[piece, 2], x.rect[piece, 3]], axis=1)
+    decided = _decision(scope, operator, x.core[piece])
+    y = Pieces(x.core[piece], rect, x.ready[piece])
+    tile = Tile(op, actions.GATHER, (begin, end), (rect[:, 2], rect[:, 3]))
+    done = scope.vector(y.core, tile, "copy", y.elements, [y.ready, decided])
+    scope.pieces[y_name] = Pieces(y.core, y.rect, done)
+
+
+def _decision(scope: Scope, operator: Operator, core: IntArray) -> IntArray:
+    """The routing decision on every core that needs it: a few bytes a token from those that took it."""
+    if len(operator.inputs) < 2:
+        return np.full(core.size, NONE, dtype=np.int64)
+    name = operator.inputs[1]
+    tensor = scope.block.tensor(name)
+    unique, index = np.unique(core, return_inverse=True)
+    known = scope.known.get(name)
+    if known is None or not np.array_equal(known.core, unique):
+        known = scope.bring(name, wanted(unique, 0, tensor.rows, 0, tensor.columns), scope.op(operator), "share")
+        scope.known[name] = known
+    return known.ready[index]
+
+
+def lower_grouped_matmul(scope: Scope, operator: Operator) -> None:
+    """The experts' products: one expert after the other on all cores, or each on cores of its own."""
+    x = scope.block.tensor(operator.inputs[0])
+    size = np.array(operator.group_rows)
+    used = np.nonzero(size > 0)[0]
+    end = np.cumsum(size)
+    widest = int(size.max()) * x.columns * x.bits / 8
+    small = widest <= scope.chip.sram.capacity_kib * 1024 / 4
+    if used.size > MANY_EXPERTS and small:
+        zero = np.zeros_like(used)
+        names = operator.inputs[0], operator.inputs[1], operator.outputs[0]
+        lower_grouped(scope, Grouped(operator, *names, used, (end - size)[used], end[used], zero, zero))
+        return
+    outputs = [_one_expert(scope, operator, e, int(end[e] - size[e]), int(size[e])) for e in used.tolist()]
+    joined = (np.concatenate([getattr(part, name) for part in outputs]) for name in ("core", "rect", "ready"))
+    scope.pieces[operator.outputs[0]] = Pieces(*joined)
+
+
+def _one_expert(scope: Scope, operator: Operator, expert: int, first: int, rows: int) -> Pieces:
+    x_name, w_name = operator.inputs[:2]
+    y_name = operator.outputs[0]
+    x, w, y = (scope.block.tensor(name) for name in (x_name, w_name, y_name))
+    shape = MatmulShape(rows, y.columns, x.columns, x.bits, w.bits, scope.partial_bits, scope.quantum(y_name))
+    product = Product(scope.op(operator), scope.tensor(x_name), scope.tensor(w_name), scope.tensor(y_name), shape,
+                      x.bits, expert, first)  # fmt: skip
+    have = scope.pieces[x_name]
+    mine = have.where((have.rect[:, 0] < first + rows) & (have.rect[:, 1] > first))
+    return lower_matmul(scope, product, mine)
+
+
+def lower_combine(scope: Scope, operator: Operator) -> None:
+    """Weighted sum of the experts' rows into their tokens' rows, spread evenly over the cores."""
+    x_name, y_name = operator.inputs[0], operator.outputs[0]
+    tensor, op = scope.block.tensor(y_name), scope.op(operator)
+    y = scope.even_layout(tensor.rows, tensor.columns)
+    piece, begin, end = _merged(*_sorted_rows(operator, y))
+    want = wanted(y.core[piece], begin, end, y.rect[piece, 2], y.rect[piece, 3])
+    x = scope.bring(x_name, want, op, "share")
+    ready = scope.plan.join(piece, x.ready, y.count, op)
+    rows = np.bincount(piece, weights=end - begin, minlength=y.count).astype(np.int64)
+    decided = _decision(scope, operator, y.core)
+    tile = Tile(op, actions.COMBINE, (y.rect[:, 0], y.rect[:, 1]), (y.rect[:, 2], y.rect[:, 3]))
+    done = scope.vector(y.core, tile, "weighted_add", rows * y.columns, [ready, decided])
+    scope.pieces[y_name] = Pieces(y.core, y.rect, done)

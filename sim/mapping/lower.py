@@ -1,0 +1,128 @@
+"""From an operator graph to a plan: every operator of every block, one after the other, on a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.sim.mapping.attention import lower_attention
+from cairn.sim.mapping.choose import MatmulShape
+from cairn.sim.mapping.context import Scope, row_bytes
+from cairn.sim.mapping.experts import lower_combine, lower_dispatch, lower_grouped_matmul
+from cairn.sim.mapping.grouped import Grouped, lower_grouped
+from cairn.sim.mapping.heads import apply_pending, defer, flush_pending
+from cairn.sim.mapping.matmul import Product, lower_matmul
+from cairn.sim.mapping.pieces import Pieces, wanted
+from cairn.sim.mapping.recurrent import lower_channels, lower_retention
+from cairn.sim.mapping.vector import lower_activation, lower_add, lower_norm, lower_top_k
+from cairn.sim.plan.builder import Region, Slice
+from cairn.sim.plan.plan import DRAM, SRAM
+from cairn.workloads.graph import Operator, OpKind
+
+IntArray = npt.NDArray[np.int64]
+
+ON_HEADS: Final = {OpKind.ATTENTION, OpKind.ATTENTION_SCORES, OpKind.ATTENTION_CONTEXT, OpKind.RETENTION,
+                   OpKind.HEAD_MATMUL}  # fmt: skip
+"""Operators that have whole heads on a core, and so do what is pending on heads."""
+
+
+def lower_block(scope: Scope) -> Pieces:
+    """Write all operators of the scope's block; answers where its output lies."""
+    for operator in scope.block.operators:
+        if operator.kind is OpKind.ROPE or (operator.kind is OpKind.NORM and operator.attention is not None):
+            defer(scope, operator)
+            continue
+        if operator.kind not in ON_HEADS:
+            for name in operator.inputs:
+                flush_pending(scope, name, operator)
+        LOWERINGS[operator.kind](scope, operator)
+        if scope.stage.spmd:
+            _barrier(scope, operator)
+    return scope.pieces[scope.block.output]
+
+
+def _barrier(scope: Scope, operator: Operator) -> None:
+    """SPMD: all cores meet after an operator before any of them uses its result."""
+    cycles = scope.chip.synchronisation.barrier_cycles
+    for name in operator.outputs:
+        pieces = scope.pieces[name]
+        meeting = scope.plan.sync(None, 1, cycles, scope.op(operator))
+        scope.plan.after(np.repeat(meeting, pieces.count), pieces.ready)
+        scope.pieces[name] = Pieces(pieces.core, pieces.rect, np.repeat(meeting, pieces.count))
+
+
+def _matmul(scope: Scope, operator: Operator) -> None:
+    x_name, w_name = operator.inputs
+    y_name = operator.outputs[0]
+    x, w, y = (scope.block.tensor(name) for name in (x_name, w_name, y_name))
+    shape = MatmulShape(y.rows, y.columns, x.columns, x.bits, w.bits, scope.partial_bits, scope.quantum(y_name))
+    product = Product(scope.op(operator), scope.tensor(x_name), scope.tensor(w_name), scope.tensor(y_name), shape, x.bits)
+    scope.pieces[y_name] = lower_matmul(scope, product, scope.pieces[x_name])
+
+
+def _head_matmul(scope: Scope, operator: Operator) -> None:
+    x_name, w_name = operator.inputs
+    x, w, y = (scope.block.tensor(name) for name in (x_name, w_name, operator.outputs[0]))
+    heads = np.arange(w.groups)
+    if scope.pending.get(x_name):
+        _turn_heads(scope, x_name, operator, w.groups)
+    rows = np.full(w.groups, x.rows)
+    width_x, width_y = x.columns // w.groups, y.columns // w.groups
+    lower_grouped(
+        scope,
+        Grouped(operator, x_name, w_name, operator.outputs[0], heads, 0 * rows, rows, heads * width_x, heads * width_y,
+                width_x - w.rows),
+    )  # fmt: skip
+
+
+def _turn_heads(scope: Scope, name: str, operator: Operator, heads: int) -> None:
+    """Do what is pending on the heads of a tensor, whole heads spread over the cores."""
+    tensor = scope.block.tensor(name)
+    width = tensor.columns // heads
+    parts = max(1, min(scope.grid.size // heads, tensor.rows)) if heads < scope.grid.size else 1
+    edges = np.arange(parts + 1) * tensor.rows // parts
+    head, part = np.divmod(np.arange(heads * parts), parts)
+    core = scope.grid.cores[(np.arange(heads * parts) * scope.grid.size) // (heads * parts)]
+    want = wanted(core, edges[part], edges[part + 1], head * width, (head + 1) * width)
+    number, pieces = apply_pending(scope, name, scope.bring(name, want, scope.op(operator)))
+    del scope.pending[name]
+    scope.alias(name, pieces, number)
+
+
+def _embedding(scope: Scope, operator: Operator) -> None:
+    """Rows of the table, each from the channel that keeps it; a row that several tokens need is read once."""
+    w_name, y_name = operator.inputs[0], operator.outputs[0]
+    w, op = scope.block.tensor(w_name), scope.op(operator)
+    rows = np.array(operator.rows)
+    unique, index = np.unique(rows, return_inverse=True)
+    core = scope.grid.cores[unique % scope.grid.size]
+    size = np.full(unique.size, int(row_bytes(w.columns, w.bits)))
+    data = Slice(scope.tensor(w_name), (unique, unique + 1), (0, w.columns), size)
+    address = scope.stage.memory.place(int(size[0]) * (int(unique.max()) // scope.grid.size + 1))
+    base = address.at(0)
+    at = (*base[:4], base[4] + unique // scope.grid.size * size)
+    loaded = scope.plan.copy(Region(DRAM, scope.stage.channel(core), data, at), Region(SRAM, core, data), op)
+    token = np.arange(rows.size)
+    rect = np.stack([token, token + 1, np.zeros_like(token), np.full_like(token, w.columns)], axis=1)
+    scope.pieces[y_name] = Pieces(core[index], rect, loaded[index])
+
+
+LOWERINGS: Final[dict[OpKind, Callable[[Scope, Operator], None]]] = {
+    OpKind.EMBEDDING: _embedding,
+    OpKind.NORM: lower_norm,
+    OpKind.MATMUL: _matmul,
+    OpKind.GROUPED_MATMUL: lower_grouped_matmul,
+    OpKind.HEAD_MATMUL: _head_matmul,
+    OpKind.ATTENTION: lower_attention,
+    OpKind.ACTIVATION: lower_activation,
+    OpKind.ADD: lower_add,
+    OpKind.TOP_K: lower_top_k,
+    OpKind.DISPATCH: lower_dispatch,
+    OpKind.COMBINE: lower_combine,
+    OpKind.RETENTION: lower_retention,
+    OpKind.CONV1D: lower_channels,
+    OpKind.SSM_SCAN: lower_channels,
+}

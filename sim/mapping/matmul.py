@@ -1,0 +1,291 @@
+"""Lowering of a matrix product: gather x, pass weight blocks round while computing, reduce partial sums.
+
+Core (im, in, ik) of the split computes y[m block im, n block in] over k block ik. Its x block is shared by the cores of
+its n group, each of which first holds one part; its weight block by the sharers of its m group, each of which has one
+part in the channel above; its y block is a partial sum that the k group adds up, each core ending with one part.
+Compute-shift passes parts to the next core on a ring; SPMD sends each part from its first holder to everyone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.sim.mapping.buffer import Entry
+from cairn.sim.mapping.choose import MatmulMapping, MatmulShape, choose_matmul, elements_per_byte
+from cairn.sim.mapping.context import NONE, Scope, row_bytes, tile_counts
+from cairn.sim.mapping.grid import Ranks, bounds, ranks_of
+from cairn.sim.mapping.pieces import Pieces, redistribute, wanted
+from cairn.sim.plan import actions
+from cairn.sim.plan.builder import Region, Slice, Tile
+from cairn.sim.plan.plan import DRAM, SRAM
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Product:
+    """One matrix product to be lowered: its operator, its tensors' numbers, its shape, and which matrix of w it uses."""
+
+    op: int
+    x: int
+    w: int
+    y: int
+    shape: MatmulShape
+    x_bits: float
+    group: int = 0
+    row0: int = 0
+    """First row of x and y that the product is about (experts: their rows)."""
+
+
+@dataclass
+class _Work:
+    """Blocks of every core (arrays over the grid): rows, columns and reduction range, and who holds what."""
+
+    scope: Scope
+    product: Product
+    mapping: MatmulMapping
+    ranks: Ranks
+    core: IntArray
+    m0: IntArray
+    m1: IntArray
+    n0: IntArray
+    n1: IntArray
+    k0: IntArray
+    k1: IntArray
+    first_pass: bool = True
+    arrivals: list[tuple[IntArray, IntArray, IntArray]] = field(default_factory=list)
+    """Parts of x as they come: (begin, end) along k and the task that brings them."""
+
+    @property
+    def size(self) -> int:
+        return int(self.core.size)
+
+
+def lower_matmul(scope: Scope, product: Product, x: Pieces, mapping: MatmulMapping | None = None) -> Pieces:
+    """Write the tasks of a product whose input lies as `x`; answers where its output lies."""
+    if mapping is None:
+        mapping = choose_matmul(product.shape, scope.chip, scope.grid, scope.stage.options)
+    work = _work(scope, product, mapping)
+    outputs = []
+    for turn in range(mapping.passes):
+        rows = work.m1 - work.m0
+        part = _work(scope, product, mapping)
+        part.m0, part.m1 = work.m0 + rows * turn // mapping.passes, work.m0 + rows * (turn + 1) // mapping.passes
+        part.first_pass = turn == 0
+        _gather(part, x)
+        outputs.append(_reduce(part, _multiply(part)))
+    if len(outputs) == 1:
+        return outputs[0]
+    return Pieces(*(np.concatenate([getattr(o, name) for o in outputs]) for name in ("core", "rect", "ready")))
+
+
+def _work(scope: Scope, product: Product, mapping: MatmulMapping) -> _Work:
+    grid, shape = scope.grid, product.shape
+    ranks = ranks_of(mapping.split, grid.rows, grid.columns, grid.placement)
+    gm, gn, gk = mapping.split.sizes
+    quantum = np.lcm(shape.quantum, elements_per_byte(shape.w_bits))
+    m, n, k = bounds(shape.m, gm), bounds(shape.n, gn, int(quantum)), bounds(shape.k, gk)
+    return _Work(
+        scope, product, mapping, ranks, grid.cores, product.row0 + m[ranks.m], product.row0 + m[ranks.m + 1], n[ranks.n], n[ranks.n + 1],
+        k[ranks.k], k[ranks.k + 1],
+    )  # fmt: skip
+
+
+def _gather(work: _Work, x: Pieces) -> None:
+    """Bring x[m block, k block] to every core, part by part."""
+    scope, product = work.scope, work.product
+    plan, gn = scope.plan, work.mapping.split.sizes[1]
+    if scope.stage.spmd or gn == 1:
+        want = wanted(work.core, work.m0, work.m1, work.k0, work.k1)
+        ready = redistribute(plan, product.x, x, want, product.op, product.x_bits / 8, "share").ready
+        work.arrivals.append((work.k0, work.k1, ready))
+        return
+    length = work.k1 - work.k0
+
+    def part(number: IntArray) -> tuple[IntArray, IntArray]:
+        return work.k0 + length * number // gn, work.k0 + length * (number + 1) // gn
+
+    begin, end = part(work.ranks.n)
+    want = wanted(work.core, work.m0, work.m1, begin, end)
+    ready = redistribute(plan, product.x, x, want, product.op, product.x_bits / 8).ready
+    work.arrivals.append((begin, end, ready))
+    previous = work.ranks.neighbour("n", -1)
+    for turn in range(1, gn):
+        begin, end = part((work.ranks.n - turn) % gn)
+        size = (work.m1 - work.m0) * row_bytes(end - begin, product.x_bits)
+        data = Slice(product.x, (work.m0, work.m1), (begin, end), size)
+        ready = _send(work, previous, data, ready[previous], size > 0)
+        work.arrivals.append((begin, end, ready))
+
+
+def _send(work: _Work, source: IntArray, data: Slice, after: IntArray, there: BoolArray, waits: list[IntArray] | None = None,
+          cause: str = "share", reduce: bool = False) -> IntArray:  # fmt: skip
+    """Copies from grid index `source[i]` to grid index i where `there`; tasks by destination (-1 where none)."""
+    tasks = np.full(work.size, NONE, dtype=np.int64)
+    if not there.any():
+        return tasks
+    whole = bool(there.all())
+    pick = slice(None) if whole else np.nonzero(there)[0]
+    part = data if whole else _part(data, np.nonzero(there)[0], work.size)
+    tasks[pick] = work.scope.plan.copy(
+        Region(SRAM, work.core[source[pick]], part), Region(SRAM, work.core[pick], part), work.product.op,
+        after=[after[pick], *(w[pick] for w in waits or ())], cause=cause, reduce=reduce,
+    )  # fmt: skip
+    return tasks
+
+
+def _part(data: Slice, pick: IntArray, size: int) -> Slice:
+    def cut(value: object) -> IntArray:
+        return np.broadcast_to(np.asarray(value, dtype=np.int64), (size,))[pick]
+
+    return Slice(data.tensor, (cut(data.rows[0]), cut(data.rows[1])), (cut(data.columns[0]), cut(data.columns[1])),
+                 cut(data.bytes), data.group)  # fmt: skip
+
+
+def _multiply(work: _Work) -> IntArray:
+    """All weight tiles of all cores, and the compute tasks on them; answers each core's last one."""
+    mapping, ranks = work.mapping, work.ranks
+    sharers, n_tiles = mapping.sharers, tile_counts(int((work.n1 - work.n0).max()), mapping.tile_n)
+    member = ranks.m % sharers
+    length = work.k1 - work.k0
+    k_tiles = tile_counts(int(-(-length.max() // sharers)), mapping.tile_k)
+    last = np.full(work.size, NONE, dtype=np.int64)
+    ring = _sharer_index(work, member)
+    for j in range(n_tiles):
+        na = np.minimum(work.n0 + j * mapping.tile_n, work.n1)
+        nb = np.minimum(na + mapping.tile_n, work.n1)
+        for part in range(k_tiles):
+            passed: tuple[Entry, IntArray] | None = None
+            for turn in range(sharers):
+                block = (member - turn) % sharers
+                begin, end = work.k0 + length * block // sharers, work.k0 + length * (block + 1) // sharers
+                ka = np.minimum(begin + part * mapping.tile_k, end)
+                kb = np.minimum(ka + mapping.tile_k, end)
+                place, held = _bring_weights(work, ring, turn, passed, (na, nb, ka, kb))
+                done = _compute(work, (na, nb, ka, kb), held, first=j == 0)
+                place.users.append(done)
+                last = np.where(done >= 0, done, last)
+                if passed is None or not work.scope.stage.spmd:
+                    passed = place, held
+    return last
+
+
+def _sharer_index(work: _Work, member: IntArray) -> IntArray:
+    """(sharers, cores): the grid index of the sharer `turn` places before each core on its ring."""
+    sharers, ranks = work.mapping.sharers, work.ranks
+    first = ranks.m - member
+    turns = np.arange(sharers)[:, None]
+    return ranks.index[first[None, :] + (member[None, :] - turns) % sharers, ranks.n[None, :], ranks.k[None, :]]
+
+
+def _bring_weights(
+    work: _Work, ring: IntArray, turn: int, passed: tuple[Entry, IntArray] | None,
+    tile: tuple[IntArray, IntArray, IntArray, IntArray],
+) -> tuple[Entry, IntArray]:  # fmt: skip
+    """The weight tile of this turn on every core, and its place: loaded from the core's own channel, or sent on.
+
+    `passed` is the tile that is sent on: in compute-shift the last turn's, in SPMD the first holder's.
+    """
+    na, nb, ka, kb = tile
+    product, stage = work.product, work.scope.stage
+    size = (kb - ka) * row_bytes(nb - na, product.shape.w_bits)
+    place, waits = stage.stream.reserve(max(1, int(size.max())))
+    data = Slice(product.w, (ka, kb), (na, nb), size, product.group)
+    if passed is None:
+        return place, _load_weights(work, data, size, waits)
+    entry, held = passed
+    source = ring[turn if stage.spmd else 1]
+    sent = _send(work, source, data, held[source], size > 0, waits)
+    at_source = np.full(work.size, NONE, dtype=np.int64)
+    at_source[source] = sent
+    entry.users.append(at_source)
+    return place, sent
+
+
+def _load_weights(work: _Work, data: Slice, size: IntArray, waits: list[IntArray]) -> IntArray:
+    stage, product = work.scope.stage, work.product
+    address = stage.memory.place(max(1, int(size.max())))
+    tasks = np.full(work.size, NONE, dtype=np.int64)
+    copies = work.ranks.m // work.mapping.sharers > 0
+    groups = [((size > 0) & ~copies, "unique" if work.first_pass else "reread"), ((size > 0) & copies, "duplicate")]
+    for mask, cause in groups:
+        if not mask.any():
+            continue
+        pick = np.nonzero(mask)[0]
+        part = _part(data, pick, work.size)
+        core = work.core[pick]
+        tasks[pick] = work.scope.plan.copy(
+            Region(DRAM, stage.channel(core), part, address.at(0)), Region(SRAM, core, part), product.op,
+            after=[w[pick] for w in waits], cause=cause,
+        )  # fmt: skip
+    return tasks
+
+
+def _compute(work: _Work, tile: tuple[IntArray, IntArray, IntArray, IntArray], held: IntArray, first: bool) -> IntArray:
+    """Compute tasks on one weight tile of every core; the first ones of a column wait for their parts of x."""
+    na, nb, ka, kb = tile
+    plan, product = work.scope.plan, work.product
+    tasks = np.full(work.size, NONE, dtype=np.int64)
+    pick = np.nonzero((kb > ka) & (nb > na) & (work.m1 > work.m0))[0]
+    if pick.size == 0:
+        return tasks
+    sizes = (work.m1 - work.m0)[pick], (nb - na)[pick], (kb - ka)[pick]
+    bits = product.x_bits, product.shape.w_bits, product.shape.partial_bits
+    m, n, k = ((a[pick], b[pick]) for a, b in ((work.m0, work.m1), (na, nb), (ka, kb)))
+    tile_of = Tile(product.op, actions.MATMUL, m, n, k, product.group)
+    tasks[pick] = work.scope.matrix(work.core[pick], tile_of, sizes, bits, held[pick])
+    if first:
+        for begin, end, ready in work.arrivals:
+            needed = pick[((begin < kb) & (end > ka))[pick]]
+            plan.after(tasks[needed], ready[needed])
+    return tasks
+
+
+def _reduce(work: _Work, last: IntArray) -> Pieces:
+    """Add up the partial sums of the k group; every core ends with its part of the columns, complete."""
+    gk = work.mapping.split.sizes[2]
+    quantum = int(np.lcm(work.product.shape.quantum, elements_per_byte(work.product.shape.w_bits)))
+    if gk == 1:
+        return wanted_done(work.core, (work.m0, work.m1, work.n0, work.n1), last)
+    units = -(-(work.n1 - work.n0) // quantum)
+
+    def part(number: IntArray) -> tuple[IntArray, IntArray]:
+        return (
+            np.minimum(work.n0 + units * number // gk * quantum, work.n1),
+            np.minimum(work.n0 + units * (number + 1) // gk * quantum, work.n1),
+        )
+
+    final = last
+    previous = work.ranks.neighbour("k", -1)
+    for turn in range(1, gk):
+        if work.scope.stage.spmd:  # everyone sends its share of a part to the part's owner
+            source, number, ready = work.ranks.neighbour("k", -turn), work.ranks.k, last
+        else:  # the part travels round the ring towards its owner, growing by one share a step
+            source, number, ready = previous, (work.ranks.k - 1 - turn) % gk, final
+        begin, end = part(number)
+        size = (work.m1 - work.m0) * row_bytes(end - begin, work.product.shape.partial_bits)
+        data = Slice(work.product.y, (work.m0, work.m1), (begin, end), size)
+        sent = _send(work, source, data, ready[source], size > 0, None, "reduce", reduce=True)
+        final = _add(work, begin, end, sent, final)
+    begin, end = part(work.ranks.k)
+    return wanted_done(work.core, (work.m0, work.m1, begin, end), final)
+
+
+def _add(work: _Work, begin: IntArray, end: IntArray, sent: IntArray, before: IntArray) -> IntArray:
+    tasks = before.copy()
+    pick = np.nonzero(sent >= 0)[0]
+    if pick.size:
+        elements = ((work.m1 - work.m0) * (end - begin))[pick]
+        rows, columns = (work.m0[pick], work.m1[pick]), (begin[pick], end[pick])
+        tile = Tile(work.product.op, actions.REDUCE, rows, columns)
+        tasks[pick] = work.scope.vector(work.core[pick], tile, "reduce_add", elements, [sent[pick], before[pick]])
+    return tasks
+
+
+def wanted_done(core: IntArray, rect: tuple[IntArray, IntArray, IntArray, IntArray], ready: IntArray) -> Pieces:
+    """Pieces that lie on `core` as `rect`, once `ready` has ended; empty ones left out."""
+    return Pieces(core, np.stack(rect, axis=1), ready).without_empty()

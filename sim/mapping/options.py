@@ -1,0 +1,49 @@
+"""What a person may choose about the mapping of a model onto a chip."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from cairn.base.spec import Spec, sourced
+
+
+class Paradigm(StrEnum):
+    """How the cores share the work and the operands of an operator.
+
+    SPMD: every core fetches all operands of its tile from where they lie, then computes. COMPUTE_SHIFT: operands
+    that several cores need are split among them and rotate on a ring while the cores compute (T10, Cannon).
+    DATAFLOW: groups of cores hold different layers and micro-batches stream through them.
+    """
+
+    SPMD = "spmd"
+    COMPUTE_SHIFT = "compute_shift"
+    DATAFLOW = "dataflow"
+
+
+class Placement(StrEnum):
+    """Which core takes which tile: ranks along mesh axes, or ranks in core-number order."""
+
+    DIMENSION_ORDERED = "dimension_ordered"
+    SEQUENTIAL = "sequential"
+
+
+class BankPlacement(StrEnum):
+    """Which bytes lie in which bank of the channel above a core (see docs/architecture.md, placement)."""
+
+    SOFTWARE_AWARE = "software_aware"
+    INTERLEAVED = "interleaved"
+    UNIFORM = "uniform"
+
+
+class MappingSpec(Spec):
+    """Mapping choices of a run; what is left out is chosen by the mapper."""
+
+    paradigm: Paradigm = sourced(Paradigm.COMPUTE_SHIFT, "Voxel, arXiv 2604.26821 section 4.1: fastest in prefill")
+    placement: Placement = sourced(Placement.DIMENSION_ORDERED, "Voxel, arXiv 2604.26821 section 4.2")
+    banks: BankPlacement = sourced(BankPlacement.SOFTWARE_AWARE, "Voxel, arXiv 2604.26821 section 4.3")
+    stages: int = sourced(4, "Voxel released code: cores / 4 in a decode stage", ge=1)
+    core_group: int | None = sourced(None, "assumed: all cores that need an operand share one copy of it", ge=1)
+    tile_kib: int = sourced(128, "assumed: 16 rows of 8 KiB, one round over the banks of a channel", ge=1)
+    partial_sum_bits: int = sourced(
+        16, "Voxel's released code sends partial sums in 2 bytes (digest of its runs, section 2)", ge=8, le=64
+    )

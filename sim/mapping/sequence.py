@@ -1,0 +1,238 @@
+"""Which blocks are written into a plan, in which order and on which cores: one after the other, or as a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.base.errors import CairnError
+from cairn.hw_models.chip import ChipSpec
+from cairn.sim.config.run_config import RunConfig
+from cairn.sim.mapping.choose import STREAM_TILES, MatmulShape, choose_matmul
+from cairn.sim.mapping.context import Scope, Stage
+from cairn.sim.mapping.grid import Grid
+from cairn.sim.mapping.lower import lower_block
+from cairn.sim.mapping.options import MappingSpec
+from cairn.sim.mapping.pieces import Pieces
+from cairn.sim.plan.builder import PlanBuilder
+from cairn.sim.plan.plan import Plan, Trace
+from cairn.sim.record import OperatorInfo, Repetition
+from cairn.workloads.build import build_graph
+from cairn.workloads.graph import Block, Operator, OperatorGraph, OpKind, Request, Role, Segment
+from cairn.workloads.step import Phase, RequestSpec, WorkloadSpec
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass
+class _Run:
+    """Instances of repeated blocks that follow each other: `first` .. `first + simulated - 1` of `repeat`."""
+
+    name: str
+    first: int
+    simulated: int
+    repeat: int
+
+    @property
+    def steady(self) -> int:
+        """The last instance whose period counts: the one before the last, which what follows disturbs."""
+        return self.simulated - 2
+
+
+@dataclass
+class Sequence:
+    """What was written: the graph, its operators, and how often each block instance counts."""
+
+    graph: OperatorGraph
+    infos: tuple[OperatorInfo, ...]
+    labels: list[str] = field(default_factory=list)
+    runs: list[_Run] = field(default_factory=list)
+
+    def weights(self, plan: Plan) -> list[int]:
+        """Real blocks that each block instance of the plan stands for."""
+        weight = [1] * (int(plan.block.max(initial=-1)) + 1)
+        for run in self.runs:
+            weight[run.first + run.steady] += run.repeat - run.simulated
+        return weight
+
+    def repetitions(self, plan: Plan, trace: Trace, tolerance: float) -> tuple[Repetition, ...]:
+        """The period of each run of repeated blocks, and how much it changed from one to the next."""
+        ends = np.zeros(int(plan.block.max(initial=-1)) + 2, dtype=np.int64)
+        np.maximum.at(ends, plan.block, trace.end)
+        result = []
+        for run in self.runs:
+            period, change = 0, 0.0
+            if run.simulated < run.repeat:
+                last = run.first + run.steady
+                period = int(ends[last] - ends[last - 1])
+                change = abs(period - int(ends[last - 1] - ends[last - 2])) / max(period, 1)
+            result.append(Repetition(run.name, run.repeat, run.simulated, period, change, tolerance))
+        return tuple(result)
+
+
+class _Writer:
+    """Writes blocks with one plan builder; operators of equal blocks share their number."""
+
+    def __init__(self, chip: ChipSpec, graph: OperatorGraph):
+        self.plan = PlanBuilder(chip)
+        self.numbers: dict[str, dict[str, int]] = {}
+        infos = []
+        for segment in graph.segments:
+            block = segment.block
+            if block.name in self.numbers:
+                continue
+            self.numbers[block.name] = {op.name: self.plan.operator(f"{block.name}/{op.name}") for op in block.operators}
+            infos += [_info(block, op) for op in block.operators]
+        self.sequence = Sequence(graph, tuple(infos))
+
+    def begin(self, label: str) -> int:
+        """A new block instance."""
+        number = self.plan.next_block()
+        self.sequence.labels.append(label)
+        return number
+
+    def lower(self, stage: Stage, block: Block, hidden: Pieces | None, label: str) -> Pieces:
+        """Write one block on a stage; `hidden` is where its input lies."""
+        scope = Scope(stage, block, label, self.numbers[block.name])
+        if block.input is not None:
+            if hidden is None:
+                hidden = _start(scope, block)
+            scope.pieces[block.input] = hidden
+        return lower_block(scope)
+
+
+def _start(scope: Scope, block: Block) -> Pieces:
+    """Where a hidden state lies that nothing produced (a step without embedding): spread evenly."""
+    tensor = scope.block.tensor(block.input or "")
+    return scope.even_layout(tensor.rows, tensor.columns)
+
+
+def _info(block: Block, op: Operator) -> OperatorInfo:
+    names = [*op.inputs, *op.outputs]
+    moved = sum(block.tensor(n).bytes for n in names if block.tensor(n).role is Role.ACTIVATION)
+    read, written = sum(c for _, c in op.reads), sum(c for _, c in op.writes)
+    return OperatorInfo(block.name, op.name, op.kind.value, op.matrix_ops, op.vector_ops, read, written, moved)
+
+
+def straight(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequence, PlanBuilder]:
+    """All cores work on one operator after the other; at most `count` of equal blocks are written."""
+    writer = _Writer(config.chip, graph)
+    grid = whole_grid(config.chip, config.mapping)
+    stage = Stage.on(writer.plan, grid, config.mapping, activation_bytes(config.chip, grid, config.mapping, graph))
+    hidden: Pieces | None = None
+    for segment in graph.segments:
+        simulated = min(segment.repeat, count)
+        first = len(writer.sequence.labels)
+        for index in range(simulated):
+            label = f"{segment.block.name}[{index}]" if segment.repeat > 1 else segment.block.name
+            writer.begin(label)
+            hidden = writer.lower(stage, segment.block, hidden, label)
+        if segment.repeat > 1:
+            writer.sequence.runs.append(_Run(segment.block.name, first, simulated, segment.repeat))
+    return writer.sequence, writer.plan
+
+
+def whole_grid(chip: ChipSpec, options: MappingSpec) -> Grid:
+    return Grid(chip.cores.rows, chip.cores.columns, chip.cores.columns, placement=options.placement)
+
+
+def activation_bytes(chip: ChipSpec, grid: Grid, options: MappingSpec, graph: OperatorGraph) -> int:
+    """SRAM that is kept for activations: what the most demanding product holds, and at least a quarter of it all."""
+    sram = chip.sram.capacity_kib * 1024
+    tile = min(options.tile_kib * 1024, sram // (2 * STREAM_TILES))
+    most = max((choose_matmul(s, chip, grid, options).act_bytes for s in set(_shapes(graph, options))), default=0)
+    return min(max(most, sram // 4), sram - STREAM_TILES * tile)
+
+
+def _shapes(graph: OperatorGraph, options: MappingSpec) -> Iterator[MatmulShape]:
+    for segment in graph.segments:
+        block = segment.block
+        for op in block.operators:
+            if op.kind is OpKind.MATMUL:
+                x, w, y = block.tensor(op.inputs[0]), block.tensor(op.inputs[1]), block.tensor(op.outputs[0])
+                yield MatmulShape(y.rows, y.columns, x.columns, x.bits, w.bits, float(options.partial_sum_bits))
+
+
+# -- the pipeline -----------------------------------------------------------------------------------------------------
+
+
+def pipelined(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequence, PlanBuilder]:
+    """Groups of cores hold consecutive layers; as many micro-batches as groups stream through them.
+
+    In time slot t, stage s works on micro-batch t - s. A stage's layers are repeated blocks; the hidden state is handed
+    to the next stage at the end of a slot. The step ends when the last micro-batch leaves: filling and draining the
+    pipeline is part of it.
+    """
+    stages = config.mapping.stages
+    batches = micro_batches(config.workload, stages)
+    graphs = [_named(build_graph(config.model, batch, config.routing, config.seed), j) for j, batch in enumerate(batches)]
+    layers = [_layers_of(g) for g in graphs]
+    depth = layers[0].repeat
+    if any(len(g.segments) > 3 for g in graphs) or depth % stages:
+        raise CairnError(
+            f"the dataflow paradigm needs equal layers whose number ({depth}) is a multiple of mapping.stages ({stages})"
+        )
+    merged = replace(graph, segments=tuple(segment for g in graphs for segment in g.segments))
+    writer = _Writer(config.chip, merged)
+    grid = whole_grid(config.chip, config.mapping)
+    try:
+        grids = grid.stages(stages)
+    except ValueError as trouble:
+        raise CairnError(f"mapping.stages: {trouble}") from None
+    places = [
+        Stage.on(writer.plan, g, config.mapping, activation_bytes(config.chip, g, config.mapping, graphs[0])) for g in grids
+    ]
+    hidden: list[Pieces | None] = [None] * len(batches)
+    each = depth // stages
+    for slot in range(stages + len(batches) - 1):
+        active = [(s, slot - s) for s in range(stages) if 0 <= slot - s < len(batches)]
+        for s, j in active:
+            if s == 0 and graphs[j].segments[0].block.input is None:
+                writer.begin(f"slot {slot} prologue")
+                hidden[j] = writer.lower(places[0], graphs[j].segments[0].block, None, f"prologue.{j}")
+        first, simulated = len(writer.sequence.labels), min(each, count)
+        for index in range(simulated):
+            writer.begin(f"slot {slot} layer {index}")
+            for s, j in active:
+                hidden[j] = writer.lower(places[s], layers[j].block, hidden[j], f"slot{slot}.stage{s}.layer{index}")
+        writer.sequence.runs.append(_Run(f"slot {slot}", first, simulated, each))
+        for s, j in active:
+            if s == stages - 1 and graphs[j].segments[-1].block is not layers[j].block:
+                writer.begin(f"slot {slot} epilogue")
+                hidden[j] = writer.lower(places[s], graphs[j].segments[-1].block, hidden[j], f"epilogue.{j}")
+    return writer.sequence, writer.plan
+
+
+def _layers_of(graph: OperatorGraph) -> Segment:
+    return max(graph.segments, key=lambda segment: segment.repeat)
+
+
+def _named(graph: OperatorGraph, batch: int) -> OperatorGraph:
+    """The graph with its blocks named by micro-batch."""
+    segments = tuple(replace(s, block=replace(s.block, name=f"{s.block.name}.{batch}")) for s in graph.segments)
+    return replace(graph, segments=segments)
+
+
+def micro_batches(workload: WorkloadSpec, count: int) -> list[WorkloadSpec]:
+    """The step cut into `count` micro-batches: by requests, or by tokens when there are fewer requests than that."""
+    requests = list(workload.requests())
+    if len(requests) >= count:
+        edges = [len(requests) * i // count for i in range(count + 1)]
+        parts = [requests[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    elif len(requests) == 1 and requests[0].new >= count:
+        new, cached = requests[0].new, requests[0].cached
+        cuts = [new * i // count for i in range(count + 1)]
+        parts = [[Request(b - a, cached + a)] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    else:
+        raise CairnError(f"mapping.stages: {len(requests)} requests cannot be cut into {count} micro-batches")
+    return [
+        WorkloadSpec(
+            phase=Phase.MIXED, requests=tuple(RequestSpec(new=r.new, cached=r.cached) for r in part),
+            embedding=workload.embedding, lm_head=workload.lm_head, attention=workload.attention,
+            kv_append=workload.kv_append,
+        )
+        for part in parts
+    ]  # fmt: skip

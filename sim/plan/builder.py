@@ -1,0 +1,291 @@
+"""Writing plans: `compute`, `copy` and `sync`, for one tile or for arrays of tiles at once.
+
+All methods take scalars or arrays of equal length (one entry a task) and answer the task numbers. Dependences may only
+name tasks that exist already, so a plan written here has no cycle: every edge and every queue runs upwards in number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.base.errors import CairnError
+from cairn.hw_models.chip import ChipSpec
+from cairn.hw_models.server import FLAGS, IS_WRITE, WANTS_FIRST
+from cairn.sim.plan.plan import (
+    CAUSES,
+    COMPUTE,
+    COMPUTE_COLUMNS,
+    COPY,
+    COPY_COLUMNS,
+    DRAM,
+    NO_QUEUE,
+    NO_SERVER,
+    SRAM,
+    SYNC,
+    Edges,
+    Plan,
+    Queue,
+)
+
+IntArray = npt.NDArray[np.int64]
+IntLike = int | Sequence[int] | npt.NDArray[np.integer]
+
+UNITS = ("matrix", "vector", "load", "store", "noc")
+"""Queues of a core, in this order: queue number = core * len(UNITS) + index."""
+
+DRAM_SERVER, NOC_SERVER = 0, 1
+DRAM_REQUEST_COLUMNS = 8
+NOC_REQUEST_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What a compute task works on: see `cairn.sim.plan.actions`. Fields are scalars or arrays."""
+
+    op: IntLike
+    action: IntLike
+    m: tuple[IntLike, IntLike] = (0, 0)
+    n: tuple[IntLike, IntLike] = (0, 0)
+    k: tuple[IntLike, IntLike] = (0, 0)
+    group: IntLike = 0
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A rectangle of one matrix (`group`) of a tensor, and how many bytes it is. Fields are scalars or arrays."""
+
+    tensor: IntLike
+    rows: tuple[IntLike, IntLike]
+    columns: tuple[IntLike, IntLike]
+    bytes: IntLike
+    group: IntLike = 0
+
+
+@dataclass(frozen=True)
+class Region:
+    """A place and a slice of a tensor: SRAM of a core, or rows of banks of a DRAM channel.
+
+    `address` (DRAM only) is (bank_base, bank_count, row_base, stripe_bytes, offset_bytes) as the DRAM server reads it.
+    """
+
+    kind: int
+    place: IntLike
+    slice: Slice
+    address: tuple[IntLike, IntLike, IntLike, IntLike, IntLike] | None = None
+
+
+After = Sequence[npt.NDArray[np.integer] | int] | npt.NDArray[np.integer] | int | None
+
+
+def _column(value: IntLike, n: int) -> IntArray:
+    return np.broadcast_to(np.asarray(value, dtype=np.int64), (n,))
+
+
+def _table(columns: Sequence[IntLike], n: int) -> IntArray:
+    table = np.empty((n, len(columns)), dtype=np.int64)
+    for index, value in enumerate(columns):
+        table[:, index] = value
+    return table
+
+
+class PlanBuilder:
+    """Collects tasks for a chip; `build` makes the plan. Work is written in the order in which queues shall issue it."""
+
+    def __init__(self, chip: ChipSpec):
+        self.chip = chip
+        depth = {"load": chip.dma.load_depth, "store": chip.dma.store_depth, "noc": chip.dma.noc_depth}
+        self.queues = tuple(
+            Queue(f"core{core}.{unit}", unit, core, depth.get(unit, 1)) for core in range(chip.core_count) for unit in UNITS
+        )
+        self.operators: list[str] = []
+        self.tensors: list[str] = []
+        self.notes: dict[str, object] = {}
+        self.n_tasks = 0
+        self._block = 0
+        self._tasks: list[IntArray] = []  # columns: queue, duration, server, request, op, block, kind, row
+        self._requests: tuple[list[IntArray], list[IntArray]] = ([], [])
+        self._n_requests = [0, 0]
+        self._compute: list[IntArray] = []
+        self._copies: list[IntArray] = []
+        self._n_compute = 0
+        self._n_copies = 0
+        self._edges: list[tuple[IntArray, IntArray]] = []  # event code (2 * task + event), successor
+
+    # -- names -------------------------------------------------------------------------------------------------
+
+    def operator(self, name: str) -> int:
+        """Number of a new operator."""
+        self.operators.append(name)
+        return len(self.operators) - 1
+
+    def tensor(self, name: str) -> int:
+        """Number of a new tensor."""
+        self.tensors.append(name)
+        return len(self.tensors) - 1
+
+    def next_block(self) -> int:
+        """Begin the next block instance; tasks written from here on belong to it."""
+        self._block += 1 if self._tasks else 0
+        return self._block
+
+    @property
+    def block(self) -> int:
+        return self._block
+
+    # -- the three calls ----------------------------------------------------------------------------------------
+
+    def compute(
+        self, core: IntLike, unit: str, tile: Tile, cycles: IntLike, after: After = None, ops: IntLike = 0
+    ) -> IntArray:
+        """Tasks on the `unit` ("matrix" or "vector") of `core` that last `cycles` and execute `ops` operations."""
+        core = np.atleast_1d(np.asarray(core, dtype=np.int64))
+        n = core.size
+        columns = [tile.op, tile.action, tile.group, *tile.m, *tile.n, *tile.k, ops]
+        self._compute.append(_table(columns, n))
+        row = self._n_compute + np.arange(n)
+        self._n_compute += n
+        clock = self.chip.clock
+        issue = self.chip.synchronisation.task_issue_cycles
+        duration = -(-(_column(cycles, n) + issue) * clock.num // clock.den)
+        queue = core * len(UNITS) + UNITS.index(unit)
+        return self._add(n, queue, duration, NO_SERVER, -1, tile.op, COMPUTE, row, after)
+
+    def copy(
+        self, source: Region, destination: Region, op: IntLike, after: After = None, cause: str = "unique",
+        reduce: bool = False,
+    ) -> IntArray:  # fmt: skip
+        """Copies between a channel and the SRAM of a core on it, or between two SRAMs (then `source` sends).
+
+        A copy from a channel to another core's SRAM is two of these, the second waiting on the first: see `fetch`.
+        `reduce` says that the data is added to what the destination holds.
+        """
+        n = max(np.size(v) for v in (source.place, destination.place, source.slice.bytes, source.slice.rows[0], op))
+        part = source.slice
+        self._copies.append(
+            _table(
+                [
+                    part.tensor, part.group, *part.rows, *part.columns, source.kind, source.place, destination.kind,
+                    destination.place, part.bytes, CAUSES.index(cause), int(reduce),
+                ],
+                n,
+            )
+        )  # fmt: skip
+        row = self._n_copies + np.arange(n)
+        self._n_copies += n
+        if source.kind == SRAM and destination.kind == SRAM:
+            request = _table([0, source.place, destination.place, part.bytes], n)
+            if np.any(request[:, 1] == request[:, 2]):
+                raise CairnError("a copy from a core's SRAM to itself is no transfer")
+            return self._served(n, _column(source.place, n), "noc", NOC_SERVER, request, op, row, after)
+        if source.kind == destination.kind:
+            raise CairnError("a copy from DRAM to DRAM goes through a core: write it as a load and a store")
+        writes = destination.kind == DRAM
+        memory, core = (destination, source) if writes else (source, destination)
+        if memory.address is None:
+            raise CairnError("a region in DRAM needs its address (banks, row, stripe, offset)")
+        request = _table([IS_WRITE if writes else 0, memory.place, *memory.address, part.bytes], n)
+        unit = "store" if writes else "load"
+        return self._served(n, _column(core.place, n), unit, DRAM_SERVER, request, op, row, after)
+
+    def fetch(
+        self, source: Region, destination: Region, home: IntLike, op: IntLike, after: After = None, cause: str = "unique"
+    ) -> tuple[IntArray, IntArray]:
+        """Copies from DRAM over the core `home` below the channel to other cores' SRAM: two legs, streamed.
+
+        The network leg starts on the first data of the DRAM leg; whoever needs the data waits for both results.
+        """
+        local = Region(SRAM, home, source.slice)
+        first = self.copy(source, local, op, after, cause)
+        second = self.copy(local, destination, op, None, "share")
+        self.after(second, first, first_data=True)
+        return first, second
+
+    def sync(self, tasks: After, count: int = 1, cycles: IntLike = 0, op: IntLike = -1) -> IntArray:
+        """Tasks that end `cycles` after all of `tasks` have: joints and barriers."""
+        clock = self.chip.clock
+        duration = -(-_column(cycles, count) * clock.num // clock.den)
+        return self._add(count, _column(NO_QUEUE, count), duration, NO_SERVER, -1, op, SYNC, -1, tasks)
+
+    def after(self, tasks: IntArray, predecessors: npt.NDArray[np.integer] | int, first_data: bool = False) -> None:
+        """Let each of `tasks` wait for the end (or first data) of its predecessor; -1 means none."""
+        codes = np.broadcast_to(np.asarray(predecessors, dtype=np.int64), tasks.shape)
+        there = codes >= 0
+        if not there.all():
+            codes, tasks = codes[there], tasks[there]
+        if codes.size == 0:
+            return
+        if int((codes - tasks).max()) >= 0:
+            raise CairnError("a task may only wait for tasks written before it")
+        self._edges.append((2 * codes + (0 if first_data else 1), tasks))
+
+    def join(self, owner: IntArray, tasks: IntArray, count: int, op: IntLike = -1) -> IntArray:
+        """`count` joints; joint i waits for all `tasks` whose `owner` is i (owners without tasks are ready at once)."""
+        joints = self.sync(None, count, 0, op)
+        there = tasks >= 0
+        if there.any():
+            self.after(joints[owner[there]], tasks[there])
+        return joints
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _served(
+        self, n: int, core: IntArray, unit: str, server: int, request: IntArray, op: IntLike, row: IntArray, after: After
+    ) -> IntArray:
+        self._requests[server].append(request)
+        number = self._n_requests[server] + np.arange(n)
+        self._n_requests[server] += n
+        queue = core * len(UNITS) + UNITS.index(unit)
+        return self._add(n, queue, 0, server, number, op, COPY, row, after)
+
+    def _add(
+        self, n: int, queue: IntArray, duration: IntLike, server: int, request: IntLike, op: IntLike, kind: int,
+        row: IntLike, after: After,
+    ) -> IntArray:  # fmt: skip
+        self._tasks.append(_table([queue, duration, server, request, op, self._block, kind, row], n))
+        tasks = self.n_tasks + np.arange(n)
+        self.n_tasks += n
+        if after is not None:
+            for predecessor in after if isinstance(after, (list, tuple)) else (after,):
+                self.after(tasks, predecessor)
+        return tasks
+
+    def build(self) -> Plan:
+        """The plan of everything written so far."""
+        tasks = np.concatenate(self._tasks) if self._tasks else np.empty((0, 8), dtype=np.int64)
+        tasks = np.ascontiguousarray(tasks.T)
+        codes = np.concatenate([code for code, _ in self._edges]) if self._edges else np.empty(0, dtype=np.int64)
+        targets = np.concatenate([task for _, task in self._edges]) if self._edges else np.empty(0, dtype=np.int64)
+        waits = np.bincount(targets, minlength=self.n_tasks).astype(np.int64)
+        requests = tuple(
+            np.concatenate(chunks) if chunks else np.empty((0, width), dtype=np.int64)
+            for chunks, width in zip(self._requests, (DRAM_REQUEST_COLUMNS, NOC_REQUEST_COLUMNS), strict=True)
+        )
+        waited_first = np.unique(codes[codes % 2 == 0] // 2)
+        for server in (DRAM_SERVER, NOC_SERVER):
+            mine = waited_first[tasks[2][waited_first] == server]
+            requests[server][tasks[3][mine], FLAGS] |= WANTS_FIRST
+        return Plan(
+            queue=tasks[0], duration=tasks[1], server=tasks[2], request=tasks[3], waits=waits,
+            on_first=_edges(codes, targets, 0, self.n_tasks), on_done=_edges(codes, targets, 1, self.n_tasks),
+            op=tasks[4], block=tasks[5], kind=tasks[6], row=tasks[7], queues=self.queues, servers=("dram", "noc"),
+            requests=requests, compute=_stack(self._compute, len(COMPUTE_COLUMNS)),
+            copies=_stack(self._copies, len(COPY_COLUMNS)), operators=tuple(self.operators),
+            tensors=tuple(self.tensors), notes=dict(self.notes),
+        )  # fmt: skip
+
+
+def _stack(chunks: list[IntArray], width: int) -> IntArray:
+    return np.concatenate(chunks) if chunks else np.empty((0, width), dtype=np.int64)
+
+
+def _edges(codes: IntArray, targets: IntArray, event: int, n: int) -> Edges:
+    mine = codes % 2 == event
+    sources, ends = codes[mine] // 2, targets[mine]
+    order = np.argsort(sources, kind="stable")
+    start = np.zeros(n + 1, dtype=np.int64)
+    np.cumsum(np.bincount(sources, minlength=n), out=start[1:])
+    return Edges(start, np.ascontiguousarray(ends[order]))

@@ -1,0 +1,111 @@
+"""The plan: what each unit does, in what order, as a structure of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+
+SCHEMA: Final = "cairn.plan/1"
+
+NO_QUEUE: Final = -1
+NO_SERVER: Final = -1
+
+# Kinds of task: which side table `row` indexes.
+SYNC: Final = 0
+COMPUTE: Final = 1
+COPY: Final = 2
+
+# Kinds of place of a region.
+SRAM: Final = 0
+DRAM: Final = 1
+
+# Columns of the compute table: the tile of operator `op` (rows m, columns n, reduction k of its `group`-th matrix), and
+# the operations it executes: two per multiply-accumulate, masked ones included, padding of the array not.
+COMPUTE_COLUMNS: Final = ("op", "action", "group", "m0", "m1", "n0", "n1", "k0", "k1", "ops")
+# Columns of the copy table: one rectangle of one matrix (`group`) of a tensor, from a place to a place.
+COPY_COLUMNS: Final = (
+    "tensor", "group", "r0", "r1", "c0", "c1", "source_kind", "source", "destination_kind", "destination",
+    "bytes", "cause", "reduce",
+)  # fmt: skip
+
+# Why bytes move (column "cause"): the report accounts for every byte under one of these.
+CAUSES: Final = ("unique", "reread", "duplicate", "spill", "padding", "share", "reduce", "layout", "append", "handoff")
+
+
+@dataclass(frozen=True)
+class Queue:
+    """An in-order queue of a unit: at most `depth` tasks in flight; the head of the line blocks."""
+
+    name: str
+    unit: str
+    core: int
+    depth: int = 1
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Dependences in CSR form: the successors of `task` are `targets[start[task]:start[task + 1]]`."""
+
+    start: IntArray
+    targets: IntArray
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tasks 0..n-1 in plan order, and what they index.
+
+    queue       (n,) queue of each task, NO_QUEUE for tasks that start as soon as they are ready
+    duration    (n,) ticks of tasks that no server serves
+    server      (n,) index into `servers`, or NO_SERVER
+    request     (n,) row of that server's request table
+    waits       (n,) number of predecessor events of each task
+    on_first    successors that wait for a task's first data
+    on_done     successors that wait for a task's end
+    op          (n,) operator of the graph, -1 for none
+    block       (n,) instance of the block (layer) the task belongs to, counted along the plan
+    kind, row   (n,) SYNC, COMPUTE or COPY, and the row in that side table (-1: not described)
+    """
+
+    queue: IntArray
+    duration: IntArray
+    server: IntArray
+    request: IntArray
+    waits: IntArray
+    on_first: Edges
+    on_done: Edges
+    op: IntArray
+    block: IntArray
+    kind: IntArray
+    row: IntArray
+    queues: tuple[Queue, ...]
+    servers: tuple[str, ...]
+    requests: tuple[IntArray, ...]
+    compute: IntArray
+    copies: IntArray
+    operators: tuple[str, ...] = ()
+    tensors: tuple[str, ...] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_tasks(self) -> int:
+        return int(self.queue.size)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """When every task of a plan ran: ticks of issue, first data and end, and the servers' final states."""
+
+    start: IntArray
+    first: IntArray
+    end: IntArray
+    states: tuple[IntArray, ...]
+
+    @property
+    def makespan(self) -> int:
+        return int(self.end.max(initial=0))

@@ -1,0 +1,68 @@
+"""What a finished simulation hands to the report: everything that was run, and how often it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.hw_models.chip import ChipSpec
+from cairn.sim.plan.plan import Plan, Trace
+from cairn.workloads.graph import OperatorGraph
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """How a repeated block was simulated: `simulated` of `repeat` instances; the rest at `period_ps` each.
+
+    `change` is the relative change of the last two periods; it is at most `tolerance` unless `simulated == repeat`.
+    """
+
+    block: str
+    repeat: int
+    simulated: int
+    period_ps: int
+    change: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class OperatorInfo:
+    """The graph's operator behind a plan's operator index: per instance of its block."""
+
+    block: str
+    name: str
+    kind: str
+    matrix_ops: int
+    vector_ops: int
+    read_bytes: int
+    written_bytes: int
+    activation_bytes: int
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A finished run.
+
+    `block_weight[b]` says how many real blocks the plan's block instance b stands for; `total_ps` is the time of the
+    whole step, instances that were not simulated included. `operators[i]` describes plan operator i.
+    `config` is the fully resolved configuration; `provenance` has version, run_hash, seed, fidelity, wall_s, cpu_s.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    chip: ChipSpec
+    graph: OperatorGraph
+    plan: Plan
+    trace: Trace
+    operators: tuple[OperatorInfo, ...]
+    block_weight: IntArray
+    block_name: tuple[str, ...]
+    repetitions: tuple[Repetition, ...]
+    total_ps: int
+    provenance: Mapping[str, Any]

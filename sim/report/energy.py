@@ -1,0 +1,64 @@
+"""Energy by component and operator, area by component, and the power-density check of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cairn.hw_models import cost
+from cairn.hw_models.chip import ChipSpec
+from cairn.sim.record import RunRecord
+from cairn.sim.report.operators import repeats
+from cairn.sim.report.work import NOC, READ, WRITE, Work
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def dynamic_energy_pj(record: RunRecord, work: Work) -> dict[str, FloatArray]:
+    """Dynamic energy in pJ by component, one entry per operator and a last one for tasks without operator.
+
+    Multiply-accumulates and SRAM accesses are those executed, padding included; vector operations are those that
+    the operators require.
+    """
+    vector = repeats(record) * np.array([info.vector_ops for info in record.operators], dtype=np.int64)
+    counts = {
+        "macs": work.matrix_ops // 2,
+        "vector_ops": np.append(vector, 0),
+        "sram_bytes": work.sram_bytes,
+        "noc_bytes": work.moved[:, NOC].sum(axis=1),
+        "noc_hop_bytes": work.hop_bytes,
+        "dram_bytes": work.moved[:, (READ, WRITE)].sum(axis=(1, 2)),
+    }
+    rows = [
+        cost.dynamic_energy_pj(record.chip.energy, **dict(zip(counts, map(float, row), strict=True)))
+        for row in zip(*counts.values(), strict=True)
+    ]
+    return {name: np.array([row[name] for row in rows]) for name in cost.COMPONENTS}
+
+
+def static_power(chip: ChipSpec) -> dict[str, float]:
+    """Static power in W by component."""
+    return {name: float(power) for name, power in cost.static_power_w(chip).items()}
+
+
+def area_table(chip: ChipSpec) -> pd.DataFrame:
+    """Area of the logic die by component."""
+    parts = cost.area_mm2(chip)
+    table = pd.DataFrame({"component": list(parts), "area_mm2": [float(area) for area in parts.values()]})
+    table["share"] = table["area_mm2"] / max(float(table["area_mm2"].sum()), 1e-300)
+    return table
+
+
+def power_density(chip: ChipSpec, power_w: float, area_mm2: float) -> dict[str, Any]:
+    """Power over area, the chip's limit, the verdict, and the core clock scaled by limit over density if it is over."""
+    density = power_w / area_mm2
+    limit = chip.power_limit_w_per_mm2
+    return {
+        "w_per_mm2": density,
+        "limit_w_per_mm2": limit,
+        "within_limit": density <= limit,
+        "clock_within_limit_ghz": chip.clock_ghz * min(1.0, limit / density) if density > 0 else chip.clock_ghz,
+    }

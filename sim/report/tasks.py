@@ -1,0 +1,133 @@
+"""What every task of a run was: which unit served it, for which operator, what it moved, how often it counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.hw_models.server import FLAGS, IS_WRITE
+from cairn.sim.plan.plan import COMPUTE, COPY, COPY_COLUMNS, SRAM, Plan
+from cairn.sim.record import RunRecord
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+DRAM_SERVER: Final = "dram"
+NOC_SERVER: Final = "noc"
+MATRIX: Final = "matrix"
+VECTOR: Final = "vector"
+SYNC_CLASS: Final = "sync"
+"""Class of tasks that hold no unit: neither a queue nor a server."""
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """Arrays over the n tasks of a plan, and the names that they index.
+
+    classes     names of the unit classes: servers under their name, other tasks under the unit of their queue
+    unit_class  (n,) index into `classes`
+    unit        (n,) which unit of the class: the core of a queue, the DRAM channel, the core at the end of a NoC
+                transfer whose port it holds (the sender, or the receiver of data that comes from a DRAM channel)
+    weight      (n,) how many real tasks this one stands for
+    bytes       (n,) bytes that a copy's task moves, 0 for others; `cause` its index into CAUSES, -1 for others
+    is_dram, is_noc, is_write   (n,) served by DRAM or the network; writes to DRAM
+    """
+
+    classes: tuple[str, ...]
+    unit_class: IntArray
+    unit: IntArray
+    weight: IntArray
+    bytes: IntArray
+    cause: IntArray
+    is_dram: BoolArray
+    is_noc: BoolArray
+    is_write: BoolArray
+
+    @classmethod
+    def of(cls, record: RunRecord) -> TaskView:
+        plan = record.plan
+        classes, unit_class = _classify(plan)
+        copied = np.flatnonzero((plan.kind == COPY) & (plan.row >= 0))
+        rows = plan.copies[plan.row[copied]]
+        column = _copy_column(plan, copied, rows)
+        is_dram = unit_class == _index(classes, DRAM_SERVER)
+        is_noc = unit_class == _index(classes, NOC_SERVER)
+        return cls(
+            classes=classes,
+            unit_class=unit_class,
+            unit=_units(plan, is_dram, is_noc, column),
+            weight=weight_of_blocks(plan.block, record.block_weight),
+            bytes=column["bytes"],
+            cause=column["cause"],
+            is_dram=is_dram,
+            is_noc=is_noc,
+            is_write=_writes(plan, is_dram),
+        )
+
+    def of_class(self, name: str) -> IntArray:
+        """Indices of the tasks of class `name`, ascending."""
+        return np.flatnonzero(self.unit_class == _index(self.classes, name))
+
+
+def weight_of_blocks(block: IntArray, weight: IntArray) -> IntArray:
+    """`weight[block]`, and 1 for what belongs to no block (-1)."""
+    return np.append(weight, 1)[block]
+
+
+def tiles(plan: Plan) -> tuple[IntArray, IntArray]:
+    """Tasks that compute a described tile, and their rows of the compute table."""
+    computing = np.flatnonzero((plan.kind == COMPUTE) & (plan.row >= 0))
+    return computing, plan.compute[plan.row[computing]]
+
+
+def _index(names: tuple[str, ...], name: str) -> int:
+    return names.index(name) if name in names else -1
+
+
+def _classify(plan: Plan) -> tuple[tuple[str, ...], IntArray]:
+    """Class names (only those in use, in a fixed order) and the class of each task."""
+    queue_units = [queue.unit for queue in plan.queues]
+    names = [MATRIX, VECTOR, DRAM_SERVER, NOC_SERVER, *queue_units, *plan.servers, SYNC_CLASS]
+    order = {name: index for index, name in enumerate(dict.fromkeys(names))}
+    of_queue = np.array([*(order[unit] for unit in queue_units), order[SYNC_CLASS]], dtype=np.int64)
+    of_server = np.array([*(order[name] for name in plan.servers), -1], dtype=np.int64)
+    served = of_server[plan.server]
+    chosen = np.where(served >= 0, served, of_queue[plan.queue])
+    used = np.bincount(chosen, minlength=len(order)) > 0
+    dense = np.cumsum(used) - 1
+    kept = tuple(name for name, keep in zip(order, used, strict=True) if keep)
+    return kept, dense[chosen].astype(np.int64)
+
+
+def _copy_column(plan: Plan, copied: IntArray, rows: IntArray) -> dict[str, IntArray]:
+    """Per task: bytes, cause and the places of its copy (0, -1, -1 where the task copies nothing)."""
+    names = ("source_kind", "source", "destination_kind", "destination", "bytes", "cause")
+    result: dict[str, IntArray] = {}
+    for name in names:
+        values = np.full(plan.n_tasks, 0 if name == "bytes" else -1, dtype=np.int64)
+        values[copied] = rows[:, COPY_COLUMNS.index(name)]
+        result[name] = values
+    return result
+
+
+def _units(plan: Plan, is_dram: BoolArray, is_noc: BoolArray, column: dict[str, IntArray]) -> IntArray:
+    core = np.array([*(queue.core for queue in plan.queues), 0], dtype=np.int64)[plan.queue]
+    from_sram = column["source_kind"] == SRAM
+    to_sram = column["destination_kind"] == SRAM
+    channel = np.where(from_sram, column["destination"], column["source"])
+    port = np.where(from_sram, column["source"], np.where(to_sram, column["destination"], column["source"]))
+    unit = np.where(is_dram, channel, np.where(is_noc, port, core))
+    described: IntArray = np.where(unit < 0, core, unit)
+    return described
+
+
+def _writes(plan: Plan, is_dram: BoolArray) -> BoolArray:
+    result = np.zeros(plan.n_tasks, dtype=np.bool_)
+    for server, requests in enumerate(plan.requests):
+        mine = np.flatnonzero(is_dram & (plan.server == server))
+        if mine.size:
+            result[mine] = (requests[plan.request[mine], FLAGS] & IS_WRITE) != 0
+    return result

@@ -1,0 +1,117 @@
+"""A run from configuration to record: operator graph, plan, engine, and the rule for repeated blocks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from cairn.base.errors import Infeasibility, InfeasibleError
+from cairn.hw_models.chip import ChipSpec
+from cairn.sim.config.run_config import Engine, RunConfig, resolved, run_hash
+from cairn.sim.mapping.options import Paradigm
+from cairn.sim.mapping.sequence import Sequence, pipelined, straight
+from cairn.sim.plan.plan import Plan, Trace
+from cairn.sim.record import Repetition, RunRecord
+from cairn.workloads.build import build_graph
+from cairn.workloads.graph import OperatorGraph, Role
+
+Progress = Callable[[str, float], None]
+"""Told what is being done and how much of it is done (0 to 1)."""
+
+FIRST_TRY = 5
+"""Repeated blocks that are simulated at first: two to fill the pipeline, two whose periods are compared, one after
+them whose end the next block's loads disturb."""
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    plan: Plan
+    trace: Trace
+    sequence: Sequence
+    repetitions: tuple[Repetition, ...]
+
+
+def simulate(config: RunConfig, *, progress: Progress | None = None) -> RunRecord:
+    """Run a configuration. InfeasibleError when the chip cannot hold the model; CairnError for other mistakes."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    tell = progress or (lambda what, share: None)
+    graph = build_graph(config.model, config.workload, config.routing, config.seed)
+    check_capacity(config.chip, graph)
+    attempt = _simulate_blocks(config, graph, tell)
+    sequence, plan, trace = attempt.sequence, attempt.plan, attempt.trace
+    extra = sum((r.repeat - r.simulated) * r.period_ps for r in attempt.repetitions)
+    provenance: dict[str, Any] = {
+        "version": code_version(),
+        "run_hash": run_hash(config),
+        "seed": config.seed,
+        "engine": config.engine.engine.value,
+        "fidelity": {"dram": config.fidelity.dram.value, "noc": config.fidelity.noc.value},
+        "wall_s": time.perf_counter() - wall,
+        "cpu_s": time.process_time() - cpu,
+    }
+    return RunRecord(
+        name=config.name, config=resolved(config), chip=config.chip, graph=sequence.graph, plan=plan, trace=trace,
+        operators=sequence.infos, block_weight=np.array(sequence.weights(plan), dtype=np.int64),
+        block_name=tuple(sequence.labels), repetitions=attempt.repetitions, total_ps=trace.makespan + extra,
+        provenance=provenance,
+    )  # fmt: skip
+
+
+def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress) -> _Attempt:
+    """Simulate repeated blocks until the change of their period is below the tolerance, or all of them."""
+    write = pipelined if config.mapping.paradigm is Paradigm.DATAFLOW else straight
+    count = 1 << 60 if config.engine.exact else FIRST_TRY
+    while True:
+        tell("mapping", 0.0)
+        sequence, builder = write(config, graph, count)
+        plan = builder.build()
+        tell("simulating", 0.0)
+        trace = run_plan(plan, config.chip, config.engine.engine, lambda done, all_: tell("simulating", done / all_))
+        repetitions = sequence.repetitions(plan, trace, config.engine.tolerance)
+        steady = all(r.simulated == r.repeat or r.change <= r.tolerance for r in repetitions)
+        if steady or count >= config.engine.max_simulated_blocks:
+            return _Attempt(plan, trace, sequence, repetitions)
+        count = min(2 * count, config.engine.max_simulated_blocks)
+
+
+def run_plan(
+    plan: Plan, chip: ChipSpec, engine: Engine = Engine.COMPILED, progress: Callable[[int, int], None] | None = None
+) -> Trace:
+    """Run a plan on a chip with either engine."""
+    if engine is Engine.REFERENCE:
+        from cairn.sim.engine.reference import simulate_plan as reference  # noqa: PLC0415 - SimPy only when asked for
+
+        return reference(plan, chip.servers())
+    from cairn.sim.engine.compiled import simulate_plan  # noqa: PLC0415 - compiles or loads kernels
+
+    return simulate_plan(plan, chip.servers(), progress=progress)
+
+
+def check_capacity(chip: ChipSpec, graph: OperatorGraph) -> None:
+    """Weights, caches and states must fit the DRAM; InfeasibleError with the demand of each when they do not."""
+    held: dict[Role, int] = {}
+    for segment in graph.segments:
+        for tensor in segment.block.tensors:
+            if tensor.role is not Role.ACTIVATION:
+                held[tensor.role] = held.get(tensor.role, 0) + segment.repeat * tensor.bytes
+    demand, bound = sum(held.values()) / 1e9, chip.dram.capacity_gb
+    if demand > bound:
+        parts = ", ".join(f"{role.value} {size / 1e9:,.1f} GB" for role, size in held.items())
+        remedy = (
+            f"the model needs {parts}: more DRAM layers (dram.capacity_gb >= {demand:,.1f}), fewer bits per weight or "
+            "cache entry, a smaller batch or context, or several chips"
+        )
+        raise InfeasibleError([Infeasibility("DRAM capacity", demand, bound, "GB", remedy)])
+
+
+def code_version() -> str:
+    """The installed version of Cairn."""
+    try:
+        return version("cairn")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,1 @@
+"""Validation: reference data, gates beside it, and the harness behind `cairn validate`."""
