@@ -17,7 +17,7 @@ help:
 demo: $(STAMP)
 	$(BIN)/cairn run demo --out $(DEMO) --trace
 	@echo
-	@echo "Look at $(DEMO)/: the plots are the PNG files; timeline.json opens in https://ui.perfetto.dev"
+	@echo "Look at $(DEMO)/: the plots are the PNG files; timeline.json.gz opens in https://ui.perfetto.dev"
 	@echo "Run it yourself: $(BIN)/cairn run demo --out $(DEMO) --trace     More: $(BIN)/cairn --help"
 
 test: lint types

@@ -2,7 +2,7 @@
 
 Numba's own cache looks at the file of the compiled function alone: a constant changed in a called file would
 keep giving the old numbers. Here the cache folder is named by the content of every Cairn source that holds a
-kernel, by the file of the decorated function, and by the Python and Numba versions.
+kernel or a constant (`Final`), by the file of the decorated function, and by the Python and Numba versions.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _digest_of_rooms() -> str:
     for room in _ROOMS:
         for file in sorted((package / room).rglob("*.py")):
             text = file.read_bytes()
-            if b"@kernel" in text or b"kernel(" in text:
+            if b"kernel(" in text or b"@kernel" in text or b"Final" in text:  # kernels freeze the constants they import
                 digest.update(file.relative_to(package).as_posix().encode())
                 digest.update(text)
     return digest.hexdigest()[:16]

@@ -127,7 +127,10 @@ def main() -> int:
     quick = report(f"compiled, {small.n_tasks} tasks", small, {}, repeat)
     print(f"{f'reference, {small.n_tasks} tasks':<46}{slow / 1e6:>9.3f} M tasks/s")
     print(f"{'ratio':<46}{quick / slow:>9.1f}            target {TARGET_RATIO:g}")
-    for name, build in (("DRAM, 64 channels, 4 KiB reads", dram_plan), ("network, 8 x 8 mesh, 4 KiB transfers", noc_plan)):
+    for name, build in (
+        ("DRAM, 64 channels, 4 KiB reads", dram_plan),
+        ("network, 8 x 8 mesh, 4 KiB transfers", noc_plan),
+    ):
         served, servers = build(max(n // 10, 1000))
         compiled.simulate_plan(served, servers)
         report(f"compiled, bound by {name}", served, servers, min(repeat, 3))

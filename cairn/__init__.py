@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cairn.hw_models.chip import ChipSpec
     from cairn.sim.config.run_config import RunConfig, load
     from cairn.sim.plan.plan import Plan
-    from cairn.sim.report import Result
+    from cairn.sim.report.result import Result
     from cairn.workloads.architecture import ModelSpec
 
 __all__ = [
@@ -40,7 +40,7 @@ _HOMES = {
     "InfeasibleError": "cairn.base.errors",
     "ModelSpec": "cairn.workloads.architecture",
     "Plan": "cairn.sim.plan.plan",
-    "Result": "cairn.sim.report",
+    "Result": "cairn.sim.report.result",
     "RunConfig": "cairn.sim.config.run_config",
     "__version__": "cairn.api",
     "load": "cairn.sim.config.run_config",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cairn.sim.config.run_config import RunConfig
-    from cairn.sim.report import Result
+    from cairn.sim.report.result import Result
 
 try:
     __version__ = version("cairn")
@@ -21,18 +21,18 @@ def simulate(
     config: RunConfig | str | Path,
     overrides: Iterable[str] = (),
     *,
-    progress: Callable[[float, str], None] | None = None,
+    progress: Callable[[str, float], None] | None = None,
 ) -> Result:
     """Simulate a run and answer its result.
 
     `config` is a RunConfig, the name of a shipped run or the path of a run file; `overrides` are `key.path=value`
-    texts laid over a name or path. `progress(done, what)` is told what is under way, `done` from 0 to 1.
+    texts laid over a name or path. `progress(what, done)` is told what is under way and how much of it is done, 0 to 1.
 
     Raises ConfigError for a mistake in the configuration and InfeasibleError when the chip cannot run the workload.
     """
     from cairn.base.errors import CairnError
     from cairn.sim.config.run_config import RunConfig, load
-    from cairn.sim.report import Result
+    from cairn.sim.report.result import Result
     from cairn.sim.run import simulate as simulate_record
 
     settings = tuple(overrides)

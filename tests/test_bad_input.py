@@ -6,7 +6,7 @@ import copy
 import random
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ import pytest
 
 from cairn.base.errors import CairnError
 from cairn.cli.main import main
-from cairn.sim.config.run_config import RunConfig, load, resolved
+from cairn.sim.config.document import Document
+from cairn.sim.config.problems import validate
+from cairn.sim.config.run_config import RunConfig, load, resolved, run_hash
 from cairn.sim.config.yaml_writer import write_yaml
 
 MUTANTS = 2400
@@ -40,15 +42,17 @@ seed: 3
 MODELS = ("llama-2-13b", "mixtral-8x7b", "deepseek-v3", "retnet-1.3b", "mamba-2.8b", "bitnet-b1.58-3b")
 
 VALUES: tuple[Any, ...] = (
-    None, True, False, "", " ", "x", "✓é漢\u202e", "null", "~", ".", "/", "../..", "voxel-paper", "demo", "a.yaml", "\x1b[31m",
-    "2026-01-01", "12:30", "1e3", "-", "x" * 5000, "x/" * 3000, "a\nb", "a\0b", -1, 0, 1, 2, 3, 7, 2**31, 2**53 + 1, 2**62,
-    2**63 - 1, -(2**63) + 1, 0.5, -0.5, 1e-300, 1e300, 1.5, [], [1], [[[]]], [None], list(range(3000)), ["x"] * 20, {},
-    {"a": 1}, {"base": "demo"}, {"base": 3}, {"a": {"b": {"c": []}}}, {"": 0}, {"schema": "cairn.chip/9"},
+    None, True, False, "", " ", "x", "✓é漢\u202e", "null", "~", ".", "/", "../..", "voxel-paper", "demo", "a.yaml",
+    "\x1b[31m", "2026-01-01", "12:30", "1e3", "-", "x" * 5000, "x/" * 3000, "a\nb", "a\0b", -1, 0, 1, 2, 3, 7, 2**31,
+    2**53 + 1, 2**62, 2**63 - 1, -(2**63) + 1, 0.5, -0.5, 1e-300, 1e300, 1.5, [], [1], [[[]]], [None],
+    list(range(3000)), ["x"] * 20, {}, {"a": 1}, {"base": "demo"}, {"base": 3}, {"a": {"b": {"c": []}}}, {"": 0},
+    {"schema": "cairn.chip/9"},
 )  # fmt: skip
 FRAGMENTS = (
     ".nan", "-.inf", "!!python/object/apply:os.system ['true']", "!!binary aGVsbG8=", "!!set {a}", "!x y", "&a [*a]",
-    "*nowhere", "[" * 100, "{a: " * 100, "[1, 2", "{a: 1", "'", '"\\q"', "a: b: c", "? x", "|", ">-", "@", "`", "%", "9" * 400,
-    "1e999", "0x" + "f" * 40, "<<: {a: 1}", "- - - -", "\t", "---", "...", "# ", "2026-13-45", "0o777777777777777777777777",
+    "*nowhere", "[" * 100, "{a: " * 100, "[1, 2", "{a: 1", "'", '"\\q"', "a: b: c", "? x", "|", ">-", "@", "`", "%",
+    "9" * 400, "1e999", "0x" + "f" * 40, "<<: {a: 1}", "- - - -", "\t", "---", "...", "# ", "2026-13-45",
+    "0o" + "7" * 40,
 )  # fmt: skip
 
 
@@ -172,6 +176,22 @@ def test_no_mutated_configuration_ends_in_a_stack_trace(
     assert [file.name for file in tmp_path.iterdir()] == ["mutant.yaml"]
 
 
+def test_every_value_may_be_zero_negative_huge_or_tiny() -> None:
+    tried = set()
+    for base in complete():
+        for inside, key in nodes(base):
+            for value in (0, -1, 2**62, 1e300, 1e-300):
+                label = (base["model"]["name"], key, value)
+                if label in tried:
+                    continue
+                tried.add(label)
+                before, inside[key] = inside[key], value
+                with time_limit(len(tried)), suppress(CairnError):
+                    run_hash(validate(Document("r.yaml", base), RunConfig))
+                inside[key] = before
+    assert len(tried) > 1000
+
+
 def test_the_command_line_answers_mutants_with_status_2_and_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,27 +209,42 @@ def test_the_command_line_answers_mutants_with_status_2_and_one_message(
     assert set(statuses) == {0, 2}
 
 
+HEAD = "schema: cairn.run/1\nbase: demo\n"
+TAG = "tag:yaml.org,2002:python/object/apply:os.system"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("schema: cairn.run/1\nbase: demo\nworkload: {batch: -1}\n", "r.yaml:3: workload.batch: must be > 0, got -1"),
-        ("schema: cairn.run/1\nbase: demo\nchip: {cores: {rows: 0}}\n", "r.yaml:3: chip.cores.rows: must be >= 1, got 0"),
-        ("schema: cairn.run/1\nbase: demo\nmodel: {hidden: .nan}\n", "r.yaml:3: model.hidden: is .nan; numbers must be finite"),
-        ("schema: cairn.run/1\nbase: demo\nsead: 3\n", "r.yaml:3: sead: is not a known key; did you mean 'seed'? (allowed: "
-         "chip, engine, fidelity, mapping, model, name, routing, schema, seed, workload)"),
-        ("schema: cairn.run/1\nbase: demo\nchip: [tiny]\n", "r.yaml:3: chip: must be a shipped name, a path or a map, got ['tiny']"),
-        ("schema: cairn.run/1\nbase: demo\nchip: chip.yaml\n", "r.yaml:3: chip: no such file: 'chip.yaml'"),
-        ("schema: cairn.run/1\nbase: demo\nmodel: .\n", "r.yaml:3: model: '.' is a folder; a file is needed"),
-        ("schema: cairn.run/9\nbase: demo\n",
-         "r.yaml:1: schema: is cairn.run/9, written for a newer Cairn; this version reads cairn.run/1"),
-        ("schema: cairn.run/1\nbase: r.yaml\n", "r.yaml:2: base: goes round in a circle: r.yaml -> r.yaml"),
+        (HEAD + "workload: {batch: -1}", "r.yaml:3: workload.batch: must be > 0, got -1"),
+        (HEAD + "chip: {cores: {rows: 0}}", "r.yaml:3: chip.cores.rows: must be >= 1, got 0"),
+        (HEAD + "model: {hidden: .nan}", "r.yaml:3: model.hidden: is .nan; numbers must be finite"),
+        (HEAD + f"model: {{layers: {10**18}}}", f"r.yaml:3: model.layers: must be <= 10000, got {10**18}"),
+        (
+            HEAD + "sead: 3",
+            "r.yaml:3: sead: is not a known key; did you mean 'seed'? (allowed: "
+            "chip, engine, fidelity, mapping, model, name, routing, schema, seed, workload)",
+        ),
+        (HEAD + "chip: [tiny]", "r.yaml:3: chip: must be a shipped name, a path or a map, got ['tiny']"),
+        (HEAD + "chip: chip.yaml", "r.yaml:3: chip: no such file: 'chip.yaml'"),
+        (HEAD + "model: .", "r.yaml:3: model: '.' is a folder; a file is needed"),
+        (
+            "schema: cairn.run/9",
+            "r.yaml:1: schema: is cairn.run/9, written for a newer Cairn; this version reads cairn.run/1",
+        ),
+        (
+            "schema: cairn.run/1\nbase: r.yaml",
+            "r.yaml:2: base: goes round in a circle: r.yaml -> r.yaml",
+        ),
         ("a: " + "[" * 200_000, "r.yaml:1: a[0][0]: is nested more than 50 levels deep"),
-        ("seed: !!python/object/apply:os.system [ls]\n",
-         "r.yaml:1: seed: has the YAML tag 'tag:yaml.org,2002:python/object/apply:os.system'; tags are not allowed"),
+        (
+            "seed: !!python/object/apply:os.system [ls]",
+            f"r.yaml:1: seed: has the YAML tag '{TAG}'; tags are not allowed",
+        ),
         ("a: 1\n" * 300_000, "r.yaml: is larger than 1024 KiB, the limit for a configuration"),
         ("", "r.yaml: is empty; a map of keys is needed"),
     ],
-)  # fmt: skip
+)
 def test_each_kind_of_mistake_has_its_whole_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: str, message: str
 ) -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def call(command: list[str], cwd: Path, timeout_s: int = 300) -> subprocess.Comp
 
 def shipped() -> set[str]:
     """Every module and every data file of the tree, named as the wheel should name it."""
-    front = [file for file in (ROOT / "cairn").glob("*.py")] + list((ROOT / "cairn" / "cli").rglob("*.py"))
+    front = [*(ROOT / "cairn").glob("*.py"), *(ROOT / "cairn" / "cli").rglob("*.py")]
     names = {file.relative_to(ROOT).as_posix() for file in front}
     for room in ROOMS:
         for file in (ROOT / room).rglob("*"):
@@ -86,8 +87,8 @@ def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
 
 def test_the_shipped_data_is_found_from_an_installed_wheel(installed: Path, tmp_path: Path) -> None:
     script = (
-        "from importlib.resources import files; import cairn; root = files('cairn');"
-        "print(cairn.__file__); print(sum(1 for f in (root / 'configs' / 'models').iterdir() if f.name[-5:] == '.yaml'))"
+        "from importlib.resources import files; import cairn; models = files('cairn') / 'configs' / 'models';"
+        "print(cairn.__file__); print(sum(1 for file in models.iterdir() if file.name.endswith('.yaml')))"
     )
     run = call([str(installed / "python"), "-c", script], cwd=tmp_path)
     assert run.returncode == 0, run.stderr
@@ -118,7 +119,5 @@ def test_the_installed_command_runs_the_demo_and_validates(installed: Path, tmp_
 
 
 def test_the_version_of_the_project_is_the_installed_one() -> None:
-    import tomllib
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert importlib.metadata.version("cairn") == project["version"]

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
 
 from cairn.base.errors import CairnError
 from cairn.validation.document import as_dict
@@ -92,12 +97,25 @@ def run_suites(
     Of suites that nobody asked for by name, those that the given folder has no file for are left out as skipped.
     """
     results = []
-    for suite in suites:
-        result = run_suite(suite, ReferenceDir(given), run_all=run_all)
-        if not named and result.skipped and not result.rows:
-            result = SuiteResult(suite.name, suite.sheet, Verdict.SKIPPED, skipped=result.skipped, why=result.why)
-        results.append(result)
+    with _progress() as progress:
+        for suite in suites:
+            progress(suite.name)
+            result = run_suite(suite, ReferenceDir(given), run_all=run_all, progress=progress)
+            if not named and result.skipped and not result.rows:
+                result = replace(result, verdict=Verdict.SKIPPED)
+            results.append(result)
     return results
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """A line on the terminal that says what is being checked; nothing where no person looks on."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status("validating") as status:
+        yield lambda text: status.update(f"validating {escape(text)}")
 
 
 def exit_status(results: Sequence[SuiteResult]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,8 +15,11 @@ from cairn.validation.metrics import percentile
 from cairn.validation.reference import ReferenceDir, ReferenceFile, ReferenceMissingError
 from cairn.validation.rows import Row
 
-Predict = Callable[[ReferenceDir, bool], list[Row]]
-"""`predict(reference, run_all)`: the rows of a suite; with `run_all` the ones that take long as well."""
+Predict = Callable[[ReferenceDir, bool], Iterable[Row]]
+"""`predict(reference, run_all)`: the rows of a suite; with `run_all` the ones that take long as well.
+
+A suite that simulates yields each row when it is ready, so that progress can be shown.
+"""
 
 SUITES = Path(__file__).resolve().parent / "suites"
 
@@ -109,8 +112,14 @@ def load_suite(name: str) -> Suite:
     return Suite(name, module.predict, GateSheet.load(SUITES / name / "gates.yaml"))
 
 
-def run_suite(suite: Suite, reference: ReferenceDir, *, run_all: bool = False) -> SuiteResult:
-    """Run `suite` on the files of `reference`.
+def run_suite(
+    suite: Suite,
+    reference: ReferenceDir,
+    *,
+    run_all: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> SuiteResult:
+    """Run `suite` on the files of `reference`; `progress` is told of every row.
 
     It passes when every gate with a limit was checked and holds. A gate that no row counts for fails, except on a
     given folder, which may hold rows of one sort alone: there one checked gate is enough. A suite whose reference is
@@ -118,7 +127,7 @@ def run_suite(suite: Suite, reference: ReferenceDir, *, run_all: bool = False) -
     """
     sheet = suite.sheet
     try:
-        rows = tuple(suite.predict(reference, run_all))
+        rows = tuple(_told(suite, suite.predict(reference, run_all), progress))
     except ReferenceMissingError as missing:
         verdict = Verdict.FAIL if reference.given else Verdict.SKIPPED
         return SuiteResult(suite.name, sheet, verdict, skipped=(*reference.missed, str(missing)), why=str(missing))
@@ -132,6 +141,13 @@ def run_suite(suite: Suite, reference: ReferenceDir, *, run_all: bool = False) -
         reason = f"no note explains: {', '.join(bare[:10])}{', ...' if len(bare) > 10 else ''}"
         result = replace(result, verdict=Verdict.FAIL, why="; ".join(filter(None, (why, reason))))
     return result
+
+
+def _told(suite: Suite, rows: Iterable[Row], progress: Callable[[str], None] | None) -> Iterator[Row]:
+    for count, row in enumerate(rows, start=1):
+        if progress is not None:
+            progress(f"{suite.name}: {count} rows, last {row.id}")
+        yield row
 
 
 def _verdict(gates: tuple[GateResult, ...], rows: tuple[Row, ...], *, given: bool) -> tuple[Verdict, str]:

@@ -9,15 +9,21 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from cairn.base.spec import Spec, required, sourced
 
 SCHEMA: Final = "cairn.model/1"
 
+MAX_SIZE: Final = 1 << 24
+"""assumed: a hundred times the largest published dimension; a matrix then has at most 2**48 elements."""
+
 _ABSENT: Final = "assumed: a part that the architecture does not have unless it is given"
 _SHAPE: Final = "assumed: what most architectures do; given by those that differ"
 _BF16: Final = "Hugging Face config.json files of the shipped models: torch_dtype bfloat16 or float16"
+
+MAX_LAYERS: Final = 10_000
+"""assumed: far beyond any model; checks walk over the layers, so a mistyped number must not keep them for hours."""
 
 TERNARY_BITS: Final = 1.58
 """log2(3), as written in BitNet b1.58, arXiv 2402.17764."""
@@ -59,23 +65,25 @@ class Function(StrEnum):
 class MLASpec(Spec):
     """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1); dimensions per head."""
 
-    q_lora_rank: int = sourced(0, "DeepSeek-V2-Lite config.json: 0, queries are projected directly", ge=0)
-    kv_lora_rank: int = required(gt=0)
-    qk_nope_head_dim: int = required(gt=0)
-    qk_rope_head_dim: int = required(gt=0)
-    v_head_dim: int = required(gt=0)
+    q_lora_rank: int = sourced(0, "DeepSeek-V2-Lite config.json: 0, queries are projected directly", ge=0, le=MAX_SIZE)
+    kv_lora_rank: int = required(gt=0, le=MAX_SIZE)
+    qk_nope_head_dim: int = required(gt=0, le=MAX_SIZE)
+    qk_rope_head_dim: int = required(gt=0, le=MAX_SIZE)
+    v_head_dim: int = required(gt=0, le=MAX_SIZE)
 
 
 class AttentionSpec(Spec):
     """Soft-max attention. `window`: a token looks at no more than so many tokens, itself included."""
 
-    heads: int = required(gt=0)
-    kv_heads: int | None = sourced(None, "assumed: multi-head attention, as many as query heads", gt=0)
-    head_dim: int | None = sourced(None, "assumed: hidden / heads, as in the Hugging Face model classes", gt=0)
-    window: int | None = sourced(None, _ABSENT, gt=0)
-    full_attention_every: int | None = sourced(None, "assumed: the window holds in every layer", ge=2)
+    heads: int = required(gt=0, le=MAX_SIZE)
+    kv_heads: int | None = sourced(None, "assumed: multi-head attention, as many as query heads", gt=0, le=MAX_SIZE)
+    head_dim: int | None = sourced(
+        None, "assumed: hidden / heads, as in the Hugging Face model classes", gt=0, le=MAX_SIZE
+    )
+    window: int | None = sourced(None, _ABSENT, gt=0, le=MAX_SIZE)
+    full_attention_every: int | None = sourced(None, "assumed: the window holds in every layer", ge=2, le=MAX_SIZE)
     qk_norm: bool = sourced(False, _ABSENT)
-    rotary_dim: int | None = sourced(None, "assumed: all columns of a head turn", gt=0, multiple_of=2)
+    rotary_dim: int | None = sourced(None, "assumed: all columns of a head turn", gt=0, le=MAX_SIZE, multiple_of=2)
     mla: MLASpec | None = sourced(None, _ABSENT)
 
     @model_validator(mode="after")
@@ -94,7 +102,7 @@ class AttentionSpec(Spec):
 class FFNSpec(Spec):
     """A feed-forward network: down(f(gate(x)) * up(x)) when gated, else down(f(up(x)))."""
 
-    width: int = required(gt=0)
+    width: int = required(gt=0, le=MAX_SIZE)
     gated: bool = sourced(True, _SHAPE)
     function: Function = sourced(Function.SILU, _SHAPE)
 
@@ -105,15 +113,15 @@ class MoESpec(Spec):
     `shared_experts` networks of `shared_width` (default: `width`) take every token; they run as one dense network.
     """
 
-    experts: int = required(gt=0)
-    top_k: int = required(gt=0)
-    width: int = required(gt=0)
+    experts: int = required(gt=0, le=MAX_SIZE)
+    top_k: int = required(gt=0, le=MAX_SIZE)
+    width: int = required(gt=0, le=MAX_SIZE)
     gated: bool = sourced(True, _SHAPE)
     function: Function = sourced(Function.SILU, _SHAPE)
-    shared_experts: int = sourced(0, _ABSENT, ge=0)
-    shared_width: int | None = sourced(None, "assumed: as wide as a routed expert", gt=0)
-    dense_layers: int = sourced(0, _ABSENT, ge=0)
-    every: int = sourced(1, _SHAPE, ge=1)
+    shared_experts: int = sourced(0, _ABSENT, ge=0, le=MAX_SIZE)
+    shared_width: int | None = sourced(None, "assumed: as wide as a routed expert", gt=0, le=MAX_SIZE)
+    dense_layers: int = sourced(0, _ABSENT, ge=0, le=MAX_SIZE)
+    every: int = sourced(1, _SHAPE, ge=1, le=MAX_SIZE)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -127,19 +135,19 @@ class MoESpec(Spec):
 class RetNetSpec(Spec):
     """Multi-scale retention (arXiv 2307.08621); dimensions per head. `chunk`: tokens per chunk of a prefill."""
 
-    heads: int = required(gt=0)
-    key_dim: int = required(gt=0)
-    value_dim: int = required(gt=0)
-    chunk: int = sourced(512, "torchscale retnet.py: recurrent_chunk_size", gt=0)
+    heads: int = required(gt=0, le=MAX_SIZE)
+    key_dim: int = required(gt=0, le=MAX_SIZE)
+    value_dim: int = required(gt=0, le=MAX_SIZE)
+    chunk: int = sourced(512, "torchscale retnet.py: recurrent_chunk_size", gt=0, le=MAX_SIZE)
 
 
 class MambaSpec(Spec):
     """A selective state-space mixer (arXiv 2312.00752)."""
 
-    d_inner: int = required(gt=0)
-    d_state: int = sourced(16, "state-spaces/mamba mamba_simple.py", gt=0)
-    d_conv: int = sourced(4, "state-spaces/mamba mamba_simple.py", gt=0)
-    dt_rank: int = required(gt=0)
+    d_inner: int = required(gt=0, le=MAX_SIZE)
+    d_state: int = sourced(16, "state-spaces/mamba mamba_simple.py", gt=0, le=MAX_SIZE)
+    d_conv: int = sourced(4, "state-spaces/mamba mamba_simple.py", gt=0, le=MAX_SIZE)
+    dt_rank: int = required(gt=0, le=MAX_SIZE)
 
 
 class PrecisionSpec(Spec):
@@ -192,18 +200,22 @@ def _storage(bits: float) -> float:
 class ModelSpec(Spec):
     """A language model. Exactly the parts of its family are given; `source` says where the shape was read."""
 
-    schema_id: Literal["cairn.model/1"] = sourced(SCHEMA, "this project", alias="schema")
+    schema_id: Literal["cairn.model/1"] = Field(
+        SCHEMA, alias="schema", json_schema_extra={"source": "this project"}
+    )  # Field itself: type checkers read the alias of no other function
     name: str = required(min_length=1)
     source: str = required(min_length=1)
     family: Family = sourced(Family.TRANSFORMER, _SHAPE)
-    layers: int = required(gt=0)
-    hidden: int = required(gt=0)
-    vocab: int = required(gt=0)
-    max_context: int | None = sourced(None, "assumed: any length", gt=0)
+    layers: int = required(gt=0, le=MAX_LAYERS)
+    hidden: int = required(gt=0, le=MAX_SIZE)
+    vocab: int = required(gt=0, le=MAX_SIZE)
+    max_context: int | None = sourced(None, "assumed: any length", gt=0, le=MAX_SIZE)
     tied_embeddings: bool = sourced(False, _SHAPE)
     norm: NormKind = sourced(NormKind.RMS, _SHAPE)
     position: PositionKind = sourced(PositionKind.ROPE, _SHAPE)
-    position_rows: int | None = sourced(None, "assumed: one row of the learned table for each position", gt=0)
+    position_rows: int | None = sourced(
+        None, "assumed: one row of the learned table for each position", gt=0, le=MAX_SIZE
+    )
     bias: BiasKind = sourced(BiasKind.NONE, _SHAPE)
     parallel_blocks: bool = sourced(False, _SHAPE)
     sub_norms: bool = sourced(False, _ABSENT)

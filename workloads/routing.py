@@ -159,14 +159,17 @@ def _inclusion_units(loads: FloatArray, top_k: int) -> IntArray:
     if np.count_nonzero(loads) < top_k:
         raise CairnError(f"routing reaches only {np.count_nonzero(loads)} experts, but a token needs {top_k}")
     capped: npt.NDArray[np.bool_] = np.zeros(loads.size, dtype=bool)
-    while True:
-        left = top_k - np.count_nonzero(capped)
-        rest = loads[~capped].sum()
-        wanted = np.where(capped, 1.0, loads * (left / rest) if left else 0.0)
+    wanted = np.ones(loads.size)
+    while left := top_k - np.count_nonzero(capped):
+        free = loads[~capped]
+        wanted[~capped] = free / free.sum() * left
         over = (wanted > 1) & ~capped
         if not over.any():
             break
+        wanted[over] = 1.0
         capped |= over
+    else:
+        wanted[~capped] = 0.0
     units: IntArray = np.minimum(np.floor(wanted * _UNIT).astype(np.int64), _UNIT)
     missing = top_k * _UNIT - int(units.sum())
     for expert in np.argsort(-units, kind="stable"):  # rounding: a few units, to whom has room

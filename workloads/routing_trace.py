@@ -1,8 +1,10 @@
-"""Recorded expert loads: a CSV with columns layer, e0, e1, ... and the number of choices of each expert."""
+"""Recorded expert loads: a CSV with columns layer, e0, e1, ... and the number of choices of each expert.
+
+Lines that begin with # are comments.
+"""
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 from typing import Final
@@ -20,20 +22,19 @@ def read_trace(path: str | Path, experts: int) -> dict[int, npt.NDArray[np.float
     """Shares of the experts of each recorded layer; ConfigError with file and line for anything wrong in the file."""
     name = str(path)
     text = _text(Path(path), name)
-    rows = csv.reader(text.splitlines())
+    lines = enumerate(text.splitlines(), start=1)
+    rows = ((number, line.split(",")) for number, line in lines if line.strip() and line[0] != "#")
     expected = ["layer", *(f"e{expert}" for expert in range(experts))]
-    head = next(rows, [])
+    first, head = next(rows, (1, []))
     if head != expected:
         found = f"{len(head) - 1} experts" if head[:2] == ["layer", "e0"] else f"columns {', '.join(head[:3])}, ..."
         raise ConfigError(
             f"a trace for {experts} experts has the columns layer, e0 ... e{experts - 1}; this one has {found}",
             file=name,
-            line=1,
+            line=first,
         )
     layers: dict[int, npt.NDArray[np.float64]] = {}
-    for number, row in enumerate(rows, start=2):
-        if not row:
-            continue
+    for number, row in rows:
         layer, shares = _layer(row, experts, name, number)
         if layer in layers:
             raise ConfigError(f"layer {layer} stands here a second time", file=name, line=number)
@@ -45,6 +46,8 @@ def read_trace(path: str | Path, experts: int) -> dict[int, npt.NDArray[np.float
 
 def _text(path: Path, name: str) -> str:
     try:
+        if path.exists() and not path.is_file():
+            raise ConfigError("is not a file; the routing trace is a CSV file", file=name)
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:

@@ -14,7 +14,12 @@ _ONE: Final = "assumed: the smallest step"
 _WHOLE: Final = "assumed: a step of the whole model"
 _PHASE: Final = "given by the phases that use it"
 
-Positive = Annotated[int, Field(gt=0)]
+MAX_CONTEXT: Final = 1 << 31
+"""assumed: a hundred times the longest published context."""
+MAX_TOKENS: Final = 1 << 20
+"""assumed: new tokens of one step; serving systems take some thousands."""
+
+Context = Annotated[int, Field(gt=0, le=MAX_CONTEXT)]
 
 
 class Phase(StrEnum):
@@ -33,8 +38,8 @@ class AttentionForm(StrEnum):
 class RequestSpec(Spec):
     """One request of a mixed step: `new` tokens computed now behind `cached` ones."""
 
-    new: int = required(gt=0)
-    cached: int = sourced(0, _ONE, ge=0)
+    new: int = required(gt=0, le=MAX_TOKENS)
+    cached: int = sourced(0, _ONE, ge=0, le=MAX_CONTEXT)
 
 
 class WorkloadSpec(Spec):
@@ -49,11 +54,13 @@ class WorkloadSpec(Spec):
     """
 
     phase: Phase = required()
-    batch: int | None = sourced(None, _PHASE, gt=0)
-    context: Positive | tuple[Positive, ...] | None = sourced(None, _PHASE)
-    new_tokens: int | None = sourced(None, _PHASE, gt=0)
-    cached_tokens: int | None = sourced(None, "assumed: nothing is cached before a prefill", ge=0)
-    mixed_requests: tuple[RequestSpec, ...] | None = sourced(None, _PHASE, alias="requests")
+    batch: int | None = sourced(None, _PHASE, gt=0, le=MAX_TOKENS)
+    context: Context | tuple[Context, ...] | None = sourced(None, _PHASE)
+    new_tokens: int | None = sourced(None, _PHASE, gt=0, le=MAX_TOKENS)
+    cached_tokens: int | None = sourced(None, "assumed: nothing is cached before a prefill", ge=0, le=MAX_CONTEXT)
+    mixed_requests: tuple[RequestSpec, ...] | None = Field(
+        None, alias="requests", json_schema_extra={"source": _PHASE}
+    )  # Field itself: type checkers read the alias of no other function
     embedding: bool = sourced(True, _WHOLE)
     lm_head: bool = sourced(True, _WHOLE)
     attention: AttentionForm = sourced(AttentionForm.FUSED, "FlashAttention, arXiv 2205.14135: what kernels do today")
@@ -74,6 +81,8 @@ class WorkloadSpec(Spec):
                 raise ValueError("context is empty: give one number, or one for each request")
             if self.batch is not None and self.batch != len(self.context):
                 raise ValueError(f"context has {len(self.context)} entries for a batch of {self.batch}")
+        if (tokens := self._new_tokens()) > MAX_TOKENS:
+            raise ValueError(f"a step computes at most {MAX_TOKENS} new tokens, this one {tokens}")
         return self
 
     def _parts(self) -> dict[str, Any]:
@@ -84,6 +93,13 @@ class WorkloadSpec(Spec):
             "cached_tokens": self.cached_tokens,
             "requests": self.mixed_requests,
         }
+
+    def _new_tokens(self) -> int:
+        if self.mixed_requests is not None:
+            return sum(request.new for request in self.mixed_requests)
+        if isinstance(self.context, tuple):
+            return len(self.context)
+        return (self.batch or 1) * (self.new_tokens or 1)
 
     def requests(self) -> tuple[Request, ...]:
         """The requests of the step, in the order of their token rows."""

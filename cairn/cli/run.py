@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +12,16 @@ from cairn.base.errors import CairnError
 
 if TYPE_CHECKING:
     from cairn.sim.config.run_config import RunConfig
-    from cairn.sim.report import Result
+    from cairn.sim.report.result import Result
+
+REPORT_COLUMNS = 110
+"""Width of the report where no terminal states one: no cell of the shipped runs is cut."""
 
 
 def run(arguments: Namespace) -> int:
     """Simulate and report; with `--out` the result folder appears whole or not at all."""
     from cairn.sim.config.run_config import load
+    from cairn.sim.report.store import save
 
     if arguments.trace and arguments.out is None:
         raise CairnError("--trace writes a timeline into the result folder; name one with --out DIR")
@@ -25,7 +30,7 @@ def run(arguments: Namespace) -> int:
         _check_place(Path(arguments.out))
     result = _simulate(config)
     if arguments.out is not None:
-        result.save(arguments.out, trace=arguments.trace, plots=arguments.plots)
+        save(result, Path(arguments.out), trace=arguments.trace, plots=arguments.plots)
     _report(result, arguments)
     return 0
 
@@ -66,8 +71,11 @@ def _report(result: Result, arguments: Namespace) -> None:
     if arguments.json:
         print(result.to_json())
         return
+    from rich.console import Console
+
     from cairn.sim.report.console import print_report
 
-    print_report(result)
+    width = None if sys.stdout.isatty() else REPORT_COLUMNS
+    print_report(result, Console(highlight=False, width=width))
     if arguments.out is not None:
         print(f"written to {arguments.out}")

@@ -17,11 +17,12 @@ from cairn.hw_models.dram.spec import TIMINGS, DramSpec
 
 FloatArray = npt.NDArray[np.float64]
 Floats = FloatArray | float
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class ChannelTimes:
-    """What the closed form needs of one channel: sizes in bytes, a window in runs, and times in ps (`t_refi` inf: none)."""
+    """What the closed form needs of a channel: sizes in bytes, a window in runs, times in ps (`t_refi` inf: none)."""
 
     row_bytes: Floats
     burst_bytes: Floats
@@ -47,9 +48,7 @@ class ChannelTimes:
         times: dict[str, float] = {name: float(spec.timing_ticks(name)) for name in TIMINGS}
         if spec.refresh == "none":
             times["t_refi"] = float("inf")
-        sizes = {
-            name: float(getattr(spec, name)) for name in ("row_bytes", "burst_bytes", "run_bytes", "queue_runs")
-        }
+        sizes = {name: float(getattr(spec, name)) for name in ("row_bytes", "burst_bytes", "run_bytes", "queue_runs")}
         return cls(**sizes, slot=float(spec.slot_ticks(channels)), **times)
 
     @classmethod
@@ -80,26 +79,58 @@ def stream_ps(
         np.asarray(shared_banks, dtype=bool), np.asarray(write, dtype=bool),
     )  # fmt: skip
     whole = np.minimum(times.run_bytes, stripe)
-    per_run = np.ceil(np.ceil(np.minimum(whole, size) / times.burst_bytes) * times.slot)
-    runs = n * np.ceil(size / whole)
-    bus = n * (size // whole * per_run + np.ceil(np.ceil(size % whole / times.burst_bytes) * times.slot))
-    row_cycle, reopen = _bank_cycles(times, per_run, writes)
-    lock_step = shared & (n > 1)
-
-    visits = np.where(lock_step, runs, n * _rows_opened(times, size, banks, stripe))
-    activates = visits * np.maximum(times.t_rrd, times.t_faw / 4)
-    runs_per_stripe = stripe / whole
-    at_once = np.clip(times.queue_runs / (n * runs_per_stripe), 1, banks)
-    conflicts = np.where(lock_step, runs * row_cycle / at_once, 0.0)
-
-    apart = ((banks - 1) * runs_per_stripe * n + n - 1) * per_run
-    unhidden = np.maximum(reopen - apart, times.t_rp + times.t_rcd + times.t_cl - times.queue_runs * per_run)
-    switches = _rows_opened(times, size, banks, stripe) - np.minimum(banks, np.ceil(size / stripe))
-    gaps = np.where(lock_step, 0.0, np.maximum(unhidden, 0.0) * switches)
-
-    total = times.t_rcd + times.t_cl + np.maximum(np.maximum(bus + gaps, activates), conflicts)
-    lost = (times.t_rfc + times.t_rcd + times.t_cl - per_run / 2) / times.t_refi
+    run = np.ceil(np.ceil(np.minimum(whole, size) / times.burst_bytes) * times.slot)
+    bus = n * (size // whole * run + np.ceil(np.ceil(size % whole / times.burst_bytes) * times.slot))
+    streamed = bus + _gaps(times, size, banks, stripe, n, run, writes)
+    chained = _lock_step(times, size, banks, stripe, n, run, writes)
+    total = times.t_rcd + times.t_cl + np.where(shared & (n > 1), chained, streamed)
+    lost = (times.t_rfc + times.t_rcd + times.t_cl - run / 2) / times.t_refi
     return np.asarray(np.maximum(total / (1 - np.maximum(lost, 0.0)), bus), dtype=np.float64)
+
+
+def _gaps(
+    times: ChannelTimes, size: FloatArray, banks: FloatArray, stripe: FloatArray, n: FloatArray, run: FloatArray,
+    writes: BoolArray,
+) -> FloatArray:  # fmt: skip
+    """Ticks the bus waits for rows when `n` streams have banks of their own.
+
+    Rows change at every stripe when a stripe is a row, else in all banks of a stream in one round. They cost what
+    neither the other banks' data (`apart`) nor the window (`ahead`) hides, and the spacing of activates.
+    """
+    per_stripe = stripe / np.minimum(times.run_bytes, stripe)
+    opened = _rows_opened(times, size, banks, stripe)
+    again = opened - np.minimum(banks, np.ceil(size / stripe))
+    apart = ((banks - 1) * per_stripe * n + n - 1) * run
+    ahead = times.queue_runs * run
+    rounds = np.where(stripe < times.row_bytes, np.ceil(again / banks), again)
+    by_bank = rounds * np.maximum(_reopen(times, writes) - apart, 0)
+    windows = np.maximum(n * np.ceil(size / np.minimum(times.run_bytes, stripe)) / times.queue_runs - 1, 0)
+    with_rows = np.minimum(n * again, windows)
+    by_window = with_rows * np.maximum(times.t_rp + times.t_rcd + times.t_cl - ahead, 0)
+    by_window += (windows - with_rows) * np.maximum(times.t_cl - ahead, 0)
+    spacing = (n * opened - 1) * np.maximum(_act_spacing(times) - per_stripe * run, 0)
+    return np.asarray(spacing + np.maximum(by_bank, by_window))
+
+
+def _lock_step(
+    times: ChannelTimes, size: FloatArray, banks: FloatArray, stripe: FloatArray, n: FloatArray, run: FloatArray,
+    writes: BoolArray,
+) -> FloatArray:  # fmt: skip
+    """Ticks from the first ACT to the last data when `n` streams share banks: each run closes the row of the other.
+
+    Activates keep the order of admission, so the runs in one bank follow one another at its row cycle, and the
+    next bank's first activate follows this bank's last.
+    """
+    runs = n * np.ceil(size / np.minimum(times.run_bytes, stripe))
+    visits = np.where(banks > 1, np.ceil(size / stripe), 1.0)
+    cycle = np.maximum(_row_cycle(times, run, writes), run)
+    between = np.maximum(_act_spacing(times), run)
+    return np.asarray((runs - visits) * cycle + (visits - 1) * between + run)
+
+
+def _act_spacing(times: ChannelTimes) -> Floats:
+    """Ticks between activates of different banks at the best sustained rate."""
+    return np.maximum(times.t_rrd, np.asarray(times.t_faw) / 4)
 
 
 def _rows_opened(times: ChannelTimes, size: FloatArray, banks: FloatArray, stripe: FloatArray) -> FloatArray:
@@ -108,13 +139,13 @@ def _rows_opened(times: ChannelTimes, size: FloatArray, banks: FloatArray, strip
     return np.asarray(full * banks + np.minimum(banks, np.ceil(rest / stripe)))
 
 
-def _bank_cycles(
-    times: ChannelTimes, per_run: FloatArray, writes: npt.NDArray[np.bool_]
-) -> tuple[FloatArray, FloatArray]:
-    """Ticks from one ACT of a bank to the next with one run between, and from a run's end to the next row's data."""
-    reads_close = per_run - times.slot + times.t_rtp
-    writes_close = times.t_cl + per_run + times.t_wr
-    closed = times.t_rcd + np.where(writes, writes_close, reads_close)
-    row_cycle = np.maximum(times.t_ras, closed) + times.t_rp
-    after_end = np.where(writes, times.t_wr + times.t_cl, times.t_rtp - times.slot)
-    return np.asarray(row_cycle), np.asarray(after_end + times.t_rp + times.t_rcd)
+def _row_cycle(times: ChannelTimes, run: FloatArray, writes: BoolArray) -> FloatArray:
+    """Ticks from one ACT of a bank to its next with one run between."""
+    closed = np.where(writes, times.t_cl + run + times.t_wr, run - times.slot + times.t_rtp)
+    return np.asarray(np.maximum(times.t_ras, times.t_rcd + closed) + times.t_rp)
+
+
+def _reopen(times: ChannelTimes, writes: BoolArray) -> FloatArray:
+    """Ticks from the end of a row's last data to the first data of the bank's next row."""
+    closes = np.where(writes, times.t_wr + times.t_cl, times.t_rtp - times.slot)
+    return np.asarray(closes + times.t_rp + times.t_rcd)

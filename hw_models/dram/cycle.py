@@ -23,6 +23,7 @@ from cairn.hw_models.server import (
     COUNT,
     DONE_AT,
     ENQUEUE_SIGNATURE,
+    ERROR,
     NEXT_EVENT_SIGNATURE,
     NOW,
     IntArray,
@@ -70,8 +71,8 @@ def _is_valid(state: IntArray, request: IntArray) -> bool:
 
 @inner_kernel()
 def _refuse(state: IntArray, reason: int) -> None:
-    if state[ix.ERROR] == 0:
-        state[ix.ERROR] = reason
+    if state[ERROR] == 0:
+        state[ERROR] = reason
 
 
 @inner_kernel(ENQUEUE_SIGNATURE)

@@ -12,12 +12,10 @@ from typing import Final
 
 from cairn.hw_models.server import HEADER
 
-ERROR: Final = 7
-"""Header slot: 0, or why a request was refused (the first refusal stays): OVERFLOW or BAD_REQUEST."""
 OVERFLOW: Final = 1
-"""More requests at once in a channel than the server was built for."""
+"""`state[ERROR]`: more requests at once in a channel than the server was built for."""
 BAD_REQUEST: Final = 2
-"""A request row outside the channels, the banks, or the rule that stripe_bytes divides row_bytes."""
+"""`state[ERROR]`: a request row outside the channels, the banks, or the rule that stripe_bytes divides row_bytes."""
 
 REQUEST_COLUMNS: Final = (
     "flags", "channel", "bank_base", "bank_count", "row_base", "stripe_bytes", "offset_bytes", "bytes",

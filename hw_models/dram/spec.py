@@ -86,7 +86,7 @@ class DramSpec(Spec):
         return self.channels if self.channels is not None else cores
 
     def capacity_per_channel_bytes(self, channels: int) -> int:
-        """Whole bytes of one of `channels` channels, and so whole rows per bank times banks times row bytes at most."""
+        """Whole bytes of one of `channels` channels."""
         return int(Fraction(str(self.capacity_gb)) * 10**9 / channels)
 
     def rows_per_bank(self, channels: int) -> int:

@@ -1,6 +1,6 @@
 """The network of a chip: one server that carries every transfer between cores.
 
-`spec` (parameters, check of requests), `topology` and `routing` (wiring and routes as data), `cycle` (the rules and
-the compiled packet model), `server` (building it, its counters), `layout` and `heap` (its state), `oracle` (the rules
-in plain Python), `analytical` (closed forms).
+`spec` (parameters, check of requests), `topology` and `routing` (wiring and routes as data), `cycle` (the rules and the
+compiled packet model), `request` (accepting a transfer), `server` (building it, its counters), `layout`, `heap` and
+`wheel` (its state), `oracle` (the rules in plain Python), `analytical` (closed forms).
 """

@@ -57,9 +57,13 @@ def _numbers(spec: NocSpec) -> tuple[int, ...]:
     )
 
 
+def _integers(numbers: npt.ArrayLike) -> IntArray:
+    return np.asarray(numbers, dtype=np.int64)
+
+
 def head_cycles(noc: NocArrays, hops: npt.ArrayLike) -> IntArray:
     """Cycles from a request to FIRST of an uncontended transfer over `hops` links: start, port, links, first flit."""
-    return np.asarray(noc.start_cycles + 1 + np.asarray(hops, dtype=np.int64) * noc.hop_cycles + 1)
+    return _integers(noc.start_cycles + 1 + _integers(hops) * noc.hop_cycles + 1)
 
 
 def transfer_cycles(noc: NocArrays, hops: npt.ArrayLike, size_bytes: npt.ArrayLike) -> IntArray:
@@ -68,14 +72,14 @@ def transfer_cycles(noc: NocArrays, hops: npt.ArrayLike, size_bytes: npt.ArrayLi
     The packets follow each other at the pace of the slowest resource up to where they are, and the last one ends
     where that pace and its own hold take longest: exact for any widths.
     """
-    size = np.asarray(size_bytes, dtype=np.int64)
+    size = _integers(size_bytes)
     others = -(-size // noc.packet) - 1
     last_bytes = size - others * noc.packet
-    pace, longest = np.int64(0), np.int64(0)
+    pace, longest = _integers(0), _integers(0)
     for width in (noc.injection, noc.link, noc.ejection):
         pace = np.maximum(pace, -(-noc.packet // width))
         longest = np.maximum(longest, others * pace - (-last_bytes // width))
-    return np.asarray(head_cycles(noc, hops) - 1 + longest)
+    return head_cycles(noc, hops) - 1 + longest
 
 
 def ring_hops(noc: NocArrays, size: npt.ArrayLike, members: npt.ArrayLike, stride: npt.ArrayLike = 1) -> IntArray:
@@ -84,9 +88,9 @@ def ring_hops(noc: NocArrays, size: npt.ArrayLike, members: npt.ArrayLike, strid
     The longest step is the one from the last member back to the first on a mesh; a torus closes the ring the
     shorter way round, and all-to-all takes one hop.
     """
-    back = (np.asarray(members, dtype=np.int64) - 1) * stride
-    closing = np.where(noc.wraps, np.minimum(back, np.asarray(size) - back), back)
-    return np.asarray(np.where(noc.dedicated, 1, np.maximum(closing, stride)), dtype=np.int64)
+    back = (_integers(members) - 1) * _integers(stride)
+    closing = np.where(noc.wraps, np.minimum(back, _integers(size) - back), back)
+    return _integers(np.where(noc.dedicated, 1, np.maximum(closing, _integers(stride))))
 
 
 def ring_step_cycles(
@@ -104,8 +108,8 @@ def ring_step_cycles(
     then carry as many times the bytes: a lower bound that the model reaches within the spread of arrival times.
     """
     longest = transfer_cycles(noc, ring_hops(noc, size, members, stride), size_bytes)
-    shared = np.where(noc.dedicated, 1, np.asarray(sharing, dtype=np.int64))
-    return np.asarray(longest + (shared - 1) * -(-np.asarray(size_bytes, dtype=np.int64) // noc.link))
+    shared = np.where(noc.dedicated, 1, _integers(sharing))
+    return _integers(longest + (shared - 1) * -(-_integers(size_bytes) // noc.link))
 
 
 def ring_collective_cycles(
@@ -121,9 +125,9 @@ def ring_collective_cycles(
     `members - 1` steps of one shard per member, each member sending one shard at a time: the member that closes
     the ring has the longest way in every step. 0 for a single member.
     """
-    count = np.asarray(members, dtype=np.int64)
+    count = _integers(members)
     step = ring_step_cycles(noc, size, np.maximum(count, 2), shard_bytes, stride, sharing)
-    return np.asarray((count - 1) * step)
+    return (count - 1) * step
 
 
 def link_loads(spec: NocSpec, rows: int, columns: int, traffic: IntArray) -> tuple[IntArray, IntArray, IntArray]:

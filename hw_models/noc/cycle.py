@@ -1,6 +1,6 @@
 """Cycle model of the network: packets that queue at ports and links, with virtual cut-through between them.
 
-The rules (the specification; the numbers are cited below and in `oracle.py`):
+The rules (the specification; their numbers are cited below, in `request.py` and in `oracle.py`):
 
 N1. A transfer waits `start` cycles (>= 1) at its source after it was requested. It is cut into packets of
     `max_packet_bytes`, the last one smaller. Its first packet reaches the injection port of the source when the
@@ -19,7 +19,8 @@ N4. FIRST is 1 cycle after the head of the first packet started on the ejection 
 N5. All times are whole cycles of the network's clock. A request made within a cycle counts from the next boundary.
 
 With unbounded buffers the model knows no back-pressure: against a flit-level simulator it is to be trusted below
-about half of the saturation load, and it overstates saturation throughput with small buffers by 1.5 to 4.4 times.
+about half of the saturation load, and it overstates saturation throughput with small buffers by 1.5 to 4.4 times
+(against BookSim2, the runs of reference/noc/booksim2_summary.csv).
 
 How it runs. Nothing that is requested at a tick reaches a resource in that same cycle (N1), so all arrivals up to
 the present can be processed in the order of N2, each as next-free-time arithmetic on its resource. Every transfer
@@ -33,127 +34,21 @@ from cairn.base.kernel import kernel
 from cairn.base.ticks import NEVER
 from cairn.hw_models.noc import layout as at
 from cairn.hw_models.noc import wheel
-from cairn.hw_models.noc.heap import drop_top, push, replace_top
-from cairn.hw_models.noc.routing import signed_steps_kernel
-from cairn.hw_models.noc.spec import MAX_PACKETS_PER_TRANSFER, MAX_TASK
-from cairn.hw_models.noc.topology import DIRECTIONS, DOWN, LEFT, RIGHT, UP
+from cairn.hw_models.noc.heap import drop_top, replace_top
+from cairn.hw_models.noc.request import give_back, inject
+from cairn.hw_models.noc.topology import DIRECTIONS
 from cairn.hw_models.server import (
     ADVANCE_SIGNATURE,
     COUNT,
     DONE,
     DONE_AT,
-    ENQUEUE_SIGNATURE,
+    ERROR,
     FIRST,
-    FLAGS,
     NEXT_EVENT_SIGNATURE,
     NOW,
     WANTS_FIRST,
     IntArray,
 )
-
-
-@kernel(**at.NO_ALLOCATION)
-def _take(state: IntArray, returned: int, unused: int, size: int, end: int) -> int:
-    """A record of a pool, or 0 when all are in use. `returned` and `unused` are header slots of the pool."""
-    record = state[returned]
-    if record != 0:
-        state[returned] = state[record]
-        return record
-    record = state[unused]
-    if record >= end:
-        return 0
-    state[unused] = record + size
-    return record
-
-
-@kernel(**at.NO_ALLOCATION)
-def _give_back(state: IntArray, returned: int, record: int) -> None:
-    state[record] = state[returned]
-    state[returned] = record
-
-
-@kernel(**at.NO_ALLOCATION)
-def _inject(state: IntArray, transfer: int, number: int, cycle: int) -> None:
-    """Packet `number` of a transfer reaches the injection port at `cycle`."""
-    packet = _take(state, at.RETURNED_PACKET, at.NEXT_PACKET, at.PACKET, state[at.PROMISES])
-    if packet == 0:
-        state[at.ERROR] = at.TOO_MANY_PACKETS
-        return
-    state[packet + at.OWNER] = transfer
-    state[packet + at.PASSED] = 0
-    state[packet + at.NODE] = state[transfer + at.SOURCE]
-    state[packet + at.TAIL] = 0
-    state[packet + at.KEY] = state[transfer + at.TASK] << at.NUMBER_BITS | number
-    wheel.put(state, packet, cycle)
-
-
-@kernel(**at.NO_ALLOCATION)
-def _set_route(state: IntArray, transfer: int, source: int, destination: int) -> None:
-    """Direction and number of the steps along the row; the direction along the column; all hops."""
-    if state[at.NUMBERED_LINKS] == 0:
-        state[transfer + at.HOPS] = 1
-        return
-    columns, wraps = state[at.COLUMNS], state[at.WRAPS]
-    x = signed_steps_kernel(wraps, columns, source % columns, destination % columns)
-    y = signed_steps_kernel(wraps, state[at.ROWS], source // columns, destination // columns)
-    state[transfer + at.DIRECTIONS_XY] = (RIGHT if x > 0 else LEFT) << 2 | (DOWN if y > 0 else UP)
-    state[transfer + at.STEPS_X] = abs(x)
-    state[transfer + at.HOPS] = abs(x) + abs(y)
-
-
-@kernel(**at.NO_ALLOCATION)
-def _set_uncontended_times(state: IntArray, transfer: int, arrival: int) -> None:
-    """Promises of a transfer whose first packet reaches the injection port at `arrival` and then meets nobody.
-
-    Before the last packet, packets follow each other at the pace of the slowest resource so far; the last one
-    finishes where that pace plus its own hold is longest.
-    """
-    others = state[transfer + at.N_PACKETS] - 1
-    last_size = state[transfer + at.SIZE] - others * state[at.PACKET_BYTES]
-    before, last, pace, longest = 0, 0, 0, 0
-    for kind in range(3):
-        width = state[at.WIDTH + kind]
-        if width != before:  # one division where all widths are equal
-            before, last = width, (last_size + width - 1) // width
-        state[transfer + at.LAST + kind] = last
-        pace = max(pace, state[at.FULL + kind])
-        longest = max(longest, others * pace + last)
-    head = arrival + 1 + state[transfer + at.HOPS] * state[at.HOP_CYCLES]
-    state[transfer + at.AT_FIRST] = head + 1
-    state[transfer + at.AT_DONE] = head + longest
-
-
-@kernel(ENQUEUE_SIGNATURE, **at.NO_ALLOCATION)
-def enqueue(state: IntArray, task: int, request: IntArray) -> None:
-    """Accept a transfer; `request` has the columns REQUEST_COLUMNS. When it cannot be held, ERROR is set."""
-    if state[at.ERROR] != 0:
-        return
-    size = request[3]
-    packets = (size + state[at.PACKET_BYTES] - 1) // state[at.PACKET_BYTES]
-    if task >= MAX_TASK or packets >= MAX_PACKETS_PER_TRANSFER or state[NOW] >= state[at.LAST_TICK]:
-        state[at.ERROR] = at.TOO_LARGE_NUMBERS
-        return
-    transfer = _take(state, at.RETURNED_TRANSFER, at.NEXT_TRANSFER, at.TRANSFER, state[at.PACKETS])
-    if transfer == 0:
-        state[at.ERROR] = at.TOO_MANY_TRANSFERS
-        return
-    state[transfer + at.TASK] = task
-    state[transfer + at.FLAGS_OF] = request[FLAGS]
-    state[transfer + at.SOURCE] = request[1]
-    state[transfer + at.DESTINATION] = request[2]
-    state[transfer + at.SIZE] = size
-    state[transfer + at.N_PACKETS] = packets  # N1
-    state[transfer + at.EJECTED] = 0
-    _set_route(state, transfer, request[1], request[2])
-    boundary = -(-state[NOW] * state[at.DEN] // state[at.NUM])  # N5
-    arrival = boundary + state[at.START_CYCLES]  # N1
-    _set_uncontended_times(state, transfer, arrival)
-    state[at.SUM_TRANSFERS] += 1
-    state[at.SUM_HOP_BYTES] += size * state[transfer + at.HOPS]
-    _inject(state, transfer, 0, arrival)
-    promised = state[transfer + at.AT_FIRST] if request[FLAGS] & WANTS_FIRST else state[transfer + at.AT_DONE]
-    push(state, state[at.PROMISES], state[at.N_PROMISES], promised, task, transfer)
-    state[at.N_PROMISES] += 1
 
 
 @kernel(**at.NO_ALLOCATION)
@@ -212,7 +107,7 @@ def _arrive(state: IntArray, packet: int, cycle: int) -> None:
     state[packet + at.TAIL] = tail + latency
     wheel.put(state, packet, start + latency)
     if kind == at.INJECTION and later > 0:
-        _inject(state, transfer, number + 1, start + hold)  # N1
+        inject(state, transfer, number + 1, start + hold)  # N1
 
 
 @kernel(**at.NO_ALLOCATION)
@@ -224,7 +119,7 @@ def _eject(state: IntArray, transfer: int, packet: int, number: int, later: int,
         state[transfer + at.AT_FIRST] = start + 1
     if later == 0:
         state[transfer + at.AT_DONE] = tail
-    _give_back(state, at.RETURNED_PACKET, packet)
+    give_back(state, at.RETURNED_PACKET, packet)
 
 
 @kernel(**at.NO_ALLOCATION)
@@ -266,7 +161,7 @@ def _keep_promise(state: IntArray, done_at: int) -> bool:
     else:
         drop_top(state, promises, count)
         state[at.N_PROMISES] = count - 1
-        _give_back(state, at.RETURNED_TRANSFER, transfer)
+        give_back(state, at.RETURNED_TRANSFER, transfer)
     return True
 
 
@@ -280,7 +175,7 @@ def advance(state: IntArray, until: int) -> int:
     while state[at.N_PROMISES] > 0 and state[promises] <= last:
         promised = state[promises]
         _run_before(state, promised)
-        if state[at.ERROR] != 0:  # a lost packet: nothing completes any more
+        if state[ERROR] != 0:  # a lost packet: nothing completes any more
             state[at.N_PROMISES] = 0
         elif _keep_promise(state, state[DONE_AT] + count):
             count += 1
@@ -293,6 +188,7 @@ def advance(state: IntArray, until: int) -> int:
 @kernel(NEXT_EVENT_SIGNATURE, **at.NO_ALLOCATION)
 def next_event(state: IntArray) -> int:
     """The tick of the earliest promise, NEVER when there is none."""
-    if state[at.N_PROMISES] == 0 or state[at.ERROR] != 0:
+    if state[at.N_PROMISES] == 0 or state[ERROR] != 0:
         return NEVER
-    return state[state[at.PROMISES]] * state[at.NUM] // state[at.DEN]
+    tick: int = state[state[at.PROMISES]] * state[at.NUM] // state[at.DEN]
+    return tick

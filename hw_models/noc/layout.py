@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from cairn.hw_models.noc.spec import MAX_PACKETS
 from cairn.hw_models.server import HEADER
 
-ERROR: Final = 7
-"""Header slot of bounded servers: 0, or why requests were lost. An engine that finds it set has to stop."""
+# Reasons in the header slot ERROR.
 TOO_MANY_TRANSFERS: Final = 1
 TOO_MANY_PACKETS: Final = 2
-TOO_LARGE_NUMBERS: Final = 3
+BAD_REQUEST: Final = 3  # what `check_requests` refuses, or a task or tick beyond the range of the state
 
 # Parameters.
 NUM: Final = HEADER
@@ -106,6 +106,6 @@ SPAN: Final = 4096
 NO_ALLOCATION: Final = {"_nrt": False}
 """Options of these kernels: none of them allocates, and counting references to the state cost a quarter of the time."""
 
-NUMBER_BITS: Final = 28
+NUMBER_BITS: Final = MAX_PACKETS.bit_length() - 1
 """A packet's key is `task << NUMBER_BITS | number`: it orders by task, then by packet number."""
 NUMBER_MASK: Final = (1 << NUMBER_BITS) - 1

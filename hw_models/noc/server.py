@@ -9,8 +9,9 @@ import numpy as np
 
 from cairn.base.ticks import NEVER, Clock
 from cairn.hw_models.noc import layout as at
-from cairn.hw_models.noc.cycle import advance, enqueue, next_event
+from cairn.hw_models.noc.cycle import advance, next_event
 from cairn.hw_models.noc.heap import ENTRY
+from cairn.hw_models.noc.request import enqueue
 from cairn.hw_models.noc.spec import REQUEST_COLUMNS, IntArray, NocSpec, NocTopology
 from cairn.hw_models.noc.topology import DIRECTIONS, wire
 from cairn.hw_models.server import DONE_AT, Server, ServerKind, server_kinds
@@ -21,18 +22,18 @@ def build_noc_server(
 ) -> Server:
     """The network of `rows` x `columns` cores on a chip whose clock is `clock`.
 
-    At most `max_transfers` transfers and `max_packets` packets (default: two a transfer and 4096 more) may be under
-    way at once; beyond that the state's ERROR slot is set and nothing completes any more. Requests have the
-    columns REQUEST_COLUMNS and are checked by `check_requests`. Raises ValueError for a size below one and for
-    a clock beyond 1000 GHz, whose cycles are shorter than a tick.
+    At most `max_transfers` transfers and `max_packets` packets (not below `max_transfers`; default: two a transfer
+    and 4096 more) may be under way at once; beyond that the state's ERROR slot is set (reasons in `layout.py`) and
+    nothing completes any more. Requests have the columns REQUEST_COLUMNS and are checked by `check_requests`.
+    Raises ValueError for a size below one and for a clock beyond 1000 GHz, whose cycles are shorter than a tick.
     """
-    if max_transfers < 1:
-        raise ValueError(f"max_transfers must be at least 1, got {max_transfers}")
+    packets = 2 * max_transfers + 4096 if max_packets is None else max_packets
+    if max_transfers < 1 or packets < max_transfers:
+        raise ValueError(f"1 <= max_transfers <= max_packets is required, got {max_transfers} and {packets}")
     network_clock = spec.clock(clock)
     if network_clock.num < network_clock.den:
         raise ValueError("the clock of a network may not exceed 1000 GHz: one cycle has to last a tick at least")
     wiring = wire(spec.topology, rows, columns)
-    packets = 2 * max_transfers + 4096 if max_packets is None else max(max_packets, max_transfers)
     nodes, links = wiring.nodes, wiring.neighbour.size
     regions = {
         at.NEIGHBOURS: links,

@@ -16,10 +16,12 @@ from cairn.base.ticks import Clock
 IntArray = npt.NDArray[np.int64]
 
 REQUEST_COLUMNS: Final = ("flags", "source", "destination", "bytes")
-MAX_PACKETS_PER_TRANSFER: Final = 1 << 28
-"""Packet numbers share one 64-bit key with the task number (see `cycle.py`)."""
+MAX_PACKETS: Final = 1 << 28
+"""A transfer has fewer packets: their number shares one 64-bit key with the number of the task (`layout.py`)."""
 MAX_TASK: Final = 1 << 34
 """First task number that the key of a packet cannot hold."""
+MAX_BYTES: Final = 1 << 40
+"""A transfer has fewer bytes, so that no time overflows."""
 
 
 class NocTopology(StrEnum):
@@ -51,10 +53,10 @@ class NocSpec(Spec):
         None, "reference/stacked3d/voxel.yaml (vx.noc_init): by topology, START_CYCLES", ge=1, le=1 << 32
     )
     injection_bytes_per_cycle: int | None = sourced(
-        None, "assumed: a port is as wide as a link, as in Wormhole within 12 % (noc_published.yaml)", gt=0, le=1 << 20
+        None, "assumed: a port is as wide as a link; 28.1 of 32 in reference/noc/noc_published.yaml", gt=0, le=1 << 20
     )
     ejection_bytes_per_cycle: int | None = sourced(
-        None, "assumed: a port is as wide as a link, as in Wormhole within 12 % (noc_published.yaml)", gt=0, le=1 << 20
+        None, "assumed: a port is as wide as a link; 28.1 of 32 in reference/noc/noc_published.yaml", gt=0, le=1 << 20
     )
     max_packet_bytes: int = sourced(
         16384, "assumed: 512 cycles of a 32-byte link bound how long one transfer holds it", gt=0, le=1 << 32
@@ -93,7 +95,7 @@ def check_requests(spec: NocSpec, rows: int, columns: int, requests: IntArray) -
     """Refuse a table of requests (n, 4) that the network cannot carry; the message names the first such row.
 
     A request goes from one core to another, cores are `0 .. rows * columns - 1`, and it carries at least one byte
-    and fewer than 2^28 packets. Raises ConfigError.
+    and fewer than 2^40 bytes and 2^28 packets. Raises ConfigError.
     """
     if requests.ndim != 2 or requests.shape[1] != len(REQUEST_COLUMNS):
         raise ConfigError(f"network requests have columns {REQUEST_COLUMNS}, got an array of shape {requests.shape}")
@@ -104,7 +106,8 @@ def check_requests(spec: NocSpec, rows: int, columns: int, requests: IntArray) -
         (outside, f"a core outside 0..{nodes - 1}"),
         (source == destination, "the same core as source and destination: what stays in a core needs no network"),
         (size < 1, "less than one byte"),
-        (size > spec.max_packet_bytes * (MAX_PACKETS_PER_TRANSFER - 1), "2^28 packets or more"),
+        (size >= MAX_BYTES, "2^40 bytes or more"),
+        (size > spec.max_packet_bytes * (MAX_PACKETS - 1), "2^28 packets or more"),
     )
     for broken, what in rules:
         if broken.any():

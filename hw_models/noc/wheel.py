@@ -56,7 +56,8 @@ def earliest(state: IntArray) -> int:
     """Cycle of the earliest arrival, NEVER when there is none."""
     summary, words, base = state[at.SUMMARY], state[at.WORDS], state[at.BASE]
     if summary == 0:
-        return state[state[at.FAR]] if state[at.N_FAR] > 0 else NEVER
+        far: int = state[state[at.FAR]]
+        return far if state[at.N_FAR] > 0 else NEVER
     here = (base & (at.SPAN - 1)) >> 6
     rest = state[words + here] & (-1 << (base & 63))
     if rest != 0:
@@ -65,7 +66,8 @@ def earliest(state: IntArray) -> int:
         beyond = summary & (-1 << here) & ~(1 << here)
         word = _lowest_bit(beyond if beyond != 0 else summary)
         slot = word << 6 | _lowest_bit(state[words + word])
-    return base + ((slot - base) & (at.SPAN - 1))
+    cycle: int = base + ((slot - base) & (at.SPAN - 1))
+    return cycle
 
 
 @kernel(**at.NO_ALLOCATION)
@@ -96,7 +98,7 @@ def open_bucket(state: IntArray, cycle: int) -> int:
         begin -= 1
         state[begin] = packet
         packet = state[packet + at.NEXT]
-    count = end - begin
+    count: int = end - begin
     if not ordered:
         _sort_by_key(state, begin, count)
     return count

@@ -79,24 +79,25 @@ def merge(below: Document, above: Document) -> Document:
     places = dict(below.places)
     if () in above.places:
         places[()] = above.places[()]
-    data = _merge_maps(below.data, above.data, (), places, above.places)
+    data = _merge_maps(below.data, above.data, (), places, above)
     return Document(above.file, data, places)
 
 
 def _merge_maps(
-    below: dict[str, Any], above: dict[str, Any], at: KeyPath, places: dict[KeyPath, Place], new: dict[KeyPath, Place]
+    below: dict[str, Any], above: dict[str, Any], at: KeyPath, places: dict[KeyPath, Place], document: Document
 ) -> dict[str, Any]:
     result = dict(below)
     for key, value in above.items():
         path = (*at, key)
         if isinstance(value, dict) and isinstance(below.get(key), dict):
-            result[key] = _merge_maps(below[key], value, path, places, new)
+            result[key] = _merge_maps(below[key], value, path, places, document)
         else:
             result[key] = value
             size = len(path)
             for old in [old for old in places if old[:size] == path]:
                 del places[old]
-            places.update({inner: place for inner, place in new.items() if inner[:size] == path})
+            places.update({inner: place for inner, place in document.places.items() if inner[:size] == path})
+            places.setdefault(path, document.place(path))
     return result
 
 

@@ -7,7 +7,7 @@ number: the loop is compiled once, cached on disk, and calls any server whose si
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from cairn.hw_models.server import ADVANCE_SIGNATURE, ENQUEUE_SIGNATURE, NEXT_EV
 
 IntArray = npt.NDArray[np.int64]
 
-_PARTS = (("enqueue", ENQUEUE_SIGNATURE), ("advance", ADVANCE_SIGNATURE), ("next_event", NEXT_EVENT_SIGNATURE))
+_PARTS: Final = (("enqueue", ENQUEUE_SIGNATURE), ("advance", ADVANCE_SIGNATURE), ("next_event", NEXT_EVENT_SIGNATURE))
 
 
 def addresses(name: str, server: Server) -> IntArray:

@@ -6,28 +6,24 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from cairn.hw_models.server import Server
 from cairn.sim.engine.calls import addresses
-from cairn.sim.engine.loop import (
+from cairn.sim.engine.layout import (
     COUNTS,
     LEFT,
     TICK,
     TROUBLE,
     TROUBLE_DETAIL,
     TROUBLE_SERVER,
+    IntArray,
     Loop,
-    begin,
-    finish,
-    run,
+    SmallIntArray,
 )
+from cairn.sim.engine.loop import begin, finish, run
 from cairn.sim.engine.trouble import FINE, fail
 from cairn.sim.plan.checks import check_plan
 from cairn.sim.plan.plan import NO_QUEUE, Plan, Trace
-
-IntArray = npt.NDArray[np.int64]
-SmallIntArray = npt.NDArray[np.int32]
 
 _ROUNDS: Final = 1 << 18
 """Rounds between two looks at Python (interrupts, progress): some 0.1 s; assumed short enough for a person."""

@@ -1,22 +1,37 @@
 """The event loop in Numba. The rules it follows are numbered in the docstring of `cairn.sim.engine`.
 
 Committing a completion only counts down (waits of successors, places of queues), so the order of commits within a
-round cannot be observed; the loop commits while it collects, and sorts nothing. What can be observed is the order of
-issues, since servers see it: ready heads go through a heap of task ids.
+round cannot be observed and the loop does not sort them. What can be observed is the order of issues, since servers
+see it: ready heads go through a heap of task ids.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import Final
 
 from cairn.base.kernel import kernel
 from cairn.base.ticks import NEVER
 from cairn.hw_models.server import DONE, DONE_AT, ERROR, NOW
 from cairn.sim.engine.calls import call_advance, call_enqueue, call_next_event
 from cairn.sim.engine.heap import pop_due, pop_id, push_due, push_id
+from cairn.sim.engine.layout import (
+    ADVANCE,
+    ENQUEUE,
+    LEFT,
+    N_DIRTY,
+    N_DUE,
+    N_HAPPENED,
+    N_READY,
+    N_TOUCHED,
+    NEXT_EVENT,
+    TICK,
+    TROUBLE,
+    TROUBLE_DETAIL,
+    TROUBLE_SERVER,
+    IntArray,
+    Loop,
+    SmallIntArray,
+)
 from cairn.sim.engine.trouble import (
     FINE,
     SERVER_FAILED,
@@ -27,65 +42,9 @@ from cairn.sim.engine.trouble import (
     TOO_LATE,
 )
 
-IntArray = npt.NDArray[np.int64]
-SmallIntArray = npt.NDArray[np.int32]
-
-# Slots of `Loop.counts`.
-TICK: Final = 0
-LEFT: Final = 1
-N_DUE: Final = 2
-N_READY: Final = 3
-N_TOUCHED: Final = 4
-N_HAPPENED: Final = 5
-N_DIRTY: Final = 6
-TROUBLE: Final = 7
-TROUBLE_SERVER: Final = 8
-TROUBLE_DETAIL: Final = 9
-COUNTS: Final = 10
-
 _COMPILE: Final = {"_nrt": False}
 """Nothing is allocated in the loop; without this Numba counts references to every array at every call (6 x slower)."""
 _INLINE: Final = {"_nrt": False, "forceinline": True}
-
-ENQUEUE: Final = 0
-ADVANCE: Final = 1
-NEXT_EVENT: Final = 2
-
-
-class Loop(NamedTuple):
-    """Everything the loop works on; n tasks, q queues, s servers."""
-
-    queue: SmallIntArray  # (n,)
-    following: SmallIntArray  # (n,) next task of the same queue, -1 for none
-    duration: IntArray  # (n,)
-    server: SmallIntArray  # (n,)
-    request: IntArray  # (n,)
-    first_start: IntArray  # (n + 1,)
-    first_targets: SmallIntArray
-    done_start: IntArray  # (n + 1,)
-    done_targets: SmallIntArray
-    waits: SmallIntArray  # (n,) predecessor events that are still to come
-    start: IntArray  # (n,) ticks, -1 while unknown
-    first: IntArray
-    end: IntArray
-    head: SmallIntArray  # (q,) head of the line, -1 when the line is empty
-    free: SmallIntArray  # (q,) free places
-    is_touched: SmallIntArray  # (q,) 1 while the queue stands in `touched`
-    touched: SmallIntArray  # (q,) queues whose head may have become ready in this round
-    due_tick: IntArray  # heap of fixed completions
-    due_task: SmallIntArray
-    ready: SmallIntArray  # heap of tasks to issue
-    happened: IntArray  # events to commit, 2 * task + FIRST or DONE
-    calls: IntArray  # (s, 3) addresses of the servers' functions
-    state: IntArray  # states of all servers, one after the other
-    state_at: IntArray  # (s + 1,)
-    row: IntArray  # request tables of all servers, one after the other
-    row_at: IntArray  # (s,)
-    width: IntArray  # (s,) columns of each request table
-    bound: IntArray  # (s,) next_event of each server
-    is_dirty: SmallIntArray  # (s,) 1 while the server stands in `dirty`
-    dirty: SmallIntArray  # (s,) servers that were given requests in this round
-    counts: IntArray  # (COUNTS,)
 
 
 @kernel(**_COMPILE)

@@ -24,6 +24,9 @@ IntArray = npt.NDArray[np.int64]
 STREAM_TILES = 4
 """Tiles that the stream buffer holds at least: two in use (one computed, one passed on) and two on their way."""
 
+PARTIAL_SHARE = 16
+"""Partial sums of a stretch of columns take at most this part of the SRAM, twice (assumed)."""
+
 
 @dataclass(frozen=True)
 class MatmulShape:
@@ -46,6 +49,8 @@ class MatmulMapping:
     split: Split
     sharers: int
     passes: int
+    reductions: int
+    """In how many stretches of columns partial sums are added up; a stretch travels while the next is computed."""
     tile_n: int
     tile_k: int
     cycles: float
@@ -65,6 +70,7 @@ class MatmulCost:
     total: FloatArray
     act_bytes: FloatArray
     passes: IntArray
+    reductions: IntArray
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ class CoreRates:
     all_to_all: bool
     matrix_cycles: Callable[[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike], IntArray]
     columns_quantum: int
+    vector_lanes: int
 
     @classmethod
     def of(cls, chip: ChipSpec, grid: Grid, options: MappingSpec) -> CoreRates:
@@ -95,6 +102,7 @@ class CoreRates:
             all_to_all=chip.noc.topology == "all_to_all",
             matrix_cycles=lambda m, n, k: chip.matrix_cycles(m, n, k),
             columns_quantum=chip.matrix_unit.columns,
+            vector_lanes=chip.vector_unit.lanes,
         )
 
 
@@ -115,7 +123,8 @@ def matmul_costs(
     x_bytes, w_bytes = m * k * shape.x_bits / 8, k * n * shape.w_bits / 8
     y_bytes = m * n * shape.partial_bits / 8
     budget = rates.sram_bytes - STREAM_TILES * rates.tile_bytes
-    act = x_bytes + y_bytes
+    reductions = np.where(gk > 1, np.ceil(y_bytes / (rates.sram_bytes / PARTIAL_SHARE)), 1).astype(np.int64)
+    act = x_bytes + y_bytes / gk + np.where(gk > 1, 2 * y_bytes / reductions, 0)
     passes = np.minimum(np.ceil(act / budget), np.maximum(m, 1)).astype(np.int64)
     strides = _strides(factors, placement, gn, gk)
     spread = {g: _spread(size, paradigm, rates) for g, size in (("m", shared), ("n", gn), ("k", gk))}
@@ -127,14 +136,25 @@ def matmul_costs(
     link = rates.link_bytes_per_cycle
     time = {g: flows[g] / link * np.maximum(1.0, strides[g] * spread[g]) for g in flows}
     step = {g: rates.start_cycles + rates.hop_cycles * strides[g] for g in flows}
+    chains = reductions * (gk - 1) * step["k"] + m * n * (gk - 1) / gk / rates.vector_lanes
+    time["k"] = np.where(gk > 1, time["k"] + chains, 0)
     compute = rates.matrix_cycles(*(v.astype(np.int64) for v in (m, n, k))).astype(np.float64)
-    exposed = time["n"] + time["k"] + (gn - 1) * step["n"] + (gk - 1) * step["k"]
+    exposed = time["n"] + time["k"] / reductions + (gn - 1) * step["n"]
     dram = w_bytes / shared * passes / rates.dram_bytes_per_cycle
     network = sum(flows.values()) / link
-    path = np.maximum(compute, np.maximum(time["m"], network)) + exposed
-    total = np.maximum(dram, path) + 1e-3 * path
+    moving = np.maximum(np.maximum(time["m"], time["k"]), network)
+    path = _overlapped(compute, moving) + exposed
+    total = _overlapped(dram, path)
     too_big = act / passes > budget
-    return MatmulCost(compute, dram, network, exposed, np.where(too_big, np.inf, total), act / passes, passes)
+    return MatmulCost(
+        compute, dram, network, exposed, np.where(too_big, np.inf, total), act / passes, passes, reductions
+    )
+
+
+def _overlapped(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Time of two activities that overlap through buffers of a few tiles: a little over the longer one when both are
+    about as long, because then each waits for the other in turn (assumed: the 4-norm)."""
+    return np.asarray((a**4 + b**4) ** 0.25)
 
 
 def _sharers(gm: FloatArray, limit: int | None) -> FloatArray:
@@ -186,7 +206,7 @@ def choose_matmul(shape: MatmulShape, chip: ChipSpec, grid: Grid, options: Mappi
     tile_n, tile_k = tile_shape(shape, -(-shape.n // gn), -(-shape.k // gk), sharers, rates)
     parts = {"compute": cost.compute[best], "dram": cost.dram[best], "network": cost.network[best]}
     return MatmulMapping(
-        split, sharers, int(cost.passes[best]), tile_n, tile_k, float(cost.total[best]),
+        split, sharers, int(cost.passes[best]), int(cost.reductions[best]), tile_n, tile_k, float(cost.total[best]),
         max(parts, key=lambda name: float(parts[name])), int(cost.act_bytes[best]),
     )  # fmt: skip
 

@@ -77,7 +77,7 @@ def lower_matmul(scope: Scope, product: Product, x: Pieces, mapping: MatmulMappi
         part.m0, part.m1 = work.m0 + rows * turn // mapping.passes, work.m0 + rows * (turn + 1) // mapping.passes
         part.first_pass = turn == 0
         _gather(part, x)
-        outputs.append(_reduce(part, _multiply(part)))
+        outputs += _multiply(part)
     if len(outputs) == 1:
         return outputs[0]
     return Pieces(*(np.concatenate([getattr(o, name) for o in outputs]) for name in ("core", "rect", "ready")))
@@ -123,7 +123,7 @@ def _gather(work: _Work, x: Pieces) -> None:
 
 
 def _send(work: _Work, source: IntArray, data: Slice, after: IntArray, there: BoolArray, waits: list[IntArray] | None = None,
-          cause: str = "share", reduce: bool = False) -> IntArray:  # fmt: skip
+          cause: str = "share", reduce: bool = False, relay: bool = False) -> IntArray:  # fmt: skip
     """Copies from grid index `source[i]` to grid index i where `there`; tasks by destination (-1 where none)."""
     tasks = np.full(work.size, NONE, dtype=np.int64)
     if not there.any():
@@ -133,7 +133,7 @@ def _send(work: _Work, source: IntArray, data: Slice, after: IntArray, there: Bo
     part = data if whole else _part(data, np.nonzero(there)[0], work.size)
     tasks[pick] = work.scope.plan.copy(
         Region(SRAM, work.core[source[pick]], part), Region(SRAM, work.core[pick], part), work.product.op,
-        after=[after[pick], *(w[pick] for w in waits or ())], cause=cause, reduce=reduce,
+        after=[after[pick], *(w[pick] for w in waits or ())], cause=cause, reduce=reduce, relay=relay,
     )  # fmt: skip
     return tasks
 
@@ -146,16 +146,33 @@ def _part(data: Slice, pick: IntArray, size: int) -> Slice:
                  cut(data.bytes), data.group)  # fmt: skip
 
 
-def _multiply(work: _Work) -> IntArray:
-    """All weight tiles of all cores, and the compute tasks on them; answers each core's last one."""
+def _multiply(work: _Work) -> list[Pieces]:
+    """All weight tiles of all cores and the compute tasks on them; answers where the result lies.
+
+    The columns are worked on in `reductions` stretches, each of which is added up while the next is computed.
+    """
+    n_tiles = tile_counts(int((work.n1 - work.n0).max()), work.mapping.tile_n)
+    stretches = min(work.mapping.reductions, n_tiles)
+    edges = [n_tiles * i // stretches for i in range(stretches + 1)]
+    outputs = []
+    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+        last = _multiply_columns(work, begin, end)
+        n0 = np.minimum(work.n0 + begin * work.mapping.tile_n, work.n1)
+        n1 = np.minimum(work.n0 + end * work.mapping.tile_n, work.n1)
+        outputs.append(_reduce(work, last, n0, n1))
+    return outputs
+
+
+def _multiply_columns(work: _Work, first_tile: int, end_tile: int) -> IntArray:
+    """The weight tiles of some column tiles of all cores; answers each core's last compute task."""
     mapping, ranks = work.mapping, work.ranks
-    sharers, n_tiles = mapping.sharers, tile_counts(int((work.n1 - work.n0).max()), mapping.tile_n)
+    sharers = mapping.sharers
     member = ranks.m % sharers
     length = work.k1 - work.k0
     k_tiles = tile_counts(int(-(-length.max() // sharers)), mapping.tile_k)
     last = np.full(work.size, NONE, dtype=np.int64)
     ring = _sharer_index(work, member)
-    for j in range(n_tiles):
+    for j in range(first_tile, end_tile):
         na = np.minimum(work.n0 + j * mapping.tile_n, work.n1)
         nb = np.minimum(na + mapping.tile_n, work.n1)
         for part in range(k_tiles):
@@ -199,7 +216,7 @@ def _bring_weights(
         return place, _load_weights(work, data, size, waits)
     entry, held = passed
     source = ring[turn if stage.spmd else 1]
-    sent = _send(work, source, data, held[source], size > 0, waits)
+    sent = _send(work, source, data, held[source], size > 0, waits, relay=True)
     at_source = np.full(work.size, NONE, dtype=np.int64)
     at_source[source] = sent
     entry.users.append(at_source)
@@ -245,18 +262,18 @@ def _compute(work: _Work, tile: tuple[IntArray, IntArray, IntArray, IntArray], h
     return tasks
 
 
-def _reduce(work: _Work, last: IntArray) -> Pieces:
-    """Add up the partial sums of the k group; every core ends with its part of the columns, complete."""
+def _reduce(work: _Work, last: IntArray, n0: IntArray, n1: IntArray) -> Pieces:
+    """Add up the partial sums of columns [n0, n1) over the k group; every core ends with a part of them, complete."""
     gk = work.mapping.split.sizes[2]
     quantum = int(np.lcm(work.product.shape.quantum, elements_per_byte(work.product.shape.w_bits)))
     if gk == 1:
-        return wanted_done(work.core, (work.m0, work.m1, work.n0, work.n1), last)
-    units = -(-(work.n1 - work.n0) // quantum)
+        return wanted_done(work.core, (work.m0, work.m1, n0, n1), last)
+    units = -(-(n1 - n0) // quantum)
 
     def part(number: IntArray) -> tuple[IntArray, IntArray]:
         return (
-            np.minimum(work.n0 + units * number // gk * quantum, work.n1),
-            np.minimum(work.n0 + units * (number + 1) // gk * quantum, work.n1),
+            np.minimum(n0 + units * number // gk * quantum, n1),
+            np.minimum(n0 + units * (number + 1) // gk * quantum, n1),
         )
 
     final = last

@@ -34,8 +34,12 @@ from cairn.sim.plan.plan import (
 IntArray = npt.NDArray[np.int64]
 IntLike = int | Sequence[int] | npt.NDArray[np.integer]
 
-UNITS = ("matrix", "vector", "load", "store", "noc")
-"""Queues of a core, in this order: queue number = core * len(UNITS) + index."""
+QUEUES = ("matrix", "vector", "load", "store", "noc", "relay")
+"""Queues of a core, in this order: queue number = core * len(QUEUES) + index. A core has two ports to the network, so that
+operands that are passed on (relay) need not wait behind results that are not there yet (noc)."""
+
+UNIT_OF = {"relay": "noc"}
+"""Unit class of the queues that are not called like it."""
 
 DRAM_SERVER, NOC_SERVER = 0, 1
 DRAM_REQUEST_COLUMNS = 8
@@ -97,9 +101,12 @@ class PlanBuilder:
 
     def __init__(self, chip: ChipSpec):
         self.chip = chip
-        depth = {"load": chip.dma.load_depth, "store": chip.dma.store_depth, "noc": chip.dma.noc_depth}
+        dma = chip.dma
+        depth = {"load": dma.load_depth, "store": dma.store_depth, "noc": dma.noc_depth, "relay": dma.noc_depth}
         self.queues = tuple(
-            Queue(f"core{core}.{unit}", unit, core, depth.get(unit, 1)) for core in range(chip.core_count) for unit in UNITS
+            Queue(f"core{core}.{name}", UNIT_OF.get(name, name), core, depth.get(name, 1))
+            for core in range(chip.core_count)
+            for name in QUEUES
         )
         self.operators: list[str] = []
         self.tensors: list[str] = []
@@ -151,17 +158,17 @@ class PlanBuilder:
         clock = self.chip.clock
         issue = self.chip.synchronisation.task_issue_cycles
         duration = -(-(_column(cycles, n) + issue) * clock.num // clock.den)
-        queue = core * len(UNITS) + UNITS.index(unit)
+        queue = core * len(QUEUES) + QUEUES.index(unit)
         return self._add(n, queue, duration, NO_SERVER, -1, tile.op, COMPUTE, row, after)
 
     def copy(
         self, source: Region, destination: Region, op: IntLike, after: After = None, cause: str = "unique",
-        reduce: bool = False,
+        reduce: bool = False, relay: bool = False,
     ) -> IntArray:  # fmt: skip
         """Copies between a channel and the SRAM of a core on it, or between two SRAMs (then `source` sends).
 
         A copy from a channel to another core's SRAM is two of these, the second waiting on the first: see `fetch`.
-        `reduce` says that the data is added to what the destination holds.
+        `reduce` says that the data is added to what the destination holds, `relay` that the second network port sends.
         """
         n = max(np.size(v) for v in (source.place, destination.place, source.slice.bytes, source.slice.rows[0], op))
         part = source.slice
@@ -180,7 +187,7 @@ class PlanBuilder:
             request = _table([0, source.place, destination.place, part.bytes], n)
             if np.any(request[:, 1] == request[:, 2]):
                 raise CairnError("a copy from a core's SRAM to itself is no transfer")
-            return self._served(n, _column(source.place, n), "noc", NOC_SERVER, request, op, row, after)
+            return self._served(n, _column(source.place, n), "relay" if relay else "noc", NOC_SERVER, request, op, row, after)
         if source.kind == destination.kind:
             raise CairnError("a copy from DRAM to DRAM goes through a core: write it as a load and a store")
         writes = destination.kind == DRAM
@@ -238,7 +245,7 @@ class PlanBuilder:
         self._requests[server].append(request)
         number = self._n_requests[server] + np.arange(n)
         self._n_requests[server] += n
-        queue = core * len(UNITS) + UNITS.index(unit)
+        queue = core * len(QUEUES) + QUEUES.index(unit)
         return self._add(n, queue, 0, server, number, op, COPY, row, after)
 
     def _add(

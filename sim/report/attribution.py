@@ -4,9 +4,9 @@ The rule. The tasks of one operator in one block instance are a *step*; steps st
 simulated time is charged to the first step, in that order, that has not finished yet; so a step is charged the
 advance of the latest finish time that it causes, and what ran in the shadow of an earlier step costs nothing. Tasks
 without an operator form the last step of their block instance. The time of block instances that were counted and
-not simulated, (repeat - simulated) periods, is shared among the steps of the instances that stand for them, in
-proportion to (weight - 1) times their own charge, in whole picoseconds by largest remainder. The charges of all
-steps therefore sum to `RunRecord.total_ps`, exactly.
+not simulated is shared among the steps of the instances that stand for them, in proportion to (weight - 1) times
+their own charge (a stand-in is charged its period, so that is what the missing ones took), in whole picoseconds by
+largest remainder. The charges of all steps therefore sum to `RunRecord.total_ps`, exactly.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def charge(record: RunRecord) -> Steps:
     finish = np.maximum.accumulate(end) if end.size else end
     begin = np.concatenate(([0], finish[:-1])).astype(np.int64)[: finish.size]
     weight = weight_of_blocks(block, record.block_weight)
-    charged = finish - begin + _uncounted(record, block, weight, finish - begin)
+    charged = finish - begin + _uncounted(record, weight, finish - begin)
     return Steps(of_task, block, op, weight, begin, finish, start, end, charged)
 
 
@@ -80,26 +80,13 @@ def _steps_of(block: IntArray, op: IntArray, n_ops: int) -> tuple[IntArray, IntA
     return rank[key], keys // (n_ops + 1) - 1, np.where(step_op == n_ops, -1, step_op)
 
 
-def _uncounted(record: RunRecord, block: IntArray, weight: IntArray, advance: IntArray) -> IntArray:
+def _uncounted(record: RunRecord, weight: IntArray, advance: IntArray) -> IntArray:
     """Time of the block instances that were not simulated, shared among the steps that stand for them."""
     extra = record.total_ps - record.trace.makespan
-    result = np.zeros(block.size, dtype=np.int64)
     if extra < 0:
         raise ValueError(f"total_ps is {record.total_ps}, shorter than the trace's {record.trace.makespan}")
-    if extra == 0:
-        return result
-    due: dict[str, int] = {}
-    for repetition in record.repetitions:
-        missing = (repetition.repeat - repetition.simulated) * repetition.period_ps
-        due[repetition.block] = due.get(repetition.block, 0) + missing
-    names = np.array([*record.block_name, ""], dtype=object)[block]
-    for name, amount in zip(due, share_out(extra, list(due.values())), strict=True):
-        mine = np.flatnonzero(names == name)
-        stand_in = (weight[mine] - 1) * advance[mine]
-        result[mine] += share_out(amount, (stand_in if stand_in.any() else advance[mine]).tolist())
-    if not due:
-        result += share_out(extra, advance.tolist())
-    return result
+    stand_in = (weight - 1) * advance
+    return np.array(share_out(extra, (stand_in if stand_in.any() else advance).tolist()), dtype=np.int64)
 
 
 def share_out(amount: int, weights: Sequence[int]) -> list[int]:

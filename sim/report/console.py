@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import pandas as pd
@@ -17,6 +17,9 @@ from cairn.sim.report.units import si, si_bytes, si_of, si_time
 
 TOP: Final = 14
 """Operators shown unless told otherwise; the rest is one line."""
+
+REPETITIONS: Final = 3
+"""Repeated blocks with a line of their own."""
 
 LIMIT_STYLE: Final = {"matrix": "blue", "vector": "magenta", "dram": "yellow", "noc": "green", "latency": "dim"}
 
@@ -150,13 +153,17 @@ def _energy(result: Result) -> Table:
 
 
 def _notes(result: Result) -> Iterator[Text]:
-    for each in result.record.repetitions:
-        if each.simulated < each.repeat:
-            yield Text(
-                f"{each.block}: {each.simulated} of {each.repeat} simulated, the others at "
-                f"{si_time(each.period_ps * 1e-12)} each (change {each.change:.2%}, tolerance {each.tolerance:.2%})",
-                "dim",
-            )
+    shortened = [each for each in result.record.repetitions if each.simulated < each.repeat]
+    for each in shortened[:REPETITIONS]:
+        yield Text(
+            f"{each.block}: {each.simulated} of {each.repeat} simulated, the others at "
+            f"{si_time(each.period_ps * 1e-12)} each (change {each.change:.2%}, tolerance {each.tolerance:.2%})",
+            "dim",
+        )
+    if not shortened:
+        yield Text("every block simulated", "dim")
+    if rest := shortened[REPETITIONS:]:
+        yield Text(f"and so {len(rest)} more repetitions, change at most {max(e.change for e in rest):.2%}", "dim")
     yield Text(provenance_line(result), "dim")
 
 
@@ -166,7 +173,12 @@ def provenance_line(result: Result) -> str:
     parts = [f"cairn {known['version']}"] if "version" in known else ["cairn"]
     if "run_hash" in known:
         parts.append(f"run {str(known['run_hash'])[:12]}")
-    parts += [f"{key} {known[key]}" for key in ("seed", "fidelity") if key in known]
+    parts += [f"seed {known['seed']}"] if "seed" in known else []
+    fidelity = known.get("fidelity")
+    if isinstance(fidelity, Mapping):
+        parts += [f"{component} {level}" for component, level in fidelity.items()]
+    elif fidelity is not None:
+        parts.append(f"fidelity {fidelity}")
     parts.append(f"{result.record.plan.n_tasks:,} tasks")
     if "wall_s" in known:
         parts.append(f"{float(known['wall_s']):.1f} s")

@@ -31,10 +31,10 @@ UNASSIGNED: Final = "(no operator)"
 
 
 def repeats(record: RunRecord) -> IntArray:
-    """How often each operator is executed in the whole run: the block instances of its kind."""
+    """How often each operator is executed in the whole run: the repeats of its block in the graph."""
     count: dict[str, int] = {}
-    for name, weight in zip(record.block_name, record.block_weight.tolist(), strict=True):
-        count[name] = count.get(name, 0) + weight
+    for segment in record.graph.segments:
+        count[segment.block.name] = count.get(segment.block.name, 0) + segment.repeat
     return np.array([count.get(info.block, 0) for info in record.operators], dtype=np.int64)
 
 
@@ -112,11 +112,19 @@ def _bound_columns(record: RunRecord, charged_ps: IntArray, peaks: Peaks) -> dic
 
 
 def _limits(busy: Mapping[str, ClassBusy], charged_ps: IntArray) -> dict[str, Any]:
-    """Limiting resource, and for each class how busy its busiest unit was in the operator's own time."""
+    """Limiting resource, and for each class how busy its busiest unit was in the operator's own time.
+
+    Classes whose busiest units are equally busy, to a percent, are told apart by the mean over their units.
+    """
     time = np.maximum(charged_ps, 1)
     share = {name: each.busy_ps.max(axis=1, initial=0.0) / time for name, each in busy.items()}
+    mean = [each.busy_ps.mean(axis=1) / time for each in busy.values()]
     names = np.array([*share, LATENCY])
-    stacked = np.array([*share.values(), np.full(charged_ps.size, BUSY_ENOUGH)])
+    rank = [
+        np.where(top > BUSY_ENOUGH, np.round(top, 2) + each / 1000, 0.0)
+        for top, each in zip(share.values(), mean, strict=True)
+    ]
+    stacked = np.array([*rank, np.full(charged_ps.size, BUSY_ENOUGH)])
     limiting = np.where(charged_ps > 0, names[stacked.argmax(axis=0)], "")
     return {"limiting": limiting, **{f"{name}_busy": values for name, values in share.items()}}
 

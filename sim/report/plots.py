@@ -22,6 +22,9 @@ from cairn.sim.report.units import label, si_time
 BARS: Final = 18
 """Operators with a bar of their own; what is left shares one."""
 
+VISIBLE: Final = 0.005
+"""Share of the longest bar below which a bar cannot be seen: no mark for its bound, no entry in the legend."""
+
 
 def plot_operators(result: Result, path: str | Path | None = None) -> Figure:
     """A bar of time per operator, coloured by what limits it, with its speed of light as a black line."""
@@ -33,16 +36,18 @@ def plot_operators(result: Result, path: str | Path | None = None) -> Figure:
     rest = table.drop(index=list(shown))
     figure = new_figure(8.6, 1.9 + 0.27 * (len(rows) + (1 if len(rest) else 0)))
     axes = figure.subplots()
-    scale, unit = _time_axis(float(table["time_us"].max()) if len(table) else 1.0)
+    longest_us = float(table["time_us"].max()) if len(table) else 1.0
+    scale, unit = _time_axis(longest_us)
     limits: dict[str, None] = {}
     for y, (row, times) in enumerate(zip(rows, parts, strict=True)):
         left = 0.0
         for limit, time_us in times.items():
-            limits[limit] = None
+            if time_us > VISIBLE * longest_us:
+                limits[limit] = None
             axes.barh(y, time_us * scale, left=left, height=0.68, color=colour(limit))
             left += time_us * scale
         bound = float(row["bound_us"]) * scale
-        if bound > 0:
+        if bound > VISIBLE * longest_us * scale:
             axes.plot([bound, bound], [y - 0.40, y + 0.40], color="black", linewidth=1.6, solid_capstyle="butt")
         _bar_text(axes, y, max(left, bound), float(row["time_us"]), float(row["time_share"]))
     if len(rest):
@@ -51,7 +56,7 @@ def plot_operators(result: Result, path: str | Path | None = None) -> Figure:
         _bar_text(axes, y, time_us * scale, time_us, float(rest["time_share"].sum()))
         names.append(f"{len(rest)} others")
     axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel(f"time charged to the operator, all repeats ({unit})", fontsize=FONT_PT, color=INK)
     axes.set_xlim(0, axes.get_xlim()[1] * 1.12)
     tidy(axes, "x")
@@ -131,7 +136,7 @@ def _block_names(axes: Axes, starts: npt.NDArray[np.float64], names: list[str], 
     """Name the blocks above the first panel where there is room for the name."""
     bounds = np.append(starts, end)
     for name, left, right in zip(names, bounds[:-1], bounds[1:], strict=True):
-        if (right - left) / max(end, 1e-30) > 0.012 * (len(name) + 2):
+        if (right - left) / max(end, 1e-30) > 0.0095 * (len(name) + 1):
             axes.annotate(
                 name, ((left + right) / 2, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3),
                 textcoords="offset points", ha="center", fontsize=FONT_PT - 1, color=FAINT,

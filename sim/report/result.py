@@ -6,30 +6,29 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cairn.base.ticks import PS_PER_S, PS_PER_US
-from cairn.sim.plan.plan import CAUSES
+from cairn.base.ticks import PS_PER_S
 from cairn.sim.record import RunRecord
 from cairn.sim.report.attribution import Steps, charge
 from cairn.sim.report.busy import ClassBusy, class_busy
 from cairn.sim.report.energy import area_table, dynamic_energy_pj, power_density, static_power
 from cairn.sim.report.hardware import Peaks, task_hops, unit_count
 from cairn.sim.report.operators import bounds, operator_table
+from cairn.sim.report.summary import content, summary
+from cairn.sim.report.tables import bytes_table, energy_table, unit_table
 from cairn.sim.report.taskframe import task_table
 from cairn.sim.report.tasks import SYNC_CLASS, TaskView
-from cairn.sim.report.work import NOC, READ, WRITE, Work, count_work
+from cairn.sim.report.work import Work, count_work
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FloatArray = npt.NDArray[np.float64]
-
-SCHEMA: Final = "cairn.result/1"
 
 
 class Result:
@@ -105,7 +104,7 @@ class Result:
         `span_us` from first start to last end of one instance, `bound_us` of all its instances and the resource
         `bound` that sets it; `efficiency` = bound / time, above 1 where operands were loaded while earlier operators
         ran; `limiting`, the unit class whose busiest unit worked most in the operator's time ("latency" when none
-        for more than half), and `<class>_busy` of each; matrix operations executed and required; DRAM bytes by
+        for more than half of it), and `<class>_busy` of each; matrix operations executed and required; DRAM bytes by
         direction and cause; NoC bytes; energy by component.
         """
         return operator_table(self.record, self.steps, self._work, self._busy, self._energy_pj, self.peaks)
@@ -118,41 +117,13 @@ class Result:
     @cached_property
     def units(self) -> pd.DataFrame:
         """One row per unit: class, unit number, busy time and utilisation over the whole run, tasks and bytes."""
-        view = self.view
-        frames = []
-        for name, busy in self._busy.items():
-            mine = view.of_class(name)
-            count = busy.busy_ps.shape[1]
-            sums = np.zeros((2, count), dtype=np.int64)
-            np.add.at(sums[0], view.unit[mine], view.weight[mine])
-            np.add.at(sums[1], view.unit[mine], view.weight[mine] * view.bytes[mine])
-            busy_ps = busy.per_unit_ps
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "unit_class": name,
-                        "unit": np.arange(count),
-                        "busy_us": busy_ps / PS_PER_US,
-                        "utilisation": busy_ps / max(self.record.total_ps, 1),
-                        "tasks": sums[0],
-                        "bytes": sums[1],
-                    }
-                )
-            )
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        return unit_table(self.view, self._busy, self.record.total_ps)
 
     @cached_property
     def energy(self) -> pd.DataFrame:
         """Energy by component: dynamic and static, joules of the step, share and mean power."""
-        dynamic = {name: float(values.sum()) * 1e-12 for name, values in self._energy_pj.items() if name != "static"}
-        static = {name: power * self.latency_s for name, power in static_power(self.record.chip).items()}
-        rows = [(name, "dynamic", joule) for name, joule in dynamic.items()]
-        rows += [(name, "static", joule) for name, joule in static.items()]
-        table = pd.DataFrame(rows, columns=["component", "nature", "energy_j"])
-        total = max(float(table["energy_j"].sum()), 1e-300)
-        table["share"] = table["energy_j"] / total
-        table["power_w"] = table["energy_j"] / self.latency_s if self.record.total_ps else 0.0
-        return table
+        dynamic = {name: values for name, values in self._energy_pj.items() if name != "static"}
+        return energy_table(dynamic, static_power(self.record.chip), self.latency_s)
 
     @cached_property
     def area(self) -> pd.DataFrame:
@@ -170,51 +141,13 @@ class Result:
     @cached_property
     def bytes(self) -> pd.DataFrame:
         """Bytes by cause over the whole run: read from DRAM, written to DRAM, carried by the NoC."""
-        moved = self._work.moved.sum(axis=0)
-        table = pd.DataFrame({"cause": CAUSES, "dram_read_bytes": moved[READ], "dram_write_bytes": moved[WRITE]})
-        table["noc_bytes"] = moved[NOC]
-        return table
+        return bytes_table(self._work)
 
     # -- outputs --------------------------------------------------------------------------------------------------
 
     def summary(self) -> dict[str, Any]:
         """Headline numbers, units in the names, as plain values that JSON can hold."""
-        dram_bytes = int(self.bytes[["dram_read_bytes", "dram_write_bytes"]].sum().sum())
-        peak = self.peaks.dram_bytes_per_s
-        achieved = dram_bytes / self.latency_s if self.record.total_ps else 0.0
-        matrix_ops = int(self.operators["matrix_ops"].sum())
-        rate = matrix_ops / self.latency_s if self.record.total_ps else 0.0
-        phase = self.record.graph.phase
-        return {
-            "name": self.name,
-            "model": self.record.graph.model,
-            "phase": phase,
-            "tokens": self.tokens,
-            "latency_s": self.latency_s,
-            "latency_ps": self.record.total_ps,
-            "tokens_per_s": self.tokens_per_s,
-            "time_per_token_s": self.time_per_token_s,
-            "ttft_s": self.latency_s if phase == "prefill" else None,
-            "tpot_s": self.latency_s if phase == "decode" else None,
-            "bound_s": self.bound_s,
-            "efficiency": self.efficiency,
-            "energy_j": self.energy_j,
-            "energy_per_token_j": self.energy_j / self.tokens if self.tokens else 0.0,
-            "power_w": self.power_w,
-            "area_mm2": float(self.area["area_mm2"].sum()),
-            "power_density": self.power_density,
-            "dram_bytes": dram_bytes,
-            "dram_gb_per_s": achieved / 1e9,
-            "dram_peak_gb_per_s": peak / 1e9,
-            "dram_utilisation": achieved / peak,
-            "noc_bytes": int(self.bytes["noc_bytes"].sum()),
-            "matrix_ops": matrix_ops,
-            "matrix_ops_required": int(self.operators["matrix_ops_required"].sum()),
-            "matrix_tera_ops_per_s": rate / 1e12,
-            "matrix_peak_tera_ops_per_s": self.peaks.matrix_ops_per_s / 1e12,
-            "time_by_limiting_us": self.time_by_limiting(),
-            "tasks_simulated": self.record.plan.n_tasks,
-        }
+        return summary(self)
 
     def time_by_limiting(self) -> dict[str, float]:
         """Microseconds charged to operators, by their limiting resource, greatest first."""
@@ -223,16 +156,7 @@ class Result:
 
     def as_dict(self) -> dict[str, Any]:
         """The content of `result.json`."""
-        return {
-            "schema": SCHEMA,
-            **self.summary(),
-            "energy": self.energy.to_dict("records"),
-            "area": self.area.to_dict("records"),
-            "bytes": self.bytes.to_dict("records"),
-            "repetition": [vars(repetition) for repetition in self.record.repetitions],
-            "provenance": dict(self.provenance),
-            "config": dict(self.record.config),
-        }
+        return content(self)
 
     def to_json(self, indent: int | None = 2) -> str:
         """The content of `result.json` as text."""

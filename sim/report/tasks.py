@@ -23,6 +23,9 @@ SYNC_CLASS: Final = "sync"
 """Class of tasks that hold no unit: neither a queue nor a server."""
 
 
+_USED: Final = ("source_kind", "source", "destination_kind", "destination", "bytes", "cause")
+
+
 @dataclass(frozen=True)
 class TaskView:
     """Arrays over the n tasks of a plan, and the names that they index.
@@ -51,17 +54,22 @@ class TaskView:
         plan = record.plan
         classes, unit_class = _classify(plan)
         copied = np.flatnonzero((plan.kind == COPY) & (plan.row >= 0))
-        rows = plan.copies[plan.row[copied]]
-        column = _copy_column(plan, copied, rows)
+        copies = {name: plan.copies[plan.row[copied], COPY_COLUMNS.index(name)] for name in _USED}
         is_dram = unit_class == _index(classes, DRAM_SERVER)
         is_noc = unit_class == _index(classes, NOC_SERVER)
+        unit = np.array([*(queue.core for queue in plan.queues), 0], dtype=np.int64)[plan.queue]
+        unit[copied] = _unit_of_copies(copies, unit[copied], is_dram[copied], is_noc[copied])
+        moved = np.zeros(plan.n_tasks, dtype=np.int64)
+        moved[copied] = copies["bytes"]
+        cause = np.full(plan.n_tasks, -1, dtype=np.int64)
+        cause[copied] = copies["cause"]
         return cls(
             classes=classes,
             unit_class=unit_class,
-            unit=_units(plan, is_dram, is_noc, column),
+            unit=unit,
             weight=weight_of_blocks(plan.block, record.block_weight),
-            bytes=column["bytes"],
-            cause=column["cause"],
+            bytes=moved,
+            cause=cause,
             is_dram=is_dram,
             is_noc=is_noc,
             is_write=_writes(plan, is_dram),
@@ -102,26 +110,14 @@ def _classify(plan: Plan) -> tuple[tuple[str, ...], IntArray]:
     return kept, dense[chosen].astype(np.int64)
 
 
-def _copy_column(plan: Plan, copied: IntArray, rows: IntArray) -> dict[str, IntArray]:
-    """Per task: bytes, cause and the places of its copy (0, -1, -1 where the task copies nothing)."""
-    names = ("source_kind", "source", "destination_kind", "destination", "bytes", "cause")
-    result: dict[str, IntArray] = {}
-    for name in names:
-        values = np.full(plan.n_tasks, 0 if name == "bytes" else -1, dtype=np.int64)
-        values[copied] = rows[:, COPY_COLUMNS.index(name)]
-        result[name] = values
-    return result
-
-
-def _units(plan: Plan, is_dram: BoolArray, is_noc: BoolArray, column: dict[str, IntArray]) -> IntArray:
-    core = np.array([*(queue.core for queue in plan.queues), 0], dtype=np.int64)[plan.queue]
-    from_sram = column["source_kind"] == SRAM
-    to_sram = column["destination_kind"] == SRAM
-    channel = np.where(from_sram, column["destination"], column["source"])
-    port = np.where(from_sram, column["source"], np.where(to_sram, column["destination"], column["source"]))
-    unit = np.where(is_dram, channel, np.where(is_noc, port, core))
-    described: IntArray = np.where(unit < 0, core, unit)
-    return described
+def _unit_of_copies(copies: dict[str, IntArray], core: IntArray, is_dram: BoolArray, is_noc: BoolArray) -> IntArray:
+    """Channel or port of each copy; the core of its queue when neither DRAM nor network serves it."""
+    from_sram, to_sram = copies["source_kind"] == SRAM, copies["destination_kind"] == SRAM
+    source, destination = copies["source"], copies["destination"]
+    channel = np.where(from_sram, destination, source)
+    port = np.where(from_sram | ~to_sram, source, destination)
+    unit: IntArray = np.where(is_dram, channel, np.where(is_noc, port, core))
+    return unit
 
 
 def _writes(plan: Plan, is_dram: BoolArray) -> BoolArray:

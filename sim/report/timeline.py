@@ -42,8 +42,8 @@ THREADS_PER_QUEUE: Final = 1000
 def timeline(result: Result, cores: int = CORES, blocks: Sequence[int] | None = None) -> dict[str, Any]:
     """The trace-event object of a run: `cores` cores spread over the chip, and some block instances.
 
-    Without `blocks`, all instances when that is at most 200,000 events, else the last two simulated ones of the kind
-    that repeats most. `otherData` says what is shown and what was left out.
+    Without `blocks`, all instances when that is at most 200,000 events, else the one that stands for most real ones
+    and its predecessor. `otherData` says what is shown and what was left out.
     """
     record = result.record
     shown_cores = spread_cores([queue.core for queue in record.plan.queues], cores)
@@ -90,12 +90,10 @@ def _tasks_on(record: RunRecord, cores: Sequence[int]) -> IntArray:
 
 
 def _typical_blocks(record: RunRecord) -> list[int]:
-    """The last two simulated instances of the kind of block that stands for most real ones."""
-    weight: dict[str, int] = {}
-    for name, count in zip(record.block_name, record.block_weight.tolist(), strict=True):
-        weight[name] = weight.get(name, 0) + count
-    kind = max(weight, key=lambda name: weight[name])
-    return [index for index, name in enumerate(record.block_name) if name == kind][-2:]
+    """The block instance that stands for most real ones, the last of them on a tie, and the one before it."""
+    weight = record.block_weight
+    chosen = int(weight.size - 1 - np.argmax(weight[::-1])) if weight.size else 0
+    return [chosen - 1, chosen] if chosen else [0]
 
 
 def _window(record: RunRecord, tasks: IntArray) -> tuple[int, int]:
@@ -163,7 +161,7 @@ def _complete(record: RunRecord, task: int, pid: int, tid: int) -> Event:
     args["task"] = task
     block = int(plan.block[task])
     if 0 <= block < len(record.block_name):
-        args["block"] = f"{record.block_name[block]} (instance {block})"
+        args["block"] = record.block_name[block]
     return {
         "ph": "X",
         "name": record.operators[op].name if op >= 0 else category,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cairn.base.ticks import NEVER, Clock
@@ -12,7 +12,7 @@ from cairn.hw_models.noc import layout
 from cairn.hw_models.noc.oracle import Network
 from cairn.hw_models.noc.server import build_noc_server
 from cairn.hw_models.noc.spec import NocSpec, NocTopology
-from cairn.hw_models.server import DONE, WANTS_FIRST, server_kinds
+from cairn.hw_models.server import DONE, ERROR, WANTS_FIRST, server_kinds
 from tests.hw_models.noc_cases import GHZ, done_cycles, events, networks, requests
 from tests.hw_models.server_contract import Timed, check_contract, drive, run_requests
 
@@ -37,13 +37,28 @@ def test_the_server_keeps_the_contract_and_agrees_with_the_oracle(
     )
 
 
-def test_waits_far_longer_than_the_wheel_of_arrivals_agree_with_the_oracle() -> None:
-    spec = NocSpec(link_bytes_per_cycle=1, max_packet_bytes=700, start_cycles=5)
-    sizes = np.random.default_rng(3).integers(1, 4_000, 60)
-    timed = [Timed(int(17 * task), task, (WANTS_FIRST, task % 3, 3, int(size))) for task, size in enumerate(sizes)]
-    timed.append(Timed(90_000_000, 99, (0, 3, 0, 5_000)))
-    assert sizes.sum() > 10 * layout.SPAN
+@pytest.mark.parametrize(("packet", "longest"), [(64, 4_000), (700, 4_000), (20_000, 20_000)])
+def test_waits_far_longer_than_the_wheel_of_arrivals_agree_with_the_oracle(packet: int, longest: int) -> None:
+    spec = NocSpec(link_bytes_per_cycle=1, injection_bytes_per_cycle=2, max_packet_bytes=packet, start_cycles=5)
+    random = np.random.default_rng(3)
+    sizes = random.integers(1, longest, 60).tolist()
+    assert sum(sizes) > 10 * layout.SPAN
+    ticks = random.integers(0, 10_000_000, 60).tolist()
+    timed = [Timed(ticks[task], task, (WANTS_FIRST, task % 3, 3, size)) for task, size in enumerate(sizes)]
+    timed.append(Timed(900_000_000, 99, (0, 3, 0, 5_000)))
     assert run_requests(build_noc_server(spec, 2, 2, GHZ), timed) == Network(spec, 2, 2, GHZ).run(timed)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(layout.SPAN - 200, layout.SPAN + 200), st.lists(st.integers(0, 3 * layout.SPAN), max_size=8))
+@example(4000, [0, 3600, 4050])
+@example(layout.SPAN, [0, layout.SPAN])
+def test_arrivals_at_the_edge_of_the_wheel_keep_their_order(start: int, cycles: list[int]) -> None:
+    spec = NocSpec(start_cycles=start)
+    timed = [Timed(1000 * cycle, task, (WANTS_FIRST, task % 3, 3, 200)) for task, cycle in enumerate(cycles)]
+    assert run_requests(build_noc_server(spec, 2, 2, GHZ, max_transfers=8), timed) == Network(spec, 2, 2, GHZ).run(
+        timed
+    )
 
 
 def test_many_packets_in_one_cycle_agree_with_the_oracle() -> None:
@@ -97,12 +112,24 @@ def test_more_traffic_than_the_server_can_hold_sets_its_error_and_completes_noth
     state = server.fresh()
     for task in range(6):
         server.kind.enqueue(state, task, np.array([0, 1, 2, 6400], dtype=np.int64))
-    guard = state[layout.BODY :].size
     assert server.kind.advance(state, NEVER - 1) == 0
     expected = layout.TOO_MANY_TRANSFERS if limit["max_transfers"] == 4 else layout.TOO_MANY_PACKETS
-    assert state[layout.ERROR] == expected
+    assert state[ERROR] == expected
     assert server.kind.next_event(state) == NEVER
-    assert state[layout.BODY :].size == guard
+
+
+@pytest.mark.parametrize("row", [(0, 1, 1, 8), (0, -1, 2, 8), (0, 1, 6, 8), (0, 1, 2, 0), (0, 1, 2, 1 << 40)])
+def test_a_request_that_should_have_been_refused_earlier_sets_the_error_and_nothing_else(row: tuple[int, ...]) -> None:
+    server = build_noc_server(NocSpec(), 2, 3, GHZ, max_transfers=4)
+    state = server.fresh()
+    server.kind.enqueue(state, 0, np.array(row, dtype=np.int64))
+    assert state[ERROR] == layout.BAD_REQUEST
+    assert np.array_equal(np.delete(state, ERROR), np.delete(server.state, ERROR))
+
+
+def test_a_server_for_fewer_packets_than_transfers_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 <= max_transfers <= max_packets is required, got 8 and 7"):
+        build_noc_server(NocSpec(), 2, 2, GHZ, max_transfers=8, max_packets=7)
 
 
 def test_records_are_used_again_so_that_a_long_run_fits_a_small_server() -> None:

@@ -180,7 +180,7 @@ def small_record(
         trace=trace,
         operators=infos_of(graph),
         block_weight=weight,
-        block_name=("layer",) * simulated + ("head",),
+        block_name=(*(f"layer[{index}]" for index in range(simulated)), "head"),
         repetitions=(Repetition("layer", repeat, simulated, period, 0.001, 0.01),),
         total_ps=trace.makespan + (repeat - simulated) * period,
         provenance=provenance

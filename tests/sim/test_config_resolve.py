@@ -99,6 +99,12 @@ def test_an_override_may_name_another_chip_or_start_from_one(folder: Path) -> No
 
 def test_an_override_is_named_as_the_place_of_what_it_sets(folder: Path) -> None:
     document = load_document("run.yaml", RUN)
+    whole = override(document, "work={new: 4, old: 5}", RUN)
+    assert {key: whole.place(("work", key)).file for key in ("batch", "new", "old")} == {
+        "batch": "run.yaml",
+        "new": "--set work={new: 4, old: 5}",
+        "old": "--set work={new: 4, old: 5}",
+    }
     changed = override(document, "chip.noc.links=-1", RUN)
     assert str(changed.error(("chip", "noc", "links"), "no")) == "--set chip.noc.links=-1: chip.noc.links: no"
     assert document.data["chip"] == CHIP_DATA

@@ -13,13 +13,11 @@ from hypothesis import strategies as st
 
 from cairn.base.errors import CairnError
 from cairn.base.ticks import Clock
-from cairn.hw_models.dram import layout as dram_layout
 from cairn.hw_models.dram.cycle import build_dram_server
 from cairn.hw_models.dram.spec import DramSpec
-from cairn.hw_models.noc import layout as noc_layout
 from cairn.hw_models.noc.server import build_noc_server
 from cairn.hw_models.noc.spec import NocSpec
-from cairn.hw_models.server import ERROR, IS_WRITE, WANTS_FIRST, Server
+from cairn.hw_models.server import IS_WRITE, WANTS_FIRST, Server
 from cairn.sim.engine import compiled, reference
 from cairn.sim.plan.plan import NO_QUEUE, Plan, Trace
 from tests.sim import toy_pipe
@@ -84,9 +82,17 @@ def test_both_engines_give_one_trace_on_plans_with_dram_and_network(plan: Plan) 
     assert (trace.end[served] > trace.start[served]).all()
 
 
-@pytest.mark.parametrize("layout", [dram_layout, noc_layout])
-def test_servers_report_errors_in_the_slot_that_engines_read(layout: Any) -> None:
-    assert layout.ERROR == ERROR
+@both
+@pytest.mark.parametrize("name", ["dram", "noc"])
+def test_a_real_server_without_room_ends_the_run(engine: Engine, name: str) -> None:
+    servers = {
+        "dram": build_dram_server(DramSpec(), channels=1, max_requests=1),
+        "noc": build_noc_server(NocSpec(), 2, 2, Clock.from_ghz(1.6), max_transfers=1),
+    }
+    rows = {"dram": [0, 0, 0, 1, 0, 256, 0, 256], "noc": [0, 0, 1, 64]}
+    plan = make_plan([NO_QUEUE] * 3, server=[0] * 3, request=[0] * 3, tables={name: [rows[name]]})
+    with pytest.raises(CairnError, match=f"server '{name}' reports error [0-9] at tick 0: it was given more at once"):
+        engine(plan, servers)
 
 
 @both

@@ -119,8 +119,7 @@ def test_a_cycle_of_dependences_is_named() -> None:
 def test_a_cycle_through_queue_order_is_named_and_its_run_along_the_queue_is_one_step() -> None:
     plan = make_plan([0, 0, 0, 0, 1], done=[(3, 4), (4, 0)])
     assert message_of(plan) == (
-        CYCLE
-        + "task 0 (q0) stands in its queue before task 3 (q0), which must end before task 4 (q1), which must end "
+        CYCLE + "task 0 (q0) stands in its queue before task 3 (q0), which must end before task 4 (q1), which must end "
         "before task 0 (q0)"
     )
 

@@ -27,11 +27,11 @@ def result() -> Result:
 
 def one_block(plan: PlanBuilder) -> RunRecord:
     """A record of what was written, as one block that stands for ten, without a repetition left out."""
-    record, built = small_record(1, 1), plan.build()
+    record, built = small_record(1, 10), plan.build()
     trace = timed(built, record.chip)
     return replace(
         record, plan=built, trace=trace, total_ps=trace.makespan, repetitions=(), block_weight=np.array([10]),
-        block_name=("layer",),
+        block_name=("layer[0]",),
     )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def test_padding_of_tiles_shows_in_the_operations_executed() -> None:
 def test_attention_tiles_count_products_over_the_head_dimension() -> None:
     from cairn.workloads.graph import Attention, Request
 
-    record = small_record(1, 1)
+    record = small_record(1, 10)
     segment = record.graph.segments[0]
     attention = Attention((Request(1, 9),), heads=8, kv_heads=2, head_dim=64, value_dim=32)
     operators = tuple(replace(op, attention=attention) for op in segment.block.operators)
@@ -130,6 +130,17 @@ def test_the_limiting_resource_is_the_busiest_unit_class_or_latency() -> None:
     table = Result(one_block(plan)).operators.iloc[:3]
     assert table["limiting"].tolist() == ["vector", "latency", "dram"]
     assert table.iloc[1]["matrix_busy"] == pytest.approx(401 / 1401, rel=1e-3)
+
+
+def test_equally_busy_classes_are_told_apart_by_the_mean_over_their_units() -> None:
+    plan = PlanBuilder(small_chip())
+    op = plan.operator("op")
+    work = Tile(op, actions.MATMUL, (0, 8), (0, 8), (0, 8))
+    plan.compute(0, "matrix", work, 1000)
+    plan.compute([0, 1, 2], "vector", work, 1000)
+    row = Result(one_block(plan)).operators.iloc[0]
+    assert row["matrix_busy"] == row["vector_busy"] == pytest.approx(1)
+    assert row["limiting"] == "vector"
 
 
 def test_energy_of_operators_and_components_agree_and_static_energy_follows_time(result: Result) -> None:

@@ -47,10 +47,12 @@ MLA = {"kv_lora_rank": 8, "qk_nope_head_dim": 4, "qk_rope_head_dim": 2, "v_head_
             "position_rows (9) is below max_context (10)",
         ),
         ({**DENSE, "layers": 0}, "greater than 0"),
+        ({**DENSE, "layers": 10**9}, "less than or equal to 10000"),
+        ({**DENSE, "vocab": 10**9}, "less than or equal to 16777216"),
         ({**DENSE, "hidden": float("nan")}, "hidden"),
         ({**DENSE, "heads": 3}, "Extra inputs are not permitted"),
         ({**DENSE, "schema": "cairn.model/2"}, "cairn.model/1"),
-        ({**DENSE, "precision": {"weight_bits": 4, "weight_storage_bits": 2}}, "weight_bits (4) does not fit into the 2"),
+        ({**DENSE, "precision": {"weight_bits": 4, "weight_storage_bits": 2}}, "weight_bits (4) does not fit"),
         ({**DENSE, "precision": {"weight_bits": 0}}, "greater than 0"),
     ],
 )  # fmt: skip

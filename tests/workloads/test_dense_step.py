@@ -139,7 +139,7 @@ def test_learned_positions_are_looked_up_behind_their_reserved_rows() -> None:
 
 
 def test_a_request_beyond_the_learned_positions_is_refused() -> None:
-    with pytest.raises(CairnError, match="OPT-1.3B has positions for 2048 tokens, but a request reaches 2049"):
+    with pytest.raises(CairnError, match=r"OPT-1\.3B has positions for 2048 tokens, but a request reaches 2049"):
         graph_of("opt-1.3b", phase="decode", batch=1, context=2049)
 
 

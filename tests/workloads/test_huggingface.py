@@ -126,7 +126,7 @@ def test_a_quantisation_sets_the_bits_of_the_weights(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({**LLAMA, "model_type": "lama"}, "model_type: 'lama' is not supported; did you mean 'llama'? (allowed: bitnet,"),
+        ({**LLAMA, "model_type": "lama"}, "model_type: 'lama' is not supported; did you mean 'llama'? (allowed:"),
         ({"hidden_size": 3}, "model_type: is missing"),
         ({**LLAMA, "hidden_size": None}, "hidden_size: is missing"),
         ({**LLAMA, "hidden_size": "4096"}, 'hidden_size: must be a whole number, not "4096"'),

@@ -142,6 +142,8 @@ def test_a_prefill_behind_cached_tokens_looks_at_them_too() -> None:
         ({"phase": "decode", "context": [3, 4], "batch": 3}, "context has 2 entries for a batch of 3"),
         ({"phase": "decode", "context": [3, 0]}, "greater than 0"),
         ({"phase": "decode", "context": 3, "batch": 0}, "greater than 0"),
+        ({"phase": "prefill", "new_tokens": 2**19, "batch": 3}, "at most 1048576 new tokens, this one 1572864"),
+        ({"phase": "decode", "context": 3, "batch": 10**12}, "less than or equal to 1048576"),
         ({"phase": "train"}, "'decode', 'prefill' or 'mixed'"),
     ],
 )

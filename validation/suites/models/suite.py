@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from cairn.base.errors import ConfigError
-from cairn.sim.config.problems import validate
-from cairn.sim.config.resolve import MODEL, load_document, shipped
 from cairn.validation.reference import Record, ReferenceDir
 from cairn.validation.rows import Row
+from cairn.validation.shipped import plain_name, shipped_models
 from cairn.validation.suites.models.shapes import architecture
 from cairn.workloads.architecture import ModelSpec
 from cairn.workloads.parameters import count_parameters, kv_bytes_per_token
@@ -25,33 +23,19 @@ def predict(reference: ReferenceDir, run_all: bool) -> list[Row]:
     file, models = str(reference.path(FILE)), reference.yaml(FILE).get("models")
     if not isinstance(models, dict):
         raise ConfigError("a mapping of models belongs here", file=file, key="models")
-    configurations = _shipped_models()
+    configurations = shipped_models()
     rows: list[Row] = []
     for name, values in models.items():
         if not isinstance(values, dict):
             raise ConfigError("a mapping of sizes belongs here", file=file, key=f"models.{name}")
         shape = Record(values, f"{file} models.{name}")
         rows += _rows(f"{name}/shape", "from the shape", architecture(str(name), shape), shape)
-        configuration = configurations.get(_plain(str(name)))
+        configuration = configurations.get(plain_name(str(name)))
         if configuration is not None:
             rows += _rows(f"{name}/shipped", "shipped configuration", configuration, shape)
         elif reference.given is None:
             rows.append(_not_shipped(str(name), shape))
     return rows
-
-
-def _shipped_models() -> dict[str, ModelSpec]:
-    """The shipped models by name and by file name, both without case and punctuation."""
-    found: dict[str, ModelSpec] = {}
-    for name in shipped(MODEL):
-        model = validate(load_document(name, MODEL), ModelSpec, MODEL.references)
-        found[_plain(model.name)] = found[_plain(name)] = model
-    return found
-
-
-def _plain(name: str) -> str:
-    """`Llama-2-7B` and `llama2_7b` alike; what stands in parentheses is an alias of the same size."""
-    return re.sub(r"[^a-z0-9]", "", re.sub(r"\(.*\)", "", name).lower())
 
 
 def _rows(stem: str, kind: str, model: ModelSpec, shape: Record) -> Iterator[Row]:

@@ -1,0 +1,64 @@
+"""Headline numbers of a result as plain values, and the content of `result.json`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from cairn.sim.report.result import Result
+
+SCHEMA: Final = "cairn.result/1"
+
+
+def summary(result: Result) -> dict[str, Any]:
+    """Headline numbers, units in the names; None for what does not apply to the phase."""
+    graph, latency_s, tokens = result.record.graph, result.latency_s, result.tokens
+    operators, moved = result.operators, result.bytes
+    peaks = result.peaks
+    dram_bytes = int(moved["dram_read_bytes"].sum() + moved["dram_write_bytes"].sum())
+    matrix_ops = int(operators["matrix_ops"].sum())
+    per_s = 1 / latency_s if latency_s else 0.0
+    return {
+        "name": result.name,
+        "model": graph.model,
+        "phase": graph.phase,
+        "tokens": tokens,
+        "latency_s": latency_s,
+        "latency_ps": result.record.total_ps,
+        "tokens_per_s": result.tokens_per_s,
+        "time_per_token_s": result.time_per_token_s,
+        "ttft_s": latency_s if graph.phase == "prefill" else None,
+        "tpot_s": latency_s if graph.phase == "decode" else None,
+        "bound_s": result.bound_s,
+        "efficiency": result.efficiency,
+        "energy_j": result.energy_j,
+        "energy_per_token_j": result.energy_j / tokens if tokens else 0.0,
+        "power_w": result.power_w,
+        "area_mm2": float(result.area["area_mm2"].sum()),
+        "power_density": result.power_density,
+        "dram_bytes": dram_bytes,
+        "dram_gb_per_s": dram_bytes * per_s / 1e9,
+        "dram_peak_gb_per_s": peaks.dram_bytes_per_s / 1e9,
+        "dram_utilisation": dram_bytes * per_s / peaks.dram_bytes_per_s,
+        "noc_bytes": int(moved["noc_bytes"].sum()),
+        "matrix_ops": matrix_ops,
+        "matrix_ops_required": int(operators["matrix_ops_required"].sum()),
+        "matrix_tera_ops_per_s": matrix_ops * per_s / 1e12,
+        "matrix_peak_tera_ops_per_s": peaks.matrix_ops_per_s / 1e12,
+        "time_by_limiting_us": result.time_by_limiting(),
+        "tasks_simulated": result.record.plan.n_tasks,
+    }
+
+
+def content(result: Result) -> dict[str, Any]:
+    """The content of `result.json`: headline numbers, small tables, repetition, provenance, configuration."""
+    return {
+        "schema": SCHEMA,
+        **summary(result),
+        "energy": result.energy.to_dict("records"),
+        "area": result.area.to_dict("records"),
+        "bytes": result.bytes.to_dict("records"),
+        "repetition": [vars(repetition) for repetition in result.record.repetitions],
+        "provenance": dict(result.provenance),
+        "config": dict(result.record.config),
+    }
