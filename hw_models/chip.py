@@ -26,6 +26,10 @@ MIN_CHANNEL_REQUESTS: Final = 64
 """assumed: room for plans written by hand whose cores read other channels than their own."""
 MIN_NOC_TRANSFERS: Final = 4096
 """assumed: room for plans written by hand that send without a queue."""
+NETWORK_PORTS: Final = 2
+"""Queues of a core that send: results, and operands that are passed on."""
+PACKETS_OF_A_TRANSFER: Final = 16
+"""assumed: packets of a transfer that may be waiting in the network at once, on average over all transfers."""
 
 _VOXEL = "reference/stacked3d/voxel.yaml"
 
@@ -186,10 +190,10 @@ class ChipSpec(Spec):
         from cairn.hw_models.noc.server import build_noc_server
 
         per_channel = self.cores_per_channel * (self.dma.load_depth + self.dma.store_depth)
-        transfers = self.core_count * self.dma.noc_depth
+        transfers = max(MIN_NOC_TRANSFERS, NETWORK_PORTS * self.core_count * self.dma.noc_depth)
         return {
             "dram": build_dram_server(self.dram, self.channels, max(MIN_CHANNEL_REQUESTS, per_channel)),
             "noc": build_noc_server(
-                self.noc, self.cores.rows, self.cores.columns, self.clock, max(MIN_NOC_TRANSFERS, transfers)
+                self.noc, self.cores.rows, self.cores.columns, self.clock, transfers, PACKETS_OF_A_TRANSFER * transfers
             ),
         }

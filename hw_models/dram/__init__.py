@@ -33,5 +33,8 @@ D5  All-bank refresh k = 1, 2, ... holds the channel from k * tREFI for tRFC and
     end (and so misses). Without refresh (`refresh: none`) this rule does not apply.
 D6  FIRST is the tick at which the first burst of the first run has arrived, DONE the end of the last run's data.
 
+Left out: reordering between runs (activates, too, keep the order of admission), bank groups and the occupation of the
+command bus (the slot is taken to be no shorter than tCCD), a write latency of its own, per-bank refresh, power-down.
+
 Everything about a run follows at its admission from earlier runs alone, which is what makes the channel quick.
 """

@@ -84,9 +84,8 @@ def _issue(state: IntArray, base: int, slot: int, at: int, lasts: int) -> int:
     number = state[slot + ix.S_BANK_BASE] + state[slot + ix.S_BANK]
     bank = base + state[ix.P_BANKS_AT] + ix.BANK_WORDS * number
     row, write = state[slot + ix.S_ROW], state[slot + ix.S_WRITES]
-    not_before = max(at, state[base + ix.C_BUS_FREE])
-    if not_before >= state[base + ix.C_NEXT_REFRESH]:  # D5: of the refreshes passed while idle the last one counts
-        _refresh(state, base, not_before)
+    if at >= state[base + ix.C_NEXT_REFRESH]:  # D5: of the refreshes passed while idle the last one counts
+        _refresh(state, base, at)
     act, begin = _schedule(state, base, bank, row, at, write)
     while begin >= state[base + ix.C_NEXT_REFRESH]:
         _refresh(state, base, state[base + ix.C_NEXT_REFRESH])

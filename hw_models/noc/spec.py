@@ -59,7 +59,7 @@ class NocSpec(Spec):
         None, "assumed: a port is as wide as a link; 28.1 of 32 in reference/noc/noc_published.yaml", gt=0, le=1 << 20
     )
     max_packet_bytes: int = sourced(
-        16384, "assumed: 512 cycles of a 32-byte link bound how long one transfer holds it", gt=0, le=1 << 32
+        4096, "assumed: 128 cycles of a 32-byte link bound how long one transfer holds it", gt=0, le=1 << 32
     )
 
     @model_validator(mode="after")

@@ -87,6 +87,7 @@ class CoreRates:
     matrix_cycles: Callable[[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike], IntArray]
     columns_quantum: int
     vector_lanes: int
+    packet_cycles: float
 
     @classmethod
     def of(cls, chip: ChipSpec, grid: Grid, options: MappingSpec) -> CoreRates:
@@ -103,6 +104,7 @@ class CoreRates:
             matrix_cycles=lambda m, n, k: chip.matrix_cycles(m, n, k),
             columns_quantum=chip.matrix_unit.columns,
             vector_lanes=chip.vector_unit.lanes,
+            packet_cycles=chip.noc.max_packet_bytes / chip.noc.link_bytes_per_cycle,
         )
 
 
@@ -136,7 +138,9 @@ def matmul_costs(
     link = rates.link_bytes_per_cycle
     time = {g: flows[g] / link * np.maximum(1.0, strides[g] * spread[g]) for g in flows}
     step = {g: rates.start_cycles + rates.hop_cycles * strides[g] for g in flows}
-    chains = reductions * (gk - 1) * step["k"] + m * n * (gk - 1) / gk / rates.vector_lanes
+    # a small message of the chain may find a packet of the weight ring on its link, half of it on average
+    blocked = np.where(shared > 1, rates.packet_cycles / 2, 0)
+    chains = reductions * (gk - 1) * (step["k"] + blocked) + m * n * (gk - 1) / gk / rates.vector_lanes
     time["k"] = np.where(gk > 1, time["k"] + chains, 0)
     compute = rates.matrix_cycles(*(v.astype(np.int64) for v in (m, n, k))).astype(np.float64)
     exposed = time["n"] + time["k"] / reductions + (gn - 1) * step["n"]

@@ -212,9 +212,14 @@ class PlanBuilder:
         return first, second
 
     def sync(self, tasks: After, count: int = 1, cycles: IntLike = 0, op: IntLike = -1) -> IntArray:
-        """Tasks that end `cycles` after all of `tasks` have: joints and barriers."""
+        """`count` joints that end `cycles` after their tasks: each after its entry of every array in `tasks`, or, when
+        `tasks` is one array and `count` is 1, a barrier after all of them."""
         clock = self.chip.clock
         duration = -(-_column(cycles, count) * clock.num // clock.den)
+        if isinstance(tasks, np.ndarray) and count == 1:
+            joint = self._add(1, _column(NO_QUEUE, 1), duration, NO_SERVER, -1, op, SYNC, -1, None)
+            self.after(np.repeat(joint, tasks.size), tasks.ravel())
+            return joint
         return self._add(count, _column(NO_QUEUE, count), duration, NO_SERVER, -1, op, SYNC, -1, tasks)
 
     def after(self, tasks: IntArray, predecessors: npt.NDArray[np.integer] | int, first_data: bool = False) -> None:

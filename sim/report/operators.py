@@ -25,7 +25,7 @@ LATENCY: Final = "latency"
 """Limiting resource of an operator in whose time no unit was busy for more than half: waiting and synchronising."""
 
 BUSY_ENOUGH: Final = 0.5
-"""A unit class limits an operator when its busiest unit works for more than this share of the operator's time."""
+"""assumed: a unit class limits an operator when its busiest unit works for more than half of the operator's time."""
 
 UNASSIGNED: Final = "(no operator)"
 

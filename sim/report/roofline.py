@@ -92,7 +92,7 @@ def _roof(result: Result, intensity: pd.Series) -> pd.Series:
 def _range(intensity: pd.Series, ridge: float) -> tuple[float, float, float]:
     """Lowest and highest intensity shown, and the right edge of the strip for operators without traffic."""
     low = min(float(intensity.min()) if len(intensity) else ridge, ridge) / 4
-    high = max(float(intensity.max()) if len(intensity) else ridge, ridge) * 8
+    high = max(float(intensity.max()) if len(intensity) else ridge, ridge) * 20
     return low, high, high * (high / low) ** 0.08
 
 

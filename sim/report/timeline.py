@@ -31,7 +31,7 @@ Event = dict[str, Any]
 SCHEMA: Final = "cairn.timeline/1"
 CORES: Final = 8
 EVENTS: Final = 200_000
-"""More events than this make the viewer slow; then only some block instances are shown."""
+"""assumed: more events than this make the viewer slow; then only some block instances are shown."""
 COUNTER_BINS: Final = 1000
 
 CHIP_PID: Final = 1

@@ -127,6 +127,24 @@ def test_a_precharge_after_a_write_waits_for_write_recovery() -> None:
     assert end == written + t("t_wr") + t("t_rp") + t("t_rcd") + t("t_cl") + slot(SPEC)
 
 
+def test_a_refresh_does_not_shorten_write_recovery() -> None:
+    spec = DramSpec(bandwidth_gb_per_s=48.0, refresh="all_bank", t_refi=400, t_rfc=1, t_wr=300)
+    t = spec.timing_ticks
+    written = t("t_refi") - 1000
+    latency = t("t_rcd") + t("t_cl") + slot(spec)
+    after = t("t_refi") + 1000
+    ticks, counters = run(
+        spec,
+        [
+            Timed(written - latency, 0, row(128, flags=IS_WRITE)),
+            Timed(after, 1, row(128)),
+            Timed(after, 2, row(128, at=1)),
+        ],
+    )
+    assert (counters["row_misses"][0], counters["row_conflicts"][0]) == (2, 1)
+    assert ticks[2, DONE] == written + t("t_wr") + t("t_rp") + latency
+
+
 def test_equal_streams_share_the_channel_run_by_run() -> None:
     size = 64 << 10
     ticks, _ = run(SPEC, [Timed(0, task, row(size, bank=4 * task, banks=4)) for task in range(4)])

@@ -14,7 +14,7 @@ from cairn.hw_models.dram.oracle import DramOracle
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.server import ERROR, server_kinds
 
-from .server_contract import Timed, check_contract
+from .server_contract import Timed, check_contract, run_requests
 
 BYTES = 7
 
@@ -27,8 +27,10 @@ SPECS = st.builds(
     run_bytes=st.sampled_from([128, 192, 256, 1024]),
     queue_runs=st.sampled_from([1, 2, 3, 8]),
     refresh=st.sampled_from(["none", "all_bank"]),
-    t_rfc=st.sampled_from([20, 35]),
-    t_refi=st.sampled_from([130, 300]),
+    t_ras=st.sampled_from([34, 60]),
+    t_wr=st.sampled_from([16, 70]),
+    t_rfc=st.sampled_from([1, 20, 35]),
+    t_refi=st.sampled_from([140, 300]),
     clock_ghz=st.sampled_from([1.5, 1.6]),
 )
 GAPS = st.sampled_from([0, 0, 0, 1, 100, 5_000, 50_000, 400_000])
@@ -62,7 +64,7 @@ def cases(draw: st.DrawFn) -> tuple[DramSpec, int, list[Timed]]:
     return spec, channels, timed
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(case=cases(), cuts=st.lists(st.integers(0, 1_000_000), max_size=8))
 def test_server_equals_oracle_and_keeps_the_contract_however_time_is_split(
     case: tuple[DramSpec, int, list[Timed]], cuts: list[int]
@@ -81,6 +83,13 @@ def test_server_equals_oracle_and_keeps_the_contract_however_time_is_split(
     for name, expected in counted.items():
         assert np.array_equal(counters[name], expected), name
     assert np.array_equal(counters["activates"], counters["row_misses"] + counters["row_conflicts"])
+
+
+def test_next_event_stays_a_lower_bound_where_stripes_and_granule_cut_runs_unevenly() -> None:
+    spec = DramSpec(bandwidth_gb_per_s=48.0, burst_bytes=64, run_bytes=192)
+    even, uneven = (0, 0, 0, 1, 0, 64, 0, 3200), (0, 0, 1, 1, 0, 256, 0, 64_000)
+    timed = [Timed(0, 0, even), Timed(0, 1, uneven)]
+    assert run_requests(build_dram_server(spec, 1), timed) == DramOracle(spec, 1).run(timed)[0]
 
 
 def test_server_kind_dram_is_registered() -> None:
