@@ -1,4 +1,4 @@
-"""The two kinds of trouble a person can cause. Anything else that is raised is a bug and shows its stack trace."""
+"""The kinds of trouble: those a person can cause are CairnErrors. Anything else is a bug and shows its stack trace."""
 
 from __future__ import annotations
 
@@ -50,3 +50,11 @@ class InfeasibleError(CairnError):
     def __init__(self, reasons: list[Infeasibility]):
         self.reasons = reasons
         super().__init__("infeasible: " + "; ".join(str(reason) for reason in reasons))
+
+
+class PlanError(CairnError):
+    """A plan that cannot run to its end: a mistake of whoever wrote it. For a plan of Cairn's own, see `BugError`."""
+
+
+class BugError(RuntimeError):
+    """A mistake in code, not in a configuration: a server that breaks its contract, a failing plan of Cairn's own."""

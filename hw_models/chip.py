@@ -26,8 +26,8 @@ MIN_CHANNEL_REQUESTS: Final = 64
 """assumed: room for plans written by hand whose cores read other channels than their own."""
 MIN_NOC_TRANSFERS: Final = 4096
 """assumed: room for plans written by hand that send without a queue."""
-NETWORK_PORTS: Final = 2
-"""Queues of a core that send: results, and operands that are passed on."""
+NETWORK_PORTS: Final = 3
+"""Queues of a core that send: weights that are passed on, partial sums, everything else."""
 PACKETS_OF_A_TRANSFER: Final = 16
 """assumed: packets of a transfer that may be waiting in the network at once, on average over all transfers."""
 

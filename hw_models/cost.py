@@ -121,7 +121,7 @@ def die_shortage(chip: ChipSpec) -> Infeasibility | None:
         demand=total,
         bound=chip.die_limit_mm2,
         unit="mm2",
-        remedy=f"the largest part is {largest} with {areas[largest]:,.1f} mm2: shrink it, or raise die_limit_mm2",
+        remedy=f"the largest part is {largest} with {areas[largest]:,.1f} mm2: shrink it, or raise chip.die_limit_mm2",
     )
 
 
@@ -137,8 +137,8 @@ def power_shortage(chip: ChipSpec, dynamic_w: float) -> Infeasibility | None:
         return None
     slower = (power - bound) / dynamic_w if dynamic_w > 0 else 1.0
     remedy = (
-        f"lower clock_ghz by {slower:.0%} or more, or raise power_limit_w_per_mm2"
+        f"lower chip.clock_ghz by {slower:.0%} or more, or raise chip.power_limit_w_per_mm2"
         if slower < 1
-        else f"static power alone is {power - dynamic_w:,.1f} W: raise power_limit_w_per_mm2"
+        else f"static power alone is {power - dynamic_w:,.1f} W: raise chip.power_limit_w_per_mm2"
     )
     return Infeasibility(constraint="power of the stack", demand=power, bound=bound, unit="W", remedy=remedy)

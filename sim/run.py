@@ -13,8 +13,10 @@ import numpy as np
 from cairn.base.errors import Infeasibility, InfeasibleError
 from cairn.hw_models.chip import ChipSpec
 from cairn.sim.config.run_config import Engine, RunConfig, resolved, run_hash
+from cairn.sim.engine.trouble import own_plan
 from cairn.sim.mapping.options import Paradigm
 from cairn.sim.mapping.sequence import Sequence, pipelined, straight
+from cairn.sim.plan.builder import PlanBuilder
 from cairn.sim.plan.plan import Plan, Trace
 from cairn.sim.record import Repetition, RunRecord
 from cairn.workloads.build import build_graph
@@ -23,9 +25,9 @@ from cairn.workloads.graph import OperatorGraph, Role
 Progress = Callable[[str, float], None]
 """Told what is being done and how much of it is done (0 to 1)."""
 
-FIRST_TRY = 5
-"""Repeated blocks that are simulated at first: two to fill the pipeline, two whose periods are compared, one after
-them whose end the next block's loads disturb."""
+FIRST_TRY, FIRST_TRY_OF_A_SLOT = 10, 6
+"""Repeated blocks that are simulated at first, in a row of equal layers and in each slot of the dataflow pipeline: one that
+fills the buffers, 8 (or 4) whose periods count, one after them whose end is disturbed by what follows."""
 
 
 @dataclass(frozen=True)
@@ -65,18 +67,26 @@ def simulate(config: RunConfig, *, progress: Progress | None = None) -> RunRecor
 def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress) -> _Attempt:
     """Simulate repeated blocks until the change of their period is below the tolerance, or all of them."""
     write = pipelined if config.mapping.paradigm is Paradigm.DATAFLOW else straight
-    count = 1 << 60 if config.engine.exact else FIRST_TRY
+    first = FIRST_TRY_OF_A_SLOT if config.mapping.paradigm is Paradigm.DATAFLOW else FIRST_TRY
+    most = config.engine.max_simulated_blocks
+    count = 1 << 60 if config.engine.exact else min(first, most)
     while True:
         tell("mapping", 0.0)
-        sequence, builder = write(config, graph, count)
-        plan = builder.build()
+        sequence, plan = _written(write(config, graph, count))
         tell("simulating", 0.0)
-        trace = run_plan(plan, config.chip, config.engine.engine, lambda done, all_: tell("simulating", done / all_))
+        with own_plan(f"run {config.name!r}"):
+            trace = run_plan(plan, config.chip, config.engine.engine, lambda done, all_: tell("simulating", done / all_))
         repetitions = sequence.repetitions(plan, trace, config.engine.tolerance)
         steady = all(r.simulated == r.repeat or r.change <= r.tolerance for r in repetitions)
-        if steady or count >= config.engine.max_simulated_blocks:
+        if steady or count >= most:
             return _Attempt(plan, trace, sequence, repetitions)
-        count = min(2 * count, config.engine.max_simulated_blocks)
+        del sequence, plan, trace  # before the next, larger ones are made
+        count = min(2 * count - 2, most)  # twice the periods
+
+
+def _written(work: tuple[Sequence, PlanBuilder]) -> tuple[Sequence, Plan]:
+    """The plan of a builder, which is gone before the plan runs."""
+    return work[0], work[1].build()
 
 
 def run_plan(
@@ -84,10 +94,10 @@ def run_plan(
 ) -> Trace:
     """Run a plan on a chip with either engine."""
     if engine is Engine.REFERENCE:
-        from cairn.sim.engine.reference import simulate_plan as reference  # noqa: PLC0415 - SimPy only when asked for
+        from cairn.sim.engine.reference import simulate_plan as reference
 
         return reference(plan, chip.servers())
-    from cairn.sim.engine.compiled import simulate_plan  # noqa: PLC0415 - compiles or loads kernels
+    from cairn.sim.engine.compiled import simulate_plan
 
     return simulate_plan(plan, chip.servers(), progress=progress)
 
@@ -103,7 +113,7 @@ def check_capacity(chip: ChipSpec, graph: OperatorGraph) -> None:
     if demand > bound:
         parts = ", ".join(f"{role.value} {size / 1e9:,.1f} GB" for role, size in held.items())
         remedy = (
-            f"the model needs {parts}: more DRAM layers (dram.capacity_gb >= {demand:,.1f}), fewer bits per weight or "
+            f"the model needs {parts}: more DRAM layers (chip.dram.capacity_gb >= {demand:,.1f}), fewer bits per weight or "
             "cache entry, a smaller batch or context, or several chips"
         )
         raise InfeasibleError([Infeasibility("DRAM capacity", demand, bound, "GB", remedy)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from cairn.sim.config.problems import validate
-from cairn.sim.config.resolve import MODEL, load_document, shipped
+from cairn.sim.config.resolve import MODEL, RUN, load_document, shipped
 from cairn.workloads.architecture import ModelSpec
 
 
@@ -26,3 +26,8 @@ def shipped_models() -> dict[str, ModelSpec]:
 def shipped_model_name(name: str) -> str | None:
     """The shipped name (as in a run file) of the model that a reference file calls `name`, or None."""
     return {plain_name(stem): stem for stem in shipped(MODEL)}.get(plain_name(name))
+
+
+def shipped_runs() -> list[str]:
+    """Names of the shipped runs."""
+    return sorted(shipped(RUN))

@@ -59,6 +59,6 @@ class SramSpec(Spec):
             demand=float(total),
             bound=float(self.capacity_bytes),
             unit="bytes",
-            remedy=f"the largest buffer is {name} ({largest:,} bytes): use smaller tiles, or capacity_kib >= "
+            remedy=f"the largest buffer is {name} ({largest:,} bytes): use smaller tiles, or chip.sram.capacity_kib >= "
             f"{-(-total // 1024)}",
         )

@@ -52,10 +52,10 @@ class EngineSpec(Spec):
     engine: Engine = sourced(Engine.COMPILED, "docs/architecture.md: both engines give the same trace")
     exact: bool = sourced(False, "docs/architecture.md, repetition")
     tolerance: float = sourced(
-        1e-3, "assumed: a relative change of the period far below every model error", gt=0, le=0.1
+        1e-3, "assumed: of the time of the repeated blocks; far below every model error", gt=0, le=0.1
     )
     max_simulated_blocks: int = sourced(
-        16, "assumed: equal blocks are steady after two or three; several refresh periods are seen", ge=3, le=100_000
+        18, "assumed: 16 periods; over that many refreshes, banks and buffers average out", ge=4, le=100_000
     )
 
 

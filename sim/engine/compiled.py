@@ -40,7 +40,8 @@ def simulate_plan(
 
     `servers` has every name of `plan.servers`; their states are copied. `progress(ended, tasks)` is called now and
     then. `check=False` leaves out `check_plan`, for plans that are known to be right: a wrong one may then crash.
-    CairnError for a plan that cannot run and for a server that breaks its contract or has no room left.
+    CairnError for a plan that cannot run (PlanError when that shows on the way), BugError for a server that breaks
+    its contract.
     """
     if check:
         check_plan(plan, servers)

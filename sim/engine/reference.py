@@ -49,7 +49,7 @@ def simulate_plan(
     """Run a plan, to the tick as the compiled engine does, some 30 times slower.
 
     `units` replaces the planned durations of tasks that no server serves on the queues of the named units. The
-    functions of servers may be plain Python. CairnError as for the compiled engine.
+    functions of servers may be plain Python. Errors as of the compiled engine.
     """
     if check:
         check_plan(plan, servers)

@@ -7,12 +7,15 @@ back from their channels, over the network where the reader is another core.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.mapping.attention_work import KeyBlocks, Units, Visits, decoding, place_keys, plan_visits, share_units
+from cairn.sim.mapping.buffer import Entry
 from cairn.sim.mapping.context import NONE, Scope, row_bytes
 from cairn.sim.mapping.heads import apply_pending
 from cairn.sim.mapping.memory import Address
@@ -28,9 +31,13 @@ BoolArray = npt.NDArray[np.bool_]
 SCORE_BYTES = 2
 """Bytes of a score between the matrix and the vector unit (assumed: the precision of activations)."""
 
+STREAMED = 8
+"""Tiles that the stream buffer holds at least: keys and values of a step that waits for its soft-max, of the step that
+is scored, and of the two after it, which are on their way (assumed)."""
+
 
 @dataclass
-class _Job:
+class Job:
     """One attention being lowered."""
 
     scope: Scope
@@ -47,6 +54,8 @@ class _Job:
     addresses: dict[str, list[Address]] = field(default_factory=dict)
     stored: dict[str, IntArray] = field(default_factory=dict)
     """Task after which the new rows of a block may be used, by cache."""
+    kept: set[str] = field(default_factory=set)
+    """Caches whose new rows are not appended: they stay in the SRAM of their home."""
 
     @property
     def op(self) -> int:
@@ -72,29 +81,32 @@ class _Job:
 
 def lower_attention(scope: Scope, operator: Operator) -> None:
     """Write the tasks of a fused attention."""
-    job = _job(scope, operator)
-    _place_blocks(job)
-    query_tensor, queries = _bring_queries(job)
+    job = job_of(scope, operator)
+    place_blocks(job)
+    queries = bring_queries(job)
     for cache in (job.keys, job.values):
         if cache is not None:
-            _append(job, cache)
+            append_rows(job, cache)
     done = _stream(job, queries)
-    result = _join_parts(job, done)
-    attention, units = job.attention, job.units
-    leaders = units.part == 0
-    columns = job.queries_per_key * attention.value_dim
+    result = join_parts(job, done)
+    y = result_pieces(job, result)
+    tile = Tile(job.op, actions.FINISH, (y.rect[:, 0], y.rect[:, 1]), (y.rect[:, 2], y.rect[:, 3]))
+    ready = scope.vector(y.core, tile, "divide", y.elements, y.ready)
+    scope.pieces[operator.outputs[0]] = Pieces(y.core, y.rect, ready)
+
+
+def result_pieces(job: Job, done: IntArray) -> Pieces:
+    """Where the result lies: with the first part of every pair's keys."""
+    units = job.units
+    first = units.part == 0
+    columns = job.queries_per_key * job.attention.value_dim
     row0 = job.token0[units.request] + units.q0
     rect = (row0, row0 + units.q1 - units.q0, units.head * columns, (units.head + 1) * columns)
-    tile = Tile(job.op, actions.FINISH, (rect[0][leaders], rect[1][leaders]), (rect[2][leaders], rect[3][leaders]))
-    elements = ((rect[1] - rect[0]) * columns)[leaders]
-    core = job.core(units.rank)[leaders]
-    ready = scope.vector(core, tile, "divide", elements, result[leaders])
-    pieces = Pieces(core, np.stack([r[leaders] for r in rect], axis=1), ready)
-    scope.pieces[operator.outputs[0]] = pieces
-    scope.plan.notes.setdefault("query_tensor", {})[job.op] = query_tensor  # type: ignore[attr-defined]
+    return Pieces(job.core(units.rank)[first], np.stack([r[first] for r in rect], axis=1), done[first])
 
 
-def _job(scope: Scope, operator: Operator) -> _Job:
+def job_of(scope: Scope, operator: Operator) -> Job:
+    """Who does what in an attention (of the scores and, unfused, of the context that follows them)."""
     attention = operator.attention
     if attention is None:
         raise ValueError(f"operator {operator.name} has no attention parameters")
@@ -106,7 +118,7 @@ def _job(scope: Scope, operator: Operator) -> _Job:
     blocks = place_keys(attention, units, tile)
     visits = plan_visits(units, blocks, decoding(attention))
     cached = np.array([r.cached for r in attention.requests])
-    return _Job(
+    return Job(
         scope, operator, attention, units, blocks, visits, caches[0], caches[1] if len(caches) > 1 else None,
         np.cumsum(new) - new, cached,
     )  # fmt: skip
@@ -117,11 +129,12 @@ def _tile_keys(scope: Scope, attention: Attention, units: Units, bits: float, qu
     row = int(row_bytes(attention.head_dim, bits))
     rows = int((units.q1 - units.q0).max()) * (attention.heads // attention.kv_heads)
     by_scores = scope.chip.sram.capacity_kib * 1024 // 8 // (rows * SCORE_BYTES)
-    keys = min(scope.stage.tile_bytes // row, by_scores)
+    by_bytes = min(scope.stage.tile_bytes, scope.stage.stream.capacity_bytes // STREAMED) // row
+    keys = min(by_bytes, by_scores)
     return max(quantum, keys // quantum * quantum)
 
 
-def _place_blocks(job: _Job) -> None:
+def place_blocks(job: Job) -> None:
     """Places for the blocks of each cache, the n-th block of every home at the same address."""
     memory = job.scope.stage.memory
     caches = [cache for cache in (job.keys, job.values) if cache is not None]
@@ -135,7 +148,7 @@ def _place_blocks(job: _Job) -> None:
             job.addresses[cache].append(memory.place(int(rows) * width))
 
 
-def _address(job: _Job, cache: str, block: IntArray, row: IntArray) -> tuple[IntArray, ...]:
+def _address(job: Job, cache: str, block: IntArray, row: IntArray) -> tuple[IntArray, ...]:
     """DRAM address of key `row` of each block."""
     table = np.array([a.at(0) for a in job.addresses[cache]], dtype=np.int64)[job.blocks.order[block]]
     width = row_bytes(job.width(cache), job.scope.bits(cache))
@@ -143,7 +156,7 @@ def _address(job: _Job, cache: str, block: IntArray, row: IntArray) -> tuple[Int
     return tuple(table.T)
 
 
-def _bring_queries(job: _Job) -> tuple[int, IntArray]:
+def bring_queries(job: Job) -> IntArray:
     """Query rows to their units; the task after which each unit's queries are there, turned."""
     units, attention, scope = job.units, job.attention, job.scope
     columns = job.queries_per_key * attention.head_dim
@@ -153,11 +166,10 @@ def _bring_queries(job: _Job) -> tuple[int, IntArray]:
     )
     name = job.operator.inputs[0]
     x = scope.bring(name, want, job.op)
-    tensor, pieces = apply_pending(scope, name, x)
-    return tensor, pieces.ready
+    return apply_pending(scope, name, x)[1].ready
 
 
-def _append(job: _Job, cache: str) -> None:
+def append_rows(job: Job, cache: str) -> None:
     """New rows of a cache: to the home of their block, turned there, and written to its channel."""
     scope, blocks = job.scope, job.blocks
     cached = job.cached[blocks.request]
@@ -178,6 +190,7 @@ def _append(job: _Job, cache: str) -> None:
     _, x = apply_pending(scope, name, x)
     ready[pick] = x.ready
     if not any(tensor == cache for tensor, _ in job.operator.writes):
+        job.kept.add(cache)
         return
     size = rows * row_bytes(width, scope.bits(cache))
     group = job.group(blocks.request[pick], blocks.head[pick])
@@ -188,39 +201,51 @@ def _append(job: _Job, cache: str) -> None:
         ready[pick] = stored
 
 
-def _source_columns(job: _Job, cache: str) -> tuple[str, int]:
+def _source_columns(job: Job, cache: str) -> tuple[str, int]:
     """The activation that holds the new rows of a cache, and the first column of its first head there."""
     attention = job.attention
     activations = [n for n in job.operator.inputs if job.scope.block.tensor(n).role is Role.ACTIVATION]
     if attention.latent:
         return activations[-1], 0
     keys = attention.heads * attention.head_dim
-    return activations[0], keys if cache == job.keys else keys + attention.kv_heads * attention.head_dim
+    return activations[-1], keys if cache == job.keys else keys + attention.kv_heads * attention.head_dim
 
 
-def _stream(job: _Job, queries: IntArray) -> IntArray:
+def _stream(job: Job, queries: IntArray) -> IntArray:
     """All visits step by step: scores, soft-max, context; answers each unit's last task."""
     visits = job.visits
     done = np.full(job.units.count, NONE, dtype=np.int64)
-    waiting: tuple[IntArray, IntArray, IntArray] | None = None
+    waiting: tuple[IntArray, IntArray, Arrived] | None = None
+    for now, fresh in steps_of(visits):
+        keys = bring_tile(job, job.keys, now, fresh)
+        values = keys if job.values is None else bring_tile(job, job.values, now, fresh)
+        scored = _scores(job, now, queries, keys)
+        if waiting is not None:  # the matrix unit scores the next tile while the vector unit works on this one
+            done[visits.unit[waiting[0]]] = context_tasks(job, *waiting)
+        waiting = (now, scored, values)
+    if waiting is not None:
+        done[visits.unit[waiting[0]]] = context_tasks(job, *waiting)
+    return done
+
+
+def steps_of(visits: Visits) -> Iterator[tuple[IntArray, BoolArray]]:
+    """Visits that the cores do at the same time, step by step, and which of them are the first to their block."""
     if visits.step.size == 0:
-        return done
+        return
     order = np.argsort(visits.step, kind="stable")
     starts = np.searchsorted(visits.step[order], np.arange(int(visits.step.max()) + 2))
     first_read = np.zeros(visits.unit.size, dtype=bool)
     first_read[np.unique(visits.block[order], return_index=True)[1]] = True
-    for step in range(starts.size - 1):
-        now = order[starts[step] : starts[step + 1]]
-        fresh = first_read[starts[step] : starts[step + 1]]
-        key_ready = _bring_tile(job, job.keys, now, fresh)
-        value_ready = key_ready if job.values is None else _bring_tile(job, job.values, now, fresh)
-        scored = _scores(job, now, queries, key_ready)
-        if waiting is not None:  # the matrix unit scores the next tile while the vector unit works on this one
-            done[job.visits.unit[waiting[0]]] = _context(job, *waiting)
-        waiting = (now, scored, value_ready)
-    if waiting is not None:
-        done[job.visits.unit[waiting[0]]] = _context(job, *waiting)
-    return done
+    for begin, end in itertools.pairwise(starts):
+        yield order[begin:end], first_read[begin:end]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """Tiles of one step: the task after which each visit's is there, and their place in the stream buffer."""
+
+    ready: IntArray
+    place: Entry
 
 
 @dataclass(frozen=True)
@@ -231,7 +256,7 @@ class _Effective:
     row1: IntArray
 
 
-def _rows(job: _Job, now: IntArray) -> _Effective:
+def rows_of(job: Job, now: IntArray) -> _Effective:
     visits, units = job.visits, job.units
     unit = visits.unit[now]
     q0 = units.q0[unit]
@@ -241,21 +266,18 @@ def _rows(job: _Job, now: IntArray) -> _Effective:
     return _Effective(token + np.minimum(q0, units.q1[unit]), token + units.q1[unit])
 
 
-def _bring_tile(job: _Job, cache: str, now: IntArray, fresh: BoolArray) -> IntArray:
-    """The rows of a cache for each visit of a step, into the stream buffer; the tasks that bring them, joined.
-
-    Answers (tasks, by visit) and notes the tile's place in `_places`, so that its users can be told.
-    """
+def bring_tile(job: Job, cache: str, now: IntArray, fresh: BoolArray, columns: int | None = None) -> Arrived:
+    """The rows of a cache (their first `columns`) for each visit of a step, into the stream buffer."""
     scope, visits, blocks, stage = job.scope, job.visits, job.blocks, job.scope.stage
     unit, block = visits.unit[now], visits.block[now]
     core, home = job.core(job.units.rank[unit]), job.core(blocks.home[block])
     cached = job.cached[blocks.request[block]]
     n1 = np.minimum(visits.n1[now], cached) if job.local else visits.n1[now]
     n0 = visits.n0[now]
-    width = job.width(cache)
+    width = columns or job.width(cache)
     size = np.maximum(0, n1 - n0) * row_bytes(width, scope.bits(cache))
-    place, waits = stage.stream.reserve(max(1, int(((visits.n1[now] - n0) * row_bytes(width, scope.bits(cache))).max())))
-    job.scope.places[cache] = place
+    most = int(((visits.n1[now] - n0) * row_bytes(width, scope.bits(cache))).max())
+    place, waits = stage.stream.reserve(max(1, most))
     ready = np.full(now.size, NONE, dtype=np.int64)
     group = job.group(blocks.request[block], blocks.head[block])
     new_rows = n0 >= cached
@@ -266,6 +288,9 @@ def _bring_tile(job: _Job, cache: str, now: IntArray, fresh: BoolArray) -> IntAr
         source = Region(DRAM, stage.channel(home[pick]), part, address)  # type: ignore[arg-type]
         after = [w[rank] for w in waits] + ([] if job.local else [job.stored[cache][block[pick]]])
         near = home[pick] == core[pick]
+        if cause == "spill" and cache in job.kept:
+            ready[pick] = _share(job, part, core[pick], home[pick], near, after)
+            continue
         ready[pick] = _read(job, source, part, core[pick], home[pick], near, after, cause)
     if job.local:
         newest = np.nonzero(visits.n1[now] > cached)[0]
@@ -273,17 +298,17 @@ def _bring_tile(job: _Job, cache: str, now: IntArray, fresh: BoolArray) -> IntAr
         ready[newest] = scope.plan.join(
             np.concatenate([np.arange(newest.size)] * 2), np.concatenate([ready[newest], fresh_rows]), newest.size, job.op
         )
-    return ready
+    return Arrived(ready, place)
 
 
-def _causes(job: _Job, there: BoolArray, fresh: BoolArray, new_rows: BoolArray) -> list[tuple[IntArray, str]]:
+def _causes(job: Job, there: BoolArray, fresh: BoolArray, new_rows: BoolArray) -> list[tuple[IntArray, str]]:
     """Visits by why their bytes are read: cached rows once, cached rows again, rows written in this step."""
     kinds = ((there & ~new_rows & fresh, "unique"), (there & ~new_rows & ~fresh, "reread"), (there & new_rows, "spill"))
     return [(np.nonzero(mask)[0], cause) for mask, cause in kinds if mask.any()]
 
 
 def _read(
-    job: _Job, source: Region, part: Slice, core: IntArray, home: IntArray, near: BoolArray, after: list[IntArray],
+    job: Job, source: Region, part: Slice, core: IntArray, home: IntArray, near: BoolArray, after: list[IntArray],
     cause: str,
 ) -> IntArray:  # fmt: skip
     """Loads from the own channel where `near`, over the network elsewhere; the task after which the data is there."""
@@ -295,8 +320,7 @@ def _read(
         pick = np.nonzero(mask)[0]
         if pick.size == 0:
             continue
-        cut = Slice(part.tensor, (_at(part.rows[0], pick), _at(part.rows[1], pick)), part.columns, _at(part.bytes, pick),
-                    _at(part.group, pick))  # fmt: skip
+        cut = _cut(part, pick)
         address = tuple(_at(a, pick) for a in source.address or ())
         begin = Region(DRAM, _at(source.place, pick), cut, address)  # type: ignore[arg-type]
         end = Region(SRAM, core[pick], cut)
@@ -311,15 +335,44 @@ def _read(
     return ready
 
 
+def _share(
+    job: Job, part: Slice, core: IntArray, home: IntArray, near: BoolArray, after: list[IntArray]
+) -> IntArray:
+    """New rows that were not appended: over the network from the SRAM of their home, which has them already."""
+    ready = after[-1].copy()
+    pick = np.nonzero(~near)[0]
+    if pick.size:
+        cut = _cut(part, pick)
+        source, target = Region(SRAM, home[pick], cut), Region(SRAM, core[pick], cut)
+        ready[pick] = job.scope.plan.copy(source, target, job.op, [w[pick] for w in after], "share")
+    return ready
+
+
+def _cut(part: Slice, pick: IntArray) -> Slice:
+    rows = _at(part.rows[0], pick), _at(part.rows[1], pick)
+    return Slice(part.tensor, rows, part.columns, _at(part.bytes, pick), _at(part.group, pick))
+
+
 def _at(value: object, pick: IntArray) -> IntArray:
     return np.asarray(value, dtype=np.int64)[pick]
 
 
-def _scores(job: _Job, now: IntArray, queries: IntArray, ready: IntArray) -> IntArray:
+def _scores(job: Job, now: IntArray, queries: IntArray, keys: Arrived) -> IntArray:
     """Scores and running soft-max of a step's visits."""
+    scored = score_tasks(job, now, keys, [queries[job.visits.unit[now]]])
+    unit, rows = job.visits.unit[now], rows_of(job, now)
+    n0, n1 = job.visits.n0[now], job.visits.n1[now]
+    group = job.group(job.units.request[unit], job.units.head[unit])
+    tile = Tile(job.op, actions.SOFTMAX, (rows.row0, rows.row1), (n0, n1), (0, 0), group)
+    elements = (rows.row1 - rows.row0) * job.queries_per_key * (n1 - n0)
+    return job.scope.vector(job.core(job.units.rank[unit]), tile, "softmax_online", elements, scored)
+
+
+def score_tasks(job: Job, now: IntArray, arrived: Arrived, after: list[IntArray]) -> IntArray:
+    """Queries times the keys of a step's visits, after those arrived and `after`."""
     scope, visits, units = job.scope, job.visits, job.units
     unit = visits.unit[now]
-    rows, keys = _rows(job, now), visits.n1[now] - visits.n0[now]
+    rows, keys = rows_of(job, now), visits.n1[now] - visits.n0[now]
     count = (rows.row1 - rows.row0) * job.queries_per_key
     group = job.group(units.request[unit], units.head[unit])
     core = job.core(units.rank[unit])
@@ -327,17 +380,16 @@ def _scores(job: _Job, now: IntArray, queries: IntArray, ready: IntArray) -> Int
     width = job.attention.head_dim
     tile = Tile(job.op, actions.SCORES, *span, (0, width), group)
     bits = scope.bits(job.operator.inputs[0]), scope.bits(job.keys), 8.0 * SCORE_BYTES
-    scored = scope.matrix(core, tile, (count, keys, np.full_like(keys, width)), bits, [queries[unit], ready])
-    _used(job, job.keys, unit, scored)
-    tile = Tile(job.op, actions.SOFTMAX, *span, (0, 0), group)
-    return scope.vector(core, tile, "softmax_online", count * keys, scored)
+    scored = scope.matrix(core, tile, (count, keys, np.full_like(keys, width)), bits, [*after, arrived.ready])
+    tell_used(job, arrived.place, unit, scored)
+    return scored
 
 
-def _context(job: _Job, now: IntArray, scored: IntArray, ready: IntArray) -> IntArray:
-    """Probabilities times values of a step's visits."""
+def context_tasks(job: Job, now: IntArray, after: IntArray, values: Arrived) -> IntArray:
+    """Probabilities, there after `after`, times the values of a step's visits."""
     scope, visits, units = job.scope, job.visits, job.units
     unit = visits.unit[now]
-    rows, keys = _rows(job, now), visits.n1[now] - visits.n0[now]
+    rows, keys = rows_of(job, now), visits.n1[now] - visits.n0[now]
     count = (rows.row1 - rows.row0) * job.queries_per_key
     tile = Tile(
         job.op, actions.CONTEXT, (rows.row0, rows.row1), (visits.n0[now], visits.n1[now]), (0, job.attention.value_dim),
@@ -345,20 +397,23 @@ def _context(job: _Job, now: IntArray, scored: IntArray, ready: IntArray) -> Int
     )  # fmt: skip
     sizes = count, np.full_like(keys, job.attention.value_dim), keys
     bits = 8.0 * SCORE_BYTES, scope.bits(job.values or job.keys), 32.0
-    done = scope.matrix(job.core(units.rank[unit]), tile, sizes, bits, [scored, ready])
-    _used(job, job.values or job.keys, unit, done)
+    done = scope.matrix(job.core(units.rank[unit]), tile, sizes, bits, [after, values.ready])
+    tell_used(job, values.place, unit, done)
     return done
 
 
-def _used(job: _Job, cache: str, unit: IntArray, tasks: IntArray) -> None:
-    """Tell the tile's place that `tasks` use it."""
+def tell_used(job: Job, place: Entry, unit: IntArray, tasks: IntArray) -> None:
+    """Tell a place in the stream buffer that `tasks` of these units use what lies there."""
     by_rank = np.full(job.scope.grid.size, NONE, dtype=np.int64)
     by_rank[job.units.rank[unit]] = tasks
-    job.scope.places[cache].users.append(by_rank)
+    place.users.append(by_rank)
 
 
-def _join_parts(job: _Job, done: IntArray) -> IntArray:
-    """Partial results of a pair whose keys were split, joined in a tree towards its part 0."""
+def join_parts(job: Job, done: IntArray, normalised: bool = False) -> IntArray:
+    """Partial results of a pair whose keys were split, joined in a tree towards its part 0.
+
+    Normalised ones are added; others come with their maximum and sum and are rescaled.
+    """
     units, scope = job.units, job.scope
     most = int(units.parts.max(initial=1))
     if most == 1:
@@ -367,7 +422,8 @@ def _join_parts(job: _Job, done: IntArray) -> IntArray:
     number = np.full((int(units.pair.max()) + 1, most), NONE, dtype=np.int64)
     number[units.pair, units.part] = np.arange(units.count)
     rows = (units.q1 - units.q0) * job.queries_per_key
-    size = rows * (job.attention.value_dim * 4 + 8)  # result, maximum and sum in 32 bits
+    columns = job.queries_per_key * (job.attention.value_dim + (0 if normalised else 2))  # result, maximum, sum
+    size = (units.q1 - units.q0) * columns * 4  # in 32 bits
     tensor = scope.tensor(f"{job.operator.outputs[0]}.partial")
     step = 1
     while step < most:
@@ -376,13 +432,15 @@ def _join_parts(job: _Job, done: IntArray) -> IntArray:
         row0 = job.token0[units.request[sender]] + units.q0[sender]
         span = (row0, row0 + (units.q1 - units.q0)[sender])
         group = job.group(units.request[sender], units.head[sender])
-        data = Slice(tensor, span, (0, job.attention.value_dim), size[sender], group)
+        data = Slice(tensor, span, (0, columns), size[sender], group)
         core = job.core(units.rank)
         sent = scope.plan.copy(
-            Region(SRAM, core[sender], data), Region(SRAM, core[receiver], data), job.op, result[sender], "reduce"
-        )
+            Region(SRAM, core[sender], data), Region(SRAM, core[receiver], data), job.op, result[sender], "reduce",
+            reduce=True,
+        )  # fmt: skip
         tile = Tile(job.op, actions.MERGE, span, (units.s0[sender], units.s1[sender]), (0, 0), group)
-        elements = 2 * rows[sender] * job.attention.value_dim
-        result[receiver] = scope.vector(core[receiver], tile, "rescale", elements, [sent, result[receiver]])
+        elements = rows[sender] * job.attention.value_dim
+        kind, terms = ("reduce_add", 1) if normalised else ("rescale", 2)
+        result[receiver] = scope.vector(core[receiver], tile, kind, terms * elements, [sent, result[receiver]])
         step *= 2
     return result

@@ -1,8 +1,8 @@
 """How the work of an attention is shared: which core looks at which keys for which queries, and where keys lie.
 
 The work of a pair (request, key head) is its query rows times the keys each of them sees. Pairs are laid end to end,
-head by head, and cut into stretches of equal work, one a core. When every request has one new token and there are fewer
-pairs than cores, the keys of a pair are cut instead and partial results are joined (flash decoding).
+head by head, and cut into stretches of equal work, one a core. When every request has one new token and whole pairs do
+not come out even, the keys of pairs are cut as well and partial results are joined (flash decoding).
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ import numpy.typing as npt
 from cairn.workloads.graph import Attention
 
 IntArray = npt.NDArray[np.int64]
+
+UNEVEN = 1.05
+"""Work of the busiest core over the mean beyond which the keys of pairs are cut (assumed: a join costs about that)."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,15 @@ def share_units(attention: Attention, cores: int, key_quantum: int) -> Units:
     """The units of an attention on `cores` cores, in rank order; keys are cut at multiples of `key_quantum`."""
     new = np.array([r.new for r in attention.requests])
     cached = np.array([r.cached for r in attention.requests])
-    if decoding(attention) and new.size * attention.kv_heads < cores:
-        return _split_keys(attention, cached, cores, key_quantum)
+    whole = _share_rows(attention, new, cached, cores)
+    if not decoding(attention):
+        return whole
+    most = np.bincount(whole.rank, weights=whole.s1 - whole.s0, minlength=cores)
+    return whole if most.max() <= UNEVEN * most.mean() else _split_keys(attention, cached, cores, key_quantum)
+
+
+def _share_rows(attention: Attention, new: IntArray, cached: IntArray, cores: int) -> Units:
+    """Query rows of all pairs end to end, cut into stretches of equal work; no row's keys are cut."""
     row_request = np.repeat(np.arange(new.size), new)
     row = np.arange(row_request.size) - np.repeat(np.cumsum(new) - new, new)
     seen = cached[row_request] + (row + 1 if attention.causal else new[row_request])
@@ -102,30 +112,46 @@ def share_units(attention: Attention, cores: int, key_quantum: int) -> Units:
 
 
 def _split_keys(attention: Attention, cached: IntArray, cores: int, quantum: int) -> Units:
-    pairs = cached.size * attention.kv_heads
-    each = cores // pairs
-    pair = np.repeat(np.arange(pairs), each)
-    part = np.tile(np.arange(each), pairs)
+    """Keys of all pairs end to end, cut into stretches of equal length, so that a pair may lie on several ranks."""
+    pair = np.arange(cached.size * attention.kv_heads)
     head, request = pair // cached.size, pair % cached.size
-    s1 = cached[request] + 1
-    low = np.maximum(0, s1 - attention.window) if attention.window else np.zeros_like(s1)
-    length = -(-(s1 - low) // quantum)
-    begin = np.minimum(low + length * part // each * quantum, s1)
-    end = np.minimum(low + length * (part + 1) // each * quantum, s1)
-    keep = end > begin
-    order = np.zeros_like(part)
-    counts = np.bincount(pair[keep], minlength=pairs)
-    order[keep] = np.arange(int(keep.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-    one = np.ones_like(part)
-    units = (pair * each + part, request, head, 0 * one, one, begin, end, order, counts[pair])
-    return Units(*(column[keep] for column in units))
+    high = cached[request] + 1
+    low = np.maximum(0, high - attention.window) if attention.window else np.zeros_like(high)
+    length = -(-(high - low) // quantum)
+    starts = np.cumsum(length) - length
+    edges = np.arange(cores + 1) * int(length.sum()) // cores
+    marks = np.unique(np.concatenate([edges, starts]))
+    begin, end = marks[:-1], marks[1:]
+    rank = np.searchsorted(edges, begin, side="right") - 1
+    pair = np.searchsorted(starts, begin, side="right") - 1
+    s0 = low[pair] + (begin - starts[pair]) * quantum
+    s1 = np.minimum(low[pair] + (end - starts[pair]) * quantum, high[pair])
+    zero = np.zeros_like(pair)
+    parts = np.bincount(pair)[pair]
+    return Units(rank, request[pair], head[pair], zero, zero + 1, s0, s1, count_up(pair), parts)
+
+
+def limit_rows(attention: Attention, units: Units, most: int, ranks: npt.NDArray[np.bool_]) -> Units:
+    """The units, those on the marked `ranks` cut into units of at most `most` query rows that follow each other."""
+    rows = units.q1 - units.q0
+    count = np.where(ranks[units.rank], -(-rows // most), 1)
+    index = np.repeat(np.arange(units.count), count)
+    number, of, whole = count_up(index), count[index], rows[index]
+    q0, q1 = units.q0[index] + whole * number // of, units.q0[index] + whole * (number + 1) // of
+    s0, s1, request = units.s0[index], units.s1[index], units.request[index]
+    if attention.causal:
+        cached = np.array([r.cached for r in attention.requests])[request]
+        s1 = np.minimum(s1, cached + q1)
+        if attention.window:
+            s0 = np.maximum(s0, cached + q0 - attention.window + 1)
+    return Units(units.rank[index], request, units.head[index], q0, q1, s0, s1, units.part[index], units.parts[index])
 
 
 def place_keys(attention: Attention, units: Units, tile: int) -> KeyBlocks:
     """Blocks of at most `tile` keys. Decoding: each with its unit; otherwise dealt over the ranks of its pair."""
     if decoding(attention):
         unit, s0, s1 = _cut(units.s0, units.s1, tile, None)
-        home, order = units.rank[unit], _count_up(units.rank[unit])
+        home, order = units.rank[unit], count_up(units.rank[unit])
         return KeyBlocks(units.request[unit], units.head[unit], s0, s1, home, order)
     pairs, first = np.unique(units.pair, return_index=True)
     low = np.full(pairs.size, np.iinfo(np.int64).max)
@@ -138,8 +164,8 @@ def place_keys(attention: Attention, units: Units, tile: int) -> KeyBlocks:
     members = np.bincount(index)
     start = np.cumsum(members) - members
     by_pair = np.argsort(index, kind="stable")
-    home = units.rank[by_pair[start[pair] + _count_up(pair) % members[pair]]]
-    return KeyBlocks(units.request[first][pair], units.head[first][pair], s0, s1, home, _count_up(home))
+    home = units.rank[by_pair[start[pair] + count_up(pair) % members[pair]]]
+    return KeyBlocks(units.request[first][pair], units.head[first][pair], s0, s1, home, count_up(home))
 
 
 def plan_visits(units: Units, blocks: KeyBlocks, local: bool) -> Visits:
@@ -151,7 +177,7 @@ def plan_visits(units: Units, blocks: KeyBlocks, local: bool) -> Visits:
     begin = np.searchsorted(block_pair[by_pair], unit_pair, side="left")
     end = np.searchsorted(block_pair[by_pair], unit_pair, side="right")
     unit = np.repeat(np.arange(units.count), end - begin)
-    block = by_pair[np.repeat(begin, end - begin) + _count_up(unit)]
+    block = by_pair[np.repeat(begin, end - begin) + count_up(unit)]
     n0, n1 = blocks.s0[block], np.minimum(blocks.s1[block], units.s1[unit])
     keep = (n0 < n1) & (blocks.s1[block] > units.s0[unit])
     if local:  # a unit's blocks are its own: those within its range of keys
@@ -160,14 +186,14 @@ def plan_visits(units: Units, blocks: KeyBlocks, local: bool) -> Visits:
     order = np.lexsort((n0, unit, units.rank[unit]))
     unit, block, n0, n1 = unit[order], block[order], n0[order], n1[order]
     last = np.append(unit[1:] != unit[:-1], True) if unit.size else np.zeros(0, dtype=bool)
-    return Visits(unit, block, n0, n1, _count_up(units.rank[unit]), last)
+    return Visits(unit, block, n0, n1, count_up(units.rank[unit]), last)
 
 
 def _cut(low: IntArray, high: IntArray, tile: int, extra: IntArray | None) -> tuple[IntArray, IntArray, IntArray]:
     """Cut each range [low, high) every `tile` (and at `extra`): (range number, begin, end) of the pieces, in order."""
     count = np.maximum(0, -(-(high - low) // tile))
     number = np.repeat(np.arange(low.size), count)
-    begin = low[number] + _count_up(number) * tile
+    begin = low[number] + count_up(number) * tile
     if extra is not None:
         inside = (extra > low) & (extra < high) & ((extra - low) % tile != 0)
         number = np.concatenate([number, np.nonzero(inside)[0]])
@@ -180,7 +206,7 @@ def _cut(low: IntArray, high: IntArray, tile: int, extra: IntArray | None) -> tu
     return number, begin, end
 
 
-def _count_up(key: IntArray) -> IntArray:
+def count_up(key: IntArray) -> IntArray:
     """For each entry, how many earlier entries have the same key."""
     order = np.argsort(key, kind="stable")
     counts = np.bincount(key) if key.size else np.zeros(0, dtype=np.int64)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from cairn.base.errors import Infeasibility, InfeasibleError
+
 IntArray = npt.NDArray[np.int64]
 
 
@@ -33,9 +35,15 @@ class StreamBuffer:
     _entries: deque[Entry] = field(default_factory=deque)
 
     def reserve(self, tile_bytes: int) -> tuple[Entry, list[IntArray]]:
-        """A place for a tile, and the tasks (arrays over the grid's cores, -1 for none) that must end before it comes."""
+        """A place for a tile, and the tasks (arrays over the grid's cores, -1 for none) that must end before it comes.
+
+        InfeasibleError for a tile that is larger than the buffer.
+        """
         if tile_bytes > self.capacity_bytes:
-            raise ValueError(f"a tile of {tile_bytes} bytes exceeds the stream buffer of {self.capacity_bytes} bytes")
+            remedy = "more SRAM a core (chip.sram.capacity_kib), a smaller mapping.tile_kib or a smaller "
+            remedy += "array (chip.matrix_unit)"
+            what = "SRAM of a core that tiles stream through, for its smallest tile"
+            raise InfeasibleError([Infeasibility(what, float(tile_bytes), float(self.capacity_bytes), "bytes", remedy)])
         at = self._head % self.capacity_bytes
         if at + tile_bytes > self.capacity_bytes:  # tiles are contiguous: skip the rest of the tape's round
             self._head += self.capacity_bytes - at

@@ -145,7 +145,7 @@ def matmul_costs(
     compute = rates.matrix_cycles(*(v.astype(np.int64) for v in (m, n, k))).astype(np.float64)
     exposed = time["n"] + time["k"] / reductions + (gn - 1) * step["n"]
     dram = w_bytes / shared * passes / rates.dram_bytes_per_cycle
-    network = sum(flows.values()) / link
+    network = (flows["n"] + flows["m"] + flows["k"]) / link
     moving = np.maximum(np.maximum(time["m"], time["k"]), network)
     path = _overlapped(compute, moving) + exposed
     total = _overlapped(dram, path)
@@ -184,7 +184,7 @@ def _strides(factors: FloatArray, placement: Placement, gn: FloatArray, gk: Floa
 def _spread(size: FloatArray, paradigm: Paradigm, rates: CoreRates) -> FloatArray:
     if paradigm is not Paradigm.SPMD or rates.all_to_all:
         return np.ones_like(size)
-    return np.maximum(1.0, np.sqrt(size) if rates.all_to_all else size / 4)
+    return np.maximum(1.0, size / 4)
 
 
 def choose_matmul(shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec) -> MatmulMapping:
@@ -196,11 +196,13 @@ def choose_matmul(shape: MatmulShape, chip: ChipSpec, grid: Grid, options: Mappi
     if not np.isfinite(cost.total[best]):
         least = int(np.argmin(cost.act_bytes))
         bound = rates.sram_bytes - STREAM_TILES * rates.tile_bytes
+        remedy = "more SRAM a core (chip.sram.capacity_kib), more cores (chip.cores), smaller tiles "
+        remedy += "(mapping.tile_kib) or fewer tokens at a time (workload)"
         raise InfeasibleError(
             [
                 Infeasibility(
                     f"SRAM of a core for a {shape.m} x {shape.k} x {shape.n} product", float(cost.act_bytes[least]),
-                    float(bound), "bytes", "more SRAM a core, more cores, smaller tiles or fewer tokens",
+                    float(bound), "bytes", remedy,
                 )
             ]
         )  # fmt: skip

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.compute.vector.cycle import operations_of, passes_of, vector_cycles
-from cairn.sim.mapping.buffer import Entry, StreamBuffer
+from cairn.sim.mapping.buffer import StreamBuffer
 from cairn.sim.mapping.choose import STREAM_TILES, elements_per_byte
 from cairn.sim.mapping.grid import Grid, bounds
 from cairn.sim.mapping.memory import Memory
@@ -78,8 +79,8 @@ class Scope:
     pieces: dict[str, Pieces] = field(default_factory=dict)
     pending: dict[str, list[Operator]] = field(default_factory=dict)
     """Operators on whole heads (rotary embedding, norms of queries and keys) that wait until heads lie whole."""
-    places: dict[str, Entry] = field(default_factory=dict)
-    """Where in the stream buffer the latest tile of a tensor lies."""
+    handed: dict[str, Any] = field(default_factory=dict)
+    """What the lowering of an operator hands to those of later ones, by tensor (unfused attention)."""
     known: dict[str, Pieces] = field(default_factory=dict)
     """Routing decisions that have been told to cores."""
     read_once: set[str] = field(default_factory=set)
@@ -163,31 +164,34 @@ class Scope:
         return wanted(grid.cores, r[i], r[i + 1], c[j], c[j + 1]).without_empty()
 
     def load_columns(self, name: str, op: int, pieces: Pieces) -> IntArray:
-        """Load, for each piece, its columns of the one-row tensor `name`; bytes that several cores load are duplicates."""
-        tensor = self.block.tensor(name)
-        rect = pieces.rect.copy()
-        rect[:, 2:] = np.minimum(rect[:, 2:], tensor.columns)
-        wide = rect[:, 3] > rect[:, 2]
-        if not wide.all():
-            tasks = np.full(pieces.count, NONE, dtype=np.int64)
-            if wide.any():
-                tasks[wide] = self.load_columns(name, op, pieces.where(wide))
-            return tasks
-        pieces = Pieces(pieces.core, rect, pieces.ready)
-        size = row_bytes(pieces.columns, tensor.bits)
-        address = self.stage.memory.place(int(size.max(initial=1)))
-        tasks = np.full(pieces.count, NONE, dtype=np.int64)
-        seen = np.unique(pieces.rect[:, 2:], axis=0, return_index=True)[1]
-        is_first = np.zeros(pieces.count, dtype=bool)
-        is_first[seen] = True
-        for mask, cause in ((is_first, "unique"), (~is_first, "duplicate")):
-            if mask.any():
-                part = pieces.where(mask)
-                data = Slice(self.tensor(name), (0, 1), (part.rect[:, 2], part.rect[:, 3]), size[mask])
-                source = Region(DRAM, self.stage.channel(part.core), data, address.at(0))
-                tasks[mask] = self.plan.copy(source, Region(SRAM, part.core, data), op, cause=cause)
-        return tasks
+        """Load, for each piece, its columns of the one-row tensor `name`; bytes that several load are duplicates.
 
+        A piece loads whole bytes. Pieces may overlap in any way: what an earlier one (by first column) has loaded is a
+        duplicate, the rest of a piece is not.
+        """
+        tensor = self.block.tensor(name)
+        first, last = (np.minimum(pieces.rect[:, side], tensor.columns) for side in (2, 3))
+        begin = np.floor(first * tensor.bits / 8).astype(np.int64)
+        end = np.where(last > first, row_bytes(last, tensor.bits), begin)
+        order = np.lexsort((end, begin))
+        reach = np.zeros_like(end)
+        reach[order[1:]] = np.maximum.accumulate(end[order])[:-1]
+        seam = np.clip(reach, begin, end)
+        address = self.stage.memory.place(int((end - begin).max(initial=1)))
+        tasks = np.full((2, pieces.count), NONE, dtype=np.int64)
+        for row, (low, high, cause) in enumerate(((begin, seam, "duplicate"), (seam, end, "unique"))):
+            pick = np.nonzero(high > low)[0]
+            if pick.size == 0:
+                continue
+            columns = [np.clip(row_bytes(side, 64 / tensor.bits), first, last)[pick] for side in (low, high)]
+            data = Slice(self.tensor(name), (0, 1), (columns[0], columns[1]), (high - low)[pick])
+            source = Region(DRAM, self.stage.channel(pieces.core[pick]), data, address.at(0))
+            tasks[row, pick] = self.plan.copy(source, Region(SRAM, pieces.core[pick], data), op, cause=cause)
+        both = np.nonzero((tasks >= 0).all(axis=0))[0]
+        loaded: IntArray = tasks.max(axis=0)
+        if both.size:
+            loaded[both] = self.plan.sync([tasks[0, both], tasks[1, both]], both.size, 0, op)
+        return loaded
 
     def load_rows(self, name: str, op: int, pieces: Pieces) -> IntArray:
         """Load the whole (small) tensor `name` on the core of each piece; all copies but the first are duplicates."""

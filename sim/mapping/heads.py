@@ -59,8 +59,9 @@ def _head_task(scope: Scope, operator: Operator, x: Pieces) -> IntArray:
     weight = operator.inputs[1]
     whole = Pieces(x.core, np.tile([0, 1, 0, scope.block.tensor(weight).columns], (x.count, 1)), x.ready)
     loaded = scope.load_rows(weight, op, whole)
-    stats = vector_tasks(scope, op, actions.NORM_STATS, "norm_stats", x, [x.ready])
-    return vector_tasks(scope, op, actions.NORM_APPLY, "norm_apply", x, [stats, loaded])
+    own = np.arange(x.count)
+    stats = vector_tasks(scope, op, actions.NORM_STATS, "norm_stats", x, [x.ready], own)
+    return vector_tasks(scope, op, actions.NORM_APPLY, "norm_apply", x, [stats, loaded], own)
 
 
 def flush_pending(scope: Scope, name: str, operator: Operator) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.mapping.attention import lower_attention
+from cairn.sim.mapping.attention_softmax import lower_softmax
+from cairn.sim.mapping.attention_unfused import lower_context, lower_scores
 from cairn.sim.mapping.choose import MatmulShape
 from cairn.sim.mapping.context import Scope, row_bytes
 from cairn.sim.mapping.experts import lower_combine, lower_dispatch, lower_grouped_matmul
@@ -117,6 +119,9 @@ LOWERINGS: Final[dict[OpKind, Callable[[Scope, Operator], None]]] = {
     OpKind.GROUPED_MATMUL: lower_grouped_matmul,
     OpKind.HEAD_MATMUL: _head_matmul,
     OpKind.ATTENTION: lower_attention,
+    OpKind.ATTENTION_SCORES: lower_scores,
+    OpKind.SOFTMAX: lower_softmax,
+    OpKind.ATTENTION_CONTEXT: lower_context,
     OpKind.ACTIVATION: lower_activation,
     OpKind.ADD: lower_add,
     OpKind.TOP_K: lower_top_k,

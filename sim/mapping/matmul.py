@@ -123,7 +123,7 @@ def _gather(work: _Work, x: Pieces) -> None:
 
 
 def _send(work: _Work, source: IntArray, data: Slice, after: IntArray, there: BoolArray, waits: list[IntArray] | None = None,
-          cause: str = "share", reduce: bool = False, relay: bool = False) -> IntArray:  # fmt: skip
+          cause: str = "share", reduce: bool = False, port: str = "noc") -> IntArray:  # fmt: skip
     """Copies from grid index `source[i]` to grid index i where `there`; tasks by destination (-1 where none)."""
     tasks = np.full(work.size, NONE, dtype=np.int64)
     if not there.any():
@@ -133,7 +133,7 @@ def _send(work: _Work, source: IntArray, data: Slice, after: IntArray, there: Bo
     part = data if whole else _part(data, np.nonzero(there)[0], work.size)
     tasks[pick] = work.scope.plan.copy(
         Region(SRAM, work.core[source[pick]], part), Region(SRAM, work.core[pick], part), work.product.op,
-        after=[after[pick], *(w[pick] for w in waits or ())], cause=cause, reduce=reduce, relay=relay,
+        after=[after[pick], *(w[pick] for w in waits or ())], cause=cause, reduce=reduce, port=port,
     )  # fmt: skip
     return tasks
 
@@ -216,7 +216,7 @@ def _bring_weights(
         return place, _load_weights(work, data, size, waits)
     entry, held = passed
     source = ring[turn if stage.spmd else 1]
-    sent = _send(work, source, data, held[source], size > 0, waits, relay=True)
+    sent = _send(work, source, data, held[source], size > 0, waits, port="relay")
     at_source = np.full(work.size, NONE, dtype=np.int64)
     at_source[source] = sent
     entry.users.append(at_source)
@@ -286,7 +286,7 @@ def _reduce(work: _Work, last: IntArray, n0: IntArray, n1: IntArray) -> Pieces:
         begin, end = part(number)
         size = (work.m1 - work.m0) * row_bytes(end - begin, work.product.shape.partial_bits)
         data = Slice(work.product.y, (work.m0, work.m1), (begin, end), size)
-        sent = _send(work, source, data, ready[source], size > 0, None, "reduce", reduce=True)
+        sent = _send(work, source, data, ready[source], size > 0, None, "reduce", reduce=True, port="reduce")
         final = _add(work, begin, end, sent, final)
     begin, end = part(work.ranks.k)
     return wanted_done(work.core, (work.m0, work.m1, begin, end), final)

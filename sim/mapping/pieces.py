@@ -67,16 +67,44 @@ def same_layout(have: Pieces, want: Pieces) -> bool:
 def intersections(have: Pieces, want: Pieces) -> tuple[IntArray, IntArray, IntArray]:
     """All pairs (piece that is there, piece that is wanted) that overlap, and their common rectangles."""
     step = max(1, _PAIRS_AT_ONCE // max(1, have.count))
-    found: list[tuple[IntArray, IntArray, IntArray]] = []
+    found: list[tuple[IntArray, IntArray]] = []
+    rows, columns = _overlaps(have, want, slice(0, 2)), _overlaps(have, want, slice(2, 4))
     for begin in range(0, want.count, step):
-        a, b = have.rect[:, None, :], want.rect[None, begin : begin + step, :]
-        r0, r1 = np.maximum(a[..., 0], b[..., 0]), np.minimum(a[..., 1], b[..., 1])
-        c0, c1 = np.maximum(a[..., 2], b[..., 2]), np.minimum(a[..., 3], b[..., 3])
-        source, target = np.nonzero((r0 < r1) & (c0 < c1))
-        rect = np.stack([m[source, target] for m in (r0, r1, c0, c1)], axis=1)
-        found.append((source, target + begin, rect))
-    source, target, rect = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        some = slice(begin, begin + step)
+        source, target = np.nonzero(rows.between(some) & columns.between(some))
+        found.append((source, target + begin))
+    source, target = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    a, b = have.rect[source], want.rect[target]
+    rect = np.maximum(a, b)
+    rect[:, 1::2] = np.minimum(a[:, 1::2], b[:, 1::2])
     return source, target, rect
+
+
+@dataclass(frozen=True)
+class _Overlaps:
+    """Which extents overlap along one axis. Layouts are grids, so that few extents differ: each pair is looked at once."""
+
+    there: npt.NDArray[np.bool_]
+    have: IntArray
+    want: IntArray
+
+    def between(self, some: slice) -> npt.NDArray[np.bool_]:
+        """(pieces that are there, `some` of the wanted ones): whether they overlap along the axis."""
+        overlap: npt.NDArray[np.bool_] = self.there[:, self.want[some]][self.have]
+        return overlap
+
+
+def _overlaps(have: Pieces, want: Pieces, axis: slice) -> _Overlaps:
+    (a, of_a), (b, of_b) = (_extents(pieces.rect[:, axis]) for pieces in (have, want))
+    there = np.maximum(a[:, None, 0], b[None, :, 0]) < np.minimum(a[:, None, 1], b[None, :, 1])
+    return _Overlaps(there, of_a, of_b)
+
+
+def _extents(spans: IntArray) -> tuple[IntArray, IntArray]:
+    """The different extents (begin, end), and which of them each span is."""
+    size = int(spans.max(initial=0)) + 1
+    codes, index = np.unique(spans[:, 0] * size + spans[:, 1], return_inverse=True)
+    return np.stack([codes // size, codes % size], axis=1), index
 
 
 def pairs(have: Pieces, want: Pieces) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
+from cairn.sim.mapping.choose import elements_per_byte
 from cairn.sim.mapping.context import NONE, Scope, row_bytes
 from cairn.sim.mapping.grid import bounds
 from cairn.sim.mapping.grouped import Stretches, cut_stretches
@@ -28,7 +31,8 @@ def lower_channels(scope: Scope, operator: Operator) -> None:
     """CONV1D and SSM_SCAN: channels are independent, so each core has some channels of all requests."""
     recurrence, op = _recurrence(operator), scope.op(operator)
     y = scope.block.tensor(operator.outputs[0])
-    edges = bounds(y.columns, scope.grid.size)
+    kept = [scope.bits(name) for name in operator.inputs if scope.block.tensor(name).role is not Role.ACTIVATION]
+    edges = bounds(y.columns, scope.grid.size, math.lcm(*map(elements_per_byte, kept)))
     mine = wanted(scope.grid.cores, 0, y.rows, edges[:-1], edges[1:]).without_empty()
     after = [
         scope.bring(name, _wanted_of(scope, name, mine, y.columns), op).ready
@@ -41,7 +45,8 @@ def lower_channels(scope: Scope, operator: Operator) -> None:
     state = next(name for name in operator.inputs if scope.block.tensor(name).role is Role.STATE)
     groups = len(recurrence.requests)
     size = groups * recurrence.key_dim * row_bytes(mine.columns, scope.bits(state))
-    data = Slice(scope.tensor(state), (0, recurrence.key_dim), (mine.rect[:, 2], mine.rect[:, 3]), size)
+    rows = 0, groups * recurrence.key_dim  # the requests' matrices, one after the other
+    data = Slice(scope.tensor(state), rows, (mine.rect[:, 2], mine.rect[:, 3]), size)
     loaded, where = _load_state(scope, op, data, mine.core)
     kind = "conv1d" if operator.kind is OpKind.CONV1D else "scan"
     tile = Tile(op, actions.STATE, (0, y.rows), (mine.rect[:, 2], mine.rect[:, 3]), (0, recurrence.key_dim))
@@ -82,7 +87,8 @@ def lower_retention(scope: Scope, operator: Operator) -> None:
     recurrence, op = _recurrence(operator), scope.op(operator)
     heads, requests = recurrence.heads, len(recurrence.requests)
     state = operator.inputs[1]
-    parts = cut_stretches(np.arange(heads * requests), recurrence.value_dim, scope.grid.size, 8)
+    quantum = math.lcm(8, elements_per_byte(scope.bits(state)))
+    parts = cut_stretches(np.arange(heads * requests), recurrence.value_dim, scope.grid.size, quantum)
     request, head = parts.group % requests, parts.group // requests
     new = np.array([r.new for r in recurrence.requests])
     row0 = (np.cumsum(new) - new)[request]

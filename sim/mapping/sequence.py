@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from cairn.sim.mapping.lower import lower_block
 from cairn.sim.mapping.options import MappingSpec
 from cairn.sim.mapping.pieces import Pieces
 from cairn.sim.plan.builder import PlanBuilder
+from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.plan import Plan, Trace
 from cairn.sim.record import OperatorInfo, Repetition
 from cairn.workloads.build import build_graph
@@ -37,9 +39,26 @@ class _Run:
     repeat: int
 
     @property
-    def steady(self) -> int:
-        """The last instance whose period counts: the one before the last, which what follows disturbs."""
-        return self.simulated - 2
+    def left_out(self) -> int:
+        return self.repeat - self.simulated
+
+    @property
+    def steady(self) -> range:
+        """The instances whose periods count, a power of two of them: the last ones but one, which what follows disturbs.
+
+        The first instance, which fills the buffers, never counts. Tiles go round four sets of banks and round a buffer,
+        so that periods often repeat after 2, 4 or 8 instances: a mean over a power of two sees whole rounds.
+        """
+        count = 1 << max(1, (self.simulated - 2).bit_length() - 1)
+        end = self.first + self.simulated - 1
+        return range(end - count, end)
+
+
+class Hidden(NamedTuple):
+    """The hidden state between two blocks: its number as a tensor of the plan, and where it lies."""
+
+    tensor: int
+    pieces: Pieces
 
 
 @dataclass
@@ -50,25 +69,37 @@ class Sequence:
     infos: tuple[OperatorInfo, ...]
     labels: list[str] = field(default_factory=list)
     runs: list[_Run] = field(default_factory=list)
+    instances: list[BlockInstance] = field(default_factory=list)
+    """The blocks in the order in which they were written, for running the plan on numbers."""
 
     def weights(self, plan: Plan) -> list[int]:
-        """Real blocks that each block instance of the plan stands for."""
+        """Real blocks that each block instance of the plan stands for: those left out are shared by the steady ones."""
         weight = [1] * (int(plan.block.max(initial=-1)) + 1)
         for run in self.runs:
-            weight[run.first + run.steady] += run.repeat - run.simulated
+            if run.left_out:
+                count = len(run.steady)
+                for place, block in enumerate(run.steady):
+                    weight[block] += run.left_out * (place + 1) // count - run.left_out * place // count
         return weight
 
     def repetitions(self, plan: Plan, trace: Trace, tolerance: float) -> tuple[Repetition, ...]:
-        """The period of each run of repeated blocks, and how much it changed from one to the next."""
+        """The mean period of each run of repeated blocks, and by how much the run's time is in doubt for it.
+
+        Periods vary from block to block, since tiles meet other banks, refreshes and places in buffers each time. So the
+        mean over all steady blocks counts, and is held against the means over their first and their second half: the
+        change is what the run's time would change by, relatively, if the blocks left out took the mean of either half.
+        """
         ends = np.zeros(int(plan.block.max(initial=-1)) + 2, dtype=np.int64)
         np.maximum.at(ends, plan.block, trace.end)
         result = []
         for run in self.runs:
             period, change = 0, 0.0
-            if run.simulated < run.repeat:
-                last = run.first + run.steady
-                period = int(ends[last] - ends[last - 1])
-                change = abs(period - int(ends[last - 1] - ends[last - 2])) / max(period, 1)
+            if run.left_out:
+                last, half = run.steady[-1], len(run.steady) // 2
+                begin, middle, end = (int(ends[last - back]) for back in (2 * half, half, 0))
+                period = round((end - begin) / (2 * half))
+                doubt = abs((end - middle) - (middle - begin)) / (2 * half)
+                change = run.left_out * doubt / max(run.repeat * period, 1)
             result.append(Repetition(run.name, run.repeat, run.simulated, period, change, tolerance))
         return tuple(result)
 
@@ -94,20 +125,23 @@ class _Writer:
         self.sequence.labels.append(label)
         return number
 
-    def lower(self, stage: Stage, block: Block, hidden: Pieces | None, label: str) -> Pieces:
-        """Write one block on a stage; `hidden` is where its input lies."""
+    def lower(self, stage: Stage, block: Block, hidden: Hidden | None, label: str) -> Hidden:
+        """Write one block on a stage; `hidden` is its input. Answers its output."""
         scope = Scope(stage, block, label, self.numbers[block.name])
         if block.input is not None:
             if hidden is None:
-                hidden = _start(scope, block)
-            scope.pieces[block.input] = hidden
-        return lower_block(scope)
+                hidden = _start(scope, block.input)
+            scope.alias(block.input, hidden.pieces, hidden.tensor)
+        number = None if hidden is None else hidden.tensor
+        self.sequence.instances.append(BlockInstance(self.plan.block, label, block, number))
+        pieces = lower_block(scope)
+        return Hidden(scope.tensor(block.output), pieces)
 
 
-def _start(scope: Scope, block: Block) -> Pieces:
-    """Where a hidden state lies that nothing produced (a step without embedding): spread evenly."""
-    tensor = scope.block.tensor(block.input or "")
-    return scope.even_layout(tensor.rows, tensor.columns)
+def _start(scope: Scope, name: str) -> Hidden:
+    """A hidden state that nothing produced (a step without embedding): spread evenly."""
+    tensor = scope.block.tensor(name)
+    return Hidden(scope.tensor(name), scope.even_layout(tensor.rows, tensor.columns))
 
 
 def _info(block: Block, op: Operator) -> OperatorInfo:
@@ -122,7 +156,7 @@ def straight(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Seque
     writer = _Writer(config.chip, graph)
     grid = whole_grid(config.chip, config.mapping)
     stage = Stage.on(writer.plan, grid, config.mapping, activation_bytes(config.chip, grid, config.mapping, graph))
-    hidden: Pieces | None = None
+    hidden: Hidden | None = None
     for segment in graph.segments:
         simulated = min(segment.repeat, count)
         first = len(writer.sequence.labels)
@@ -169,9 +203,10 @@ def pipelined(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequ
     stages = config.mapping.stages
     batches = micro_batches(config.workload, stages)
     graphs = [_named(build_graph(config.model, batch, config.routing, config.seed), j) for j, batch in enumerate(batches)]
-    layers = [_layers_of(g) for g in graphs]
+    kinds = [_layers_of(g) for g in graphs]
+    layers = [kind[0] for kind in kinds]
     depth = layers[0].repeat
-    if any(len(g.segments) > 3 for g in graphs) or depth % stages:
+    if any(len(kind) > 1 for kind in kinds) or depth % stages:
         raise CairnError(
             f"the dataflow paradigm needs equal layers whose number ({depth}) is a multiple of mapping.stages ({stages})"
         )
@@ -185,7 +220,7 @@ def pipelined(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequ
     places = [
         Stage.on(writer.plan, g, config.mapping, activation_bytes(config.chip, g, config.mapping, graphs[0])) for g in grids
     ]
-    hidden: list[Pieces | None] = [None] * len(batches)
+    hidden: list[Hidden | None] = [None] * len(batches)
     each = depth // stages
     for slot in range(stages + len(batches) - 1):
         active = [(s, slot - s) for s in range(stages) if 0 <= slot - s < len(batches)]
@@ -206,8 +241,9 @@ def pipelined(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequ
     return writer.sequence, writer.plan
 
 
-def _layers_of(graph: OperatorGraph) -> Segment:
-    return max(graph.segments, key=lambda segment: segment.repeat)
+def _layers_of(graph: OperatorGraph) -> list[Segment]:
+    """The segments of layers: between the prologue, which has no input, and the epilogue, which is always there."""
+    return [segment for segment in graph.segments[:-1] if segment.block.input is not None]
 
 
 def _named(graph: OperatorGraph, batch: int) -> OperatorGraph:

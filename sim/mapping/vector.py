@@ -25,10 +25,11 @@ def lower_norm(scope: Scope, operator: Operator) -> None:
     x = regular(scope, operator, x_name)
     loaded = scope.load_columns(weight, op, x) if weight else None
     suffix = "_layer" if operator.function == "layer" else ""
-    stats = vector_tasks(scope, op, actions.NORM_STATS, f"norm_stats{suffix}", x, [x.ready])
-    total = all_reduce(scope, op, y_name, x, stats, _normed_together(operator, x))
+    own = np.arange(x.count)
+    stats = vector_tasks(scope, op, actions.NORM_STATS, f"norm_stats{suffix}", x, [x.ready], own)
+    total, root = all_reduce(scope, op, y_name, x, stats, _normed_together(operator, x))
     after = [total] if loaded is None else [total, loaded]
-    done = vector_tasks(scope, op, actions.NORM_APPLY, f"norm_apply{suffix}", x, after)
+    done = vector_tasks(scope, op, actions.NORM_APPLY, f"norm_apply{suffix}", x, after, root)
     scope.pieces[y_name] = Pieces(x.core, x.rect, done)
 
 
@@ -51,18 +52,26 @@ def regular(scope: Scope, operator: Operator, name: str) -> Pieces:
     return moved
 
 
-def vector_tasks(scope: Scope, op: int, action: int, kind: str, x: Pieces, after: list[IntArray]) -> IntArray:
+def vector_tasks(
+    scope: Scope, op: int, action: int, kind: str, x: Pieces, after: list[IntArray], group: IntArray | int = 0
+) -> IntArray:
     """One task of the vector unit for each piece."""
-    tile = Tile(op, action, (x.rect[:, 0], x.rect[:, 1]), (x.rect[:, 2], x.rect[:, 3]))
+    tile = Tile(op, action, (x.rect[:, 0], x.rect[:, 1]), (x.rect[:, 2], x.rect[:, 3]), group=group)
     return scope.vector(x.core, tile, kind, x.elements, after)
 
 
-def all_reduce(scope: Scope, op: int, name: str, x: Pieces, stats: IntArray, together: IntArray) -> IntArray:
-    """Sum the statistics of pieces with equal rows of `together` and tell all of them: a binomial tree up and down."""
+def all_reduce(
+    scope: Scope, op: int, name: str, x: Pieces, stats: IntArray, together: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Sum the statistics of pieces with equal rows of `together` and tell all of them: a binomial tree up and down.
+
+    Matrix i of the statistics' tensor is what piece i knows. Answers, for each piece, the task after which its core has
+    the total, and the matrix that holds it: that of the tree's root.
+    """
     spans, group = np.unique(together, axis=0, return_inverse=True)
     size = np.bincount(group)
     if size.max() == 1:
-        return stats
+        return stats, np.arange(x.count)
     order = np.argsort(group, kind="stable")
     rank = np.empty(x.count, dtype=np.int64)
     rank[order] = np.arange(x.count) - np.repeat(np.cumsum(size) - size, size)
@@ -76,32 +85,36 @@ def all_reduce(scope: Scope, op: int, name: str, x: Pieces, stats: IntArray, tog
         steps.append(step)
         sender = np.nonzero(rank % (2 * step) == step)[0]
         receiver = member[group[sender], rank[sender] - step]
-        sent = _send_statistics(scope, op, tensor, x, sender, receiver, latest, "reduce")
-        tile = Tile(op, actions.STATS_REDUCE, (x.rect[receiver, 0], x.rect[receiver, 1]))
+        sent = _send_statistics(scope, op, tensor, x, sender, receiver, latest, "reduce", sender)
+        rows = x.rect[receiver, 0], x.rect[receiver, 1]
+        tile = Tile(op, actions.STATS_REDUCE, rows, k=(sender, sender + 1), group=receiver)
         latest[receiver] = scope.vector(
             x.core[receiver], tile, "reduce_add", 2 * x.rows[receiver], [sent, latest[receiver]]
         )
         step *= 2
+    root = member[group, 0]
     for step in reversed(steps):
         receiver = np.nonzero(rank % (2 * step) == step)[0]
         sender = member[group[receiver], rank[receiver] - step]
-        latest[receiver] = _send_statistics(scope, op, tensor, x, sender, receiver, latest, "share")
-    return latest
+        latest[receiver] = _send_statistics(scope, op, tensor, x, sender, receiver, latest, "share", root[receiver])
+    return latest, root
 
 
 def _send_statistics(
-    scope: Scope, op: int, tensor: int, x: Pieces, sender: IntArray, receiver: IntArray, after: IntArray, cause: str
-) -> IntArray:
+    scope: Scope, op: int, tensor: int, x: Pieces, sender: IntArray, receiver: IntArray, after: IntArray, cause: str,
+    matrix: IntArray,
+) -> IntArray:  # fmt: skip
+    """Copies of a matrix of statistics from piece to piece; within a core there is nothing to send."""
     rows = x.rect[sender, 0], x.rect[sender, 1]
     source, target = x.core[sender], x.core[receiver]
     away = source != target
     tasks = after[sender].copy()
     if away.any():
-        part = Slice(tensor, (rows[0][away], rows[1][away]), (0, 2), x.rows[sender][away] * STATISTICS_BYTES)
+        size = x.rows[sender][away] * STATISTICS_BYTES
+        part = Slice(tensor, (rows[0][away], rows[1][away]), (0, 2), size, matrix[away])
         tasks[away] = scope.plan.copy(
-            Region(SRAM, source[away], part), Region(SRAM, target[away], part), op, after[sender][away], cause,
-            reduce=cause == "reduce",
-        )  # fmt: skip
+            Region(SRAM, source[away], part), Region(SRAM, target[away], part), op, after[sender][away], cause
+        )
     return tasks
 
 
@@ -151,6 +164,8 @@ def lower_top_k(scope: Scope, operator: Operator) -> None:
     edges = np.arange(parts + 1) * rows // parts
     want = wanted(scope.grid.cores[:parts], edges[:-1], edges[1:], 0, tensor.columns)
     x = scope.bring(x_name, want, op)
-    done = vector_tasks(scope, op, actions.TOP_K, "topk", x, [x.ready])
+    rounds = scope.block.tensor(operator.outputs[0]).columns  # one search for the largest left for each expert chosen
+    tile = Tile(op, actions.TOP_K, (x.rect[:, 0], x.rect[:, 1]), (x.rect[:, 2], x.rect[:, 3]))
+    done = scope.vector(x.core, tile, "topk", x.elements * rounds, [x.ready])
     for name in operator.outputs:
         scope.pieces[name] = Pieces(x.core, x.rect, done)

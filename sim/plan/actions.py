@@ -10,9 +10,9 @@ from typing import Final
 
 MATMUL: Final = 0  # y[m, n] += x[m, k] w[group][k, n]
 REDUCE: Final = 1  # adding a received partial sum to the local one: y[m, n]
-NORM_STATS: Final = 2  # sum and sum of squares of x[m, n] over n
-STATS_REDUCE: Final = 3  # adding received statistics of rows m
-NORM_APPLY: Final = 4  # y[m, n] from x[m, n], the statistics of rows m and the weight
+NORM_STATS: Final = 2  # sum and sum of squares of x[m, n] over n: statistics `group`, rows m
+STATS_REDUCE: Final = 3  # statistics k, rows m, added to statistics `group`
+NORM_APPLY: Final = 4  # y[m, n] from x[m, n], statistics `group` of rows m and the weight
 ELEMENTWISE: Final = 5  # y[m, n] from its inputs, element by element
 ROPE: Final = 6  # rotary embedding of columns n of rows m
 SCORES: Final = 7  # query rows m against keys n of cache `group`

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import CairnError
+from cairn.base.kernel import kernel
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.server import FLAGS, IS_WRITE, WANTS_FIRST
 from cairn.sim.plan.plan import (
@@ -34,16 +35,17 @@ from cairn.sim.plan.plan import (
 IntArray = npt.NDArray[np.int64]
 IntLike = int | Sequence[int] | npt.NDArray[np.integer]
 
-QUEUES = ("matrix", "vector", "load", "store", "noc", "relay")
-"""Queues of a core, in this order: queue number = core * len(QUEUES) + index. A core has two ports to the network, so that
-operands that are passed on (relay) need not wait behind results that are not there yet (noc)."""
+QUEUES = ("matrix", "vector", "load", "store", "noc", "relay", "reduce")
+"""Queues of a core, in this order: queue number = core * len(QUEUES) + index. A core sends through three queues, so that
+weights that are passed on (relay) and partial sums (reduce) and all else (noc) need not wait for each other's data."""
 
-UNIT_OF = {"relay": "noc"}
+UNIT_OF = {"relay": "noc", "reduce": "noc"}
 """Unit class of the queues that are not called like it."""
 
 DRAM_SERVER, NOC_SERVER = 0, 1
 DRAM_REQUEST_COLUMNS = 8
 NOC_REQUEST_COLUMNS = 4
+_TASK_COLUMNS = 8
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,9 @@ class PlanBuilder:
 
     def __init__(self, chip: ChipSpec):
         self.chip = chip
+        self._clock = chip.clock
         dma = chip.dma
-        depth = {"load": dma.load_depth, "store": dma.store_depth, "noc": dma.noc_depth, "relay": dma.noc_depth}
+        depth = {"load": dma.load_depth, "store": dma.store_depth, "noc": dma.noc_depth, "relay": dma.noc_depth, "reduce": dma.noc_depth}
         self.queues = tuple(
             Queue(f"core{core}.{name}", UNIT_OF.get(name, name), core, depth.get(name, 1))
             for core in range(chip.core_count)
@@ -113,7 +116,7 @@ class PlanBuilder:
         self.notes: dict[str, object] = {}
         self.n_tasks = 0
         self._block = 0
-        self._tasks: list[IntArray] = []  # columns: queue, duration, server, request, op, block, kind, row
+        self._tasks: list[IntArray] = []  # of shape (8, n): queue, duration, server, request, op, block, kind, row
         self._requests: tuple[list[IntArray], list[IntArray]] = ([], [])
         self._n_requests = [0, 0]
         self._compute: list[IntArray] = []
@@ -149,27 +152,31 @@ class PlanBuilder:
         self, core: IntLike, unit: str, tile: Tile, cycles: IntLike, after: After = None, ops: IntLike = 0
     ) -> IntArray:
         """Tasks on the `unit` ("matrix" or "vector") of `core` that last `cycles` and execute `ops` operations."""
-        core = np.atleast_1d(np.asarray(core, dtype=np.int64))
-        n = core.size
+        cores: IntArray = np.atleast_1d(np.asarray(core, dtype=np.int64))
+        n = cores.size
         columns = [tile.op, tile.action, tile.group, *tile.m, *tile.n, *tile.k, ops]
         self._compute.append(_table(columns, n))
         row = self._n_compute + np.arange(n)
         self._n_compute += n
-        clock = self.chip.clock
+        clock = self._clock
         issue = self.chip.synchronisation.task_issue_cycles
         duration = -(-(_column(cycles, n) + issue) * clock.num // clock.den)
-        queue = core * len(QUEUES) + QUEUES.index(unit)
+        queue = cores * len(QUEUES) + QUEUES.index(unit)
         return self._add(n, queue, duration, NO_SERVER, -1, tile.op, COMPUTE, row, after)
 
     def copy(
-        self, source: Region, destination: Region, op: IntLike, after: After = None, cause: str = "unique",
-        reduce: bool = False, relay: bool = False,
+        self, source: Region, destination: Region | Sequence[Region], op: IntLike, after: After = None,
+        cause: str = "unique", reduce: bool = False, port: str = "noc",
     ) -> IntArray:  # fmt: skip
         """Copies between a channel and the SRAM of a core on it, or between two SRAMs (then `source` sends).
 
         A copy from a channel to another core's SRAM is two of these, the second waiting on the first: see `fetch`.
+        Several destinations are sent to one after the other; the answer then has a row of tasks for each of them.
         `reduce` says that the data is added to what the destination holds, `relay` that the second network port sends.
         """
+        if not isinstance(destination, Region):
+            rows = [self.copy(source, region, op, after, cause, reduce, port) for region in destination]
+            return np.stack(rows) if rows else np.empty((0, 0), dtype=np.int64)
         n = max(np.size(v) for v in (source.place, destination.place, source.slice.bytes, source.slice.rows[0], op))
         part = source.slice
         self._copies.append(
@@ -187,7 +194,7 @@ class PlanBuilder:
             request = _table([0, source.place, destination.place, part.bytes], n)
             if np.any(request[:, 1] == request[:, 2]):
                 raise CairnError("a copy from a core's SRAM to itself is no transfer")
-            return self._served(n, _column(source.place, n), "relay" if relay else "noc", NOC_SERVER, request, op, row, after)
+            return self._served(n, _column(source.place, n), port, NOC_SERVER, request, op, row, after)
         if source.kind == destination.kind:
             raise CairnError("a copy from DRAM to DRAM goes through a core: write it as a load and a store")
         writes = destination.kind == DRAM
@@ -214,7 +221,7 @@ class PlanBuilder:
     def sync(self, tasks: After, count: int = 1, cycles: IntLike = 0, op: IntLike = -1) -> IntArray:
         """`count` joints that end `cycles` after their tasks: each after its entry of every array in `tasks`, or, when
         `tasks` is one array and `count` is 1, a barrier after all of them."""
-        clock = self.chip.clock
+        clock = self._clock
         duration = -(-_column(cycles, count) * clock.num // clock.den)
         if isinstance(tasks, np.ndarray) and count == 1:
             joint = self._add(1, _column(NO_QUEUE, 1), duration, NO_SERVER, -1, op, SYNC, -1, None)
@@ -257,7 +264,10 @@ class PlanBuilder:
         self, n: int, queue: IntArray, duration: IntLike, server: int, request: IntLike, op: IntLike, kind: int,
         row: IntLike, after: After,
     ) -> IntArray:  # fmt: skip
-        self._tasks.append(_table([queue, duration, server, request, op, self._block, kind, row], n))
+        chunk = np.empty((_TASK_COLUMNS, n), dtype=np.int64)
+        for index, value in enumerate((queue, duration, server, request, op, self._block, kind, row)):
+            chunk[index] = value
+        self._tasks.append(chunk)
         tasks = self.n_tasks + np.arange(n)
         self.n_tasks += n
         if after is not None:
@@ -266,38 +276,60 @@ class PlanBuilder:
         return tasks
 
     def build(self) -> Plan:
-        """The plan of everything written so far."""
-        tasks = np.concatenate(self._tasks) if self._tasks else np.empty((0, 8), dtype=np.int64)
-        tasks = np.ascontiguousarray(tasks.T)
-        codes = np.concatenate([code for code, _ in self._edges]) if self._edges else np.empty(0, dtype=np.int64)
-        targets = np.concatenate([task for _, task in self._edges]) if self._edges else np.empty(0, dtype=np.int64)
-        waits = np.bincount(targets, minlength=self.n_tasks).astype(np.int64)
+        """The plan of everything written so far. It takes over what the builder holds: a builder builds once."""
+        tasks = _joined(self._tasks, 1, (_TASK_COLUMNS, 0))
+        codes, targets = self._written_edges()
+        waits = np.bincount(targets, minlength=self.n_tasks).astype(np.int64, copy=False)
+        on_first, on_done = (_edges(codes, targets, event, self.n_tasks) for event in (0, 1))
         requests = tuple(
-            np.concatenate(chunks) if chunks else np.empty((0, width), dtype=np.int64)
+            _joined(chunks, 0, (0, width))
             for chunks, width in zip(self._requests, (DRAM_REQUEST_COLUMNS, NOC_REQUEST_COLUMNS), strict=True)
         )
-        waited_first = np.unique(codes[codes % 2 == 0] // 2)
+        waited_first = np.flatnonzero(np.diff(on_first.start))
         for server in (DRAM_SERVER, NOC_SERVER):
             mine = waited_first[tasks[2][waited_first] == server]
             requests[server][tasks[3][mine], FLAGS] |= WANTS_FIRST
         return Plan(
-            queue=tasks[0], duration=tasks[1], server=tasks[2], request=tasks[3], waits=waits,
-            on_first=_edges(codes, targets, 0, self.n_tasks), on_done=_edges(codes, targets, 1, self.n_tasks),
-            op=tasks[4], block=tasks[5], kind=tasks[6], row=tasks[7], queues=self.queues, servers=("dram", "noc"),
-            requests=requests, compute=_stack(self._compute, len(COMPUTE_COLUMNS)),
-            copies=_stack(self._copies, len(COPY_COLUMNS)), operators=tuple(self.operators),
+            queue=tasks[0], duration=tasks[1], server=tasks[2], request=tasks[3], waits=waits, on_first=on_first,
+            on_done=on_done, op=tasks[4], block=tasks[5], kind=tasks[6], row=tasks[7], queues=self.queues,
+            servers=("dram", "noc"), requests=requests, compute=_joined(self._compute, 0, (0, len(COMPUTE_COLUMNS))),
+            copies=_joined(self._copies, 0, (0, len(COPY_COLUMNS))), operators=tuple(self.operators),
             tensors=tuple(self.tensors), notes=dict(self.notes),
         )  # fmt: skip
 
+    def _written_edges(self) -> tuple[IntArray, IntArray]:
+        """Event codes and successors of all edges, in the order in which they were written; the list is given up."""
+        codes = _joined([code for code, _ in self._edges], 0, (0,))
+        targets = _joined([task for _, task in self._edges], 0, (0,))
+        self._edges.clear()
+        return codes, targets
 
-def _stack(chunks: list[IntArray], width: int) -> IntArray:
-    return np.concatenate(chunks) if chunks else np.empty((0, width), dtype=np.int64)
+
+def _joined(chunks: list[IntArray], axis: int, empty: tuple[int, ...]) -> IntArray:
+    """The chunks in one array; the list is emptied, so that chunks and array do not stay in memory side by side."""
+    whole = np.concatenate(chunks, axis=axis) if chunks else np.empty(empty, dtype=np.int64)
+    chunks.clear()
+    return whole
+
+
+@kernel()
+def _edges_of(codes: IntArray, targets: IntArray, event: int, start: IntArray) -> IntArray:
+    """Successors of the edges of one kind of event, by task and as written; fills `start` (tasks + 1 entries)."""
+    for index in range(codes.size):
+        if codes[index] & 1 == event:
+            start[(codes[index] >> 1) + 1] += 1
+    for task in range(start.size - 1):
+        start[task + 1] += start[task]
+    place = start.copy()
+    ends = np.empty(start[-1], np.int64)
+    for index in range(codes.size):
+        if codes[index] & 1 == event:
+            task = codes[index] >> 1
+            ends[place[task]] = targets[index]
+            place[task] += 1
+    return ends
 
 
 def _edges(codes: IntArray, targets: IntArray, event: int, n: int) -> Edges:
-    mine = codes % 2 == event
-    sources, ends = codes[mine] // 2, targets[mine]
-    order = np.argsort(sources, kind="stable")
     start = np.zeros(n + 1, dtype=np.int64)
-    np.cumsum(np.bincount(sources, minlength=n), out=start[1:])
-    return Edges(start, np.ascontiguousarray(ends[order]))
+    return Edges(start, _edges_of(codes, targets, event, start))

@@ -11,7 +11,6 @@ import pandas as pd
 from cairn.hw_models import cost
 from cairn.hw_models.chip import ChipSpec
 from cairn.sim.record import RunRecord
-from cairn.sim.report.operators import repeats
 from cairn.sim.report.work import NOC, READ, WRITE, Work
 
 FloatArray = npt.NDArray[np.float64]
@@ -20,13 +19,11 @@ FloatArray = npt.NDArray[np.float64]
 def dynamic_energy_pj(record: RunRecord, work: Work) -> dict[str, FloatArray]:
     """Dynamic energy in pJ by component, one entry per operator and a last one for tasks without operator.
 
-    Multiply-accumulates and SRAM accesses are those executed, padding included; vector operations are those that
-    the operators require.
+    Everything counts as it was executed: masked operations and whole DRAM bursts included.
     """
-    vector = repeats(record) * np.array([info.vector_ops for info in record.operators], dtype=np.int64)
     counts = {
         "macs": work.matrix_ops // 2,
-        "vector_ops": np.append(vector, 0),
+        "vector_ops": work.vector_ops,
         "sram_bytes": work.sram_bytes,
         "noc_bytes": work.moved[:, NOC].sum(axis=1),
         "noc_hop_bytes": work.hop_bytes,

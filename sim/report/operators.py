@@ -38,16 +38,19 @@ def repeats(record: RunRecord) -> IntArray:
     return np.array([count.get(info.block, 0) for info in record.operators], dtype=np.int64)
 
 
-def bounds(record: RunRecord, peaks: Peaks) -> dict[str, FloatArray]:
+def bounds(record: RunRecord, peaks: Peaks, work: Work) -> dict[str, FloatArray]:
     """Least time in seconds that each resource needs for each operator, repeats multiplied.
 
-    Required operations over the chip's peak rate, unique bytes over its peak DRAM bandwidth.
+    Required operations over the chip's peak rate, unique bytes over its peak DRAM bandwidth. Vector operations are
+    required in steps of textbook formulas (workloads/counts.py); where the unit takes fewer of its own (a sigmoid is
+    one), those count.
     """
     count = repeats(record)
     infos = record.operators
     return {
         "matrix": count * np.array([info.matrix_ops for info in infos], float) / peaks.matrix_ops_per_s,
-        "vector": count * np.array([info.vector_ops for info in infos], float) / peaks.vector_ops_per_s,
+        "vector": np.minimum(count * np.array([info.vector_ops for info in infos], float), work.vector_ops[:-1])
+        / peaks.vector_ops_per_s,
         "dram": count * np.array([info.read_bytes + info.written_bytes for info in infos], float)
         / peaks.dram_bytes_per_s,
     }  # fmt: skip
@@ -69,7 +72,7 @@ def operator_table(
     columns["time_us"] = charged_ps / PS_PER_US
     columns["time_share"] = charged_ps / max(int(charged_ps.sum()), 1)
     columns["span_us"] = _span_ps(steps, n_ops) / PS_PER_US
-    columns.update(_bound_columns(record, charged_ps, peaks))
+    columns.update(_bound_columns(record, charged_ps, peaks, work))
     columns.update(_limits(busy, charged_ps))
     columns.update(_work_columns(record, work))
     for name, values in energy_pj.items():
@@ -98,8 +101,8 @@ def _span_ps(steps: Steps, n_ops: int) -> IntArray:
     return span
 
 
-def _bound_columns(record: RunRecord, charged_ps: IntArray, peaks: Peaks) -> dict[str, Any]:
-    each = bounds(record, peaks)
+def _bound_columns(record: RunRecord, charged_ps: IntArray, peaks: Peaks, work: Work) -> dict[str, Any]:
+    each = bounds(record, peaks, work)
     stacked = np.array([np.append(values, 0.0) for values in each.values()])
     bound_s = stacked.max(axis=0)
     names = np.array(list(each))[stacked.argmax(axis=0)]
@@ -135,6 +138,7 @@ def _work_columns(record: RunRecord, work: Work) -> dict[str, Any]:
     columns: dict[str, Any] = {
         "matrix_ops": work.matrix_ops,
         "matrix_ops_required": np.append(required, 0),
+        "vector_ops": work.vector_ops,
         "vector_ops_required": np.append(vector, 0),
         "dram_read_bytes": work.moved[:, READ].sum(axis=1),
         "dram_write_bytes": work.moved[:, WRITE].sum(axis=1),

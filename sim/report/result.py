@@ -82,7 +82,7 @@ class Result:
     @cached_property
     def bound_s(self) -> dict[str, float]:
         """Speed of light of the whole step by resource: no run is faster than the greatest of these."""
-        return {name: float(values.sum()) for name, values in bounds(self.record, self.peaks).items()}
+        return {name: float(values.sum()) for name, values in bounds(self.record, self.peaks, self._work).items()}
 
     @property
     def efficiency(self) -> float:
@@ -104,7 +104,7 @@ class Result:
         `span_us` from first start to last end of one instance, `bound_us` of all its instances and the resource
         `bound` that sets it; `efficiency` = bound / time, above 1 where operands were loaded while earlier operators
         ran; `limiting`, the unit class whose busiest unit worked most in the operator's time ("latency" when none
-        for more than half of it), and `<class>_busy` of each; matrix operations executed and required; DRAM bytes by
+        for more than half of it), and `<class>_busy` of each; operations executed and required; DRAM bytes by
         direction and cause; NoC bytes; energy by component.
         """
         return operator_table(self.record, self.steps, self._work, self._busy, self._energy_pj, self.peaks)

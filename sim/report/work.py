@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.plan import actions
-from cairn.sim.plan.plan import CAUSES, COPY, COPY_COLUMNS, SRAM
+from cairn.sim.plan.plan import CAUSES, COMPUTE_COLUMNS, COPY, COPY_COLUMNS, SRAM
 from cairn.sim.record import RunRecord
-from cairn.sim.report.tasks import MATRIX, TaskView, tiles
+from cairn.sim.report.padding import burst_padding
+from cairn.sim.report.tasks import MATRIX, VECTOR, TaskView, tiles
 from cairn.workloads.graph import Operator
 
 IntArray = npt.NDArray[np.int64]
@@ -20,19 +21,25 @@ READ: Final = 0
 WRITE: Final = 1
 NOC: Final = 2
 
+PADDING: Final = CAUSES.index("padding")
+OPS: Final = COMPUTE_COLUMNS.index("ops")
+
 
 @dataclass(frozen=True)
 class Work:
     """Exact totals of the whole run, repeats multiplied; row i is operator i, the last row tasks without operator.
 
-    moved       (operators + 1, 3, causes) bytes read from DRAM, written to DRAM, carried by the network
-    matrix_ops  (operators + 1,) operations that the tiles on the matrix units hold, masked and padded ones included
+    moved       (operators + 1, 3, causes) bytes read from DRAM, written to DRAM, carried by the network; whole bursts
+                from and to DRAM, so that what nobody asked for stands under "padding"
+    matrix_ops  (operators + 1,) operations that the plan's tiles on matrix units execute, masked ones included
+    vector_ops  (operators + 1,) the same for vector units, in the operations of the unit's own table
     hop_bytes   (operators + 1,) network bytes times the links that they crossed
     sram_bytes  (operators + 1,) bytes that units and copies read from and wrote to SRAM
     """
 
     moved: IntArray
     matrix_ops: IntArray
+    vector_ops: IntArray
     hop_bytes: IntArray
     sram_bytes: IntArray
 
@@ -58,20 +65,43 @@ def count_work(record: RunRecord, view: TaskView, hops: IntArray) -> Work:
         (view.is_noc, NOC),
     ):
         mine = np.flatnonzero(served & (view.cause >= 0))
-        slot = ((plan.op[mine] % n_rows) * 3 + way) * len(CAUSES) + view.cause[mine]
-        np.add.at(moved, slot, view.bytes[mine] * view.weight[mine])
-    matrix_ops, tile_bytes = _tile_work(record, view)
+        slot = ((plan.op[mine] % n_rows) * 3 + way) * len(CAUSES)
+        np.add.at(moved, slot + view.cause[mine], view.bytes[mine] * view.weight[mine])
+        if way != NOC:
+            np.add.at(moved, slot + PADDING, _padding(record, mine) * view.weight[mine])
+    computing, table = tiles(plan)
+    executed = table[:, OPS] * view.weight[computing]
+    ops = {
+        name: _per_operator(record, computing, executed * (view.unit_class[computing] == index))
+        for index, name in enumerate(view.classes)
+        if name in (MATRIX, VECTOR)
+    }
+    none = np.zeros(n_rows, dtype=np.int64)
+    every = np.arange(plan.n_tasks)
+    copied = _copied_sram_bytes(record, view)
+    copied[computing] += _tile_sram_bytes(record, view, computing, table)
     return Work(
         moved=moved.reshape(n_rows, 3, len(CAUSES)),
-        matrix_ops=_per_operator(record, matrix_ops * view.weight),
-        hop_bytes=_per_operator(record, view.bytes * hops * view.is_noc * view.weight),
-        sram_bytes=_per_operator(record, (tile_bytes + _copied_sram_bytes(record, view)) * view.weight),
+        matrix_ops=ops.get(MATRIX, none),
+        vector_ops=ops.get(VECTOR, none),
+        hop_bytes=_per_operator(record, every, view.bytes * hops * view.is_noc * view.weight),
+        sram_bytes=_per_operator(record, every, copied * view.weight),
     )
 
 
-def _per_operator(record: RunRecord, values: IntArray) -> IntArray:
+def _per_operator(record: RunRecord, tasks: IntArray, values: IntArray) -> IntArray:
     result = np.zeros(len(record.operators) + 1, dtype=np.int64)
-    np.add.at(result, record.plan.op, values)
+    np.add.at(result, record.plan.op[tasks], values)
+    return result
+
+
+def _padding(record: RunRecord, tasks: IntArray) -> IntArray:
+    """Burst padding of tasks that DRAM serves."""
+    plan = record.plan
+    result = np.zeros(tasks.size, dtype=np.int64)
+    for server in np.unique(plan.server[tasks]).tolist():
+        mine = np.flatnonzero(plan.server[tasks] == server)
+        result[mine] = burst_padding(record.chip.dram, plan.requests[server][plan.request[tasks[mine]]])
     return result
 
 
@@ -86,47 +116,43 @@ def _copied_sram_bytes(record: RunRecord, view: TaskView) -> IntArray:
     return ends * view.bytes
 
 
-def _tile_work(record: RunRecord, view: TaskView) -> tuple[IntArray, IntArray]:
-    """Per task: operations of its tile on a matrix unit (0 elsewhere), and bytes its unit moves from and to SRAM.
+def _tile_sram_bytes(record: RunRecord, view: TaskView, computing: IntArray, table: IntArray) -> IntArray:
+    """Bytes that a unit moves from and to SRAM for each tile.
 
-    What a matrix unit moves for a tile, the unit's own model says (`tile_traffic`); a vector tile reads every input
-    and writes its result once, element by element.
+    What a matrix unit moves, the unit's own model says (`tile_traffic`); a vector tile reads every input and writes
+    its result once, element by element.
     """
-    computing, table = tiles(record.plan)
     shape = _shapes(record)[table[:, 0]]
-    bits = shape[:, 2:5]
-    extent = [table[:, end] - table[:, end - 1] for end in (4, 6, 8)]
-    n_tasks = record.plan.n_tasks
-    ops, moved = np.zeros(n_tasks, dtype=np.int64), np.zeros(n_tasks, dtype=np.int64)
-    moved[computing] = extent[0] * extent[1] * (bits[:, 0] * shape[:, 5] + bits[:, 2]) // (8 * _BIT_SCALE)
+    x, w, y = (shape[:, column] for column in range(3))
+    action = table[:, 1]
+    m, n, k = (table[:, end] - table[:, end - 1] for end in (4, 6, 8))
+    m = m * np.where(np.isin(action, _ON_QUERIES), shape[:, 4], 1)
+    bits = m * n * (x * shape[:, 3] + y)
     matrix = view.classes.index(MATRIX) if MATRIX in view.classes else -1
     chosen = np.flatnonzero(view.unit_class[computing] == matrix)
-    m, n, k = _products(table[chosen, 1], [side[chosen] for side in extent], shape[chosen])
-    traffic = record.chip.matrix_unit.tile_traffic(m, n, k)
-    x, w, y = (bits[chosen, column] for column in range(3))
-    bit_count = traffic.inputs * x + traffic.weights * w + (traffic.outputs_written + traffic.outputs_read) * y
-    ops[computing[chosen]] = 2 * m * n * k
-    moved[computing[chosen]] = bit_count // (8 * _BIT_SCALE)
-    return ops, moved
+    turned = action[chosen] == actions.CONTEXT  # its columns are the value dimension, and it reduces over the keys
+    both = np.where(action[chosen] == actions.STATE, 2, 1)  # k^T v and q s
+    m, n, k = m[chosen], n[chosen], k[chosen]
+    traffic = record.chip.matrix_unit.tile_traffic(m, np.where(turned, k, n), np.where(turned, n, k) * both)
+    bits[chosen] = (
+        traffic.inputs * x[chosen]
+        + traffic.weights * w[chosen]
+        + (traffic.outputs_written + traffic.outputs_read) * y[chosen]
+    )
+    moved: IntArray = bits // (8 * _BIT_SCALE)
+    return moved
 
 
-def _products(action: IntArray, extent: list[IntArray], shape: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """The matrix product of each tile as m x n x k.
-
-    Tiles of attention span queries (m) and keys (n): scores reduce over the head dimension, the context over keys.
-    """
-    m, n, k = extent
-    scores, context = action == actions.SCORES, action == actions.CONTEXT
-    return m, np.where(context, shape[:, 1], n), np.where(scores, shape[:, 0], np.where(context, n, k))
-
+_ON_QUERIES: Final = (actions.SCORES, actions.SOFTMAX, actions.CONTEXT, actions.MERGE)
+"""Actions whose rows are tokens, each with the queries of all heads that share a key."""
 
 _BIT_SCALE: Final = 10
 """Bits per element are kept in tenths, exact for the 1.6 bits of packed ternary weights."""
 
 
 def _shapes(record: RunRecord) -> IntArray:
-    """Per operator: key and value dimension of its attention, tenths of bits of x, w and y, number of inputs."""
-    rows = np.zeros((max(len(record.operators), 1), 6), dtype=np.int64)
+    """Per operator: tenths of bits of x, w and y, number of inputs, queries that share a key."""
+    rows = np.zeros((max(len(record.operators), 1), 5), dtype=np.int64)
     blocks = {segment.block.name: segment.block for segment in record.graph.segments}
     for index, operator in enumerate(graph_operators(record)):
         if operator is None:
@@ -138,6 +164,6 @@ def _shapes(record: RunRecord) -> IntArray:
         x = read[0] if read else 0.0
         w = read[1] if len(read) > 1 else x
         y = written[0] if written else x
-        heads = (attention.head_dim, attention.value_dim) if attention else (0, 0)
-        rows[index] = (*heads, *(round(bits * _BIT_SCALE) for bits in (x, w, y)), max(len(read), 1))
+        queries = attention.heads // max(attention.kv_heads, 1) if attention else 1
+        rows[index] = (*(round(bits * _BIT_SCALE) for bits in (x, w, y)), max(len(read), 1), max(queries, 1))
     return rows

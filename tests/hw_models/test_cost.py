@@ -108,7 +108,7 @@ def test_power_beyond_the_density_limit_says_how_much_slower_the_clock_must_be()
     problem = power_shortage(spec, 2 * spare)
     assert problem is not None
     assert problem.gap == pytest.approx(spare)
-    assert "lower clock_ghz by 50% or more" in problem.remedy
+    assert "lower chip.clock_ghz by 50% or more" in problem.remedy
 
 
 def test_static_power_beyond_the_density_limit_cannot_be_helped_by_the_clock() -> None:

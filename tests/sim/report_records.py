@@ -92,7 +92,8 @@ def write_plan(chip: ChipSpec, layers: int, tiles: int) -> Plan:
     for layer in range(layers):
         if layer:
             plan.next_block()
-        norm = plan.compute(cores, "vector", Tile(0, actions.NORM_APPLY, (0, TOKENS), (0, 64)), 3000, barrier)
+        norm = plan.compute(cores, "vector", Tile(0, actions.NORM_APPLY, (0, TOKENS), (0, 64)), 3000, barrier,
+                            4 * TOKENS * HIDDEN // cores.size)  # fmt: skip
         sent = plan.copy(
             Region(SRAM, cores, Slice(w, (0, TOKENS), (0, 64), 4096)),
             Region(SRAM, (cores + 1) % cores.size, Slice(w, (0, TOKENS), (0, 64), 4096)),
@@ -123,7 +124,8 @@ def _product(
         )
         cycles = chip.matrix_unit.tile_cycles(TOKENS, n1 - n0, k1 - k0)
         work = Tile(op, actions.MATMUL, (0, TOKENS), (n0, n1), (k0, k1))
-        done.append(plan.compute(cores, "matrix", work, cycles, [loaded, np.broadcast_to(after, cores.shape)]))
+        waits, ops = [loaded, np.broadcast_to(after, cores.shape)], 2 * TOKENS * (n1 - n0) * (k1 - k0)
+        done.append(plan.compute(cores, "matrix", work, cycles, waits, ops))
     return done
 
 

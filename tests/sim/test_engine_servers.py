@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cairn.base.errors import CairnError
+from cairn.base.errors import BugError, CairnError, PlanError
 from cairn.base.ticks import Clock
 from cairn.hw_models.dram.cycle import build_dram_server
 from cairn.hw_models.dram.spec import DramSpec
@@ -19,6 +19,7 @@ from cairn.hw_models.noc.server import build_noc_server
 from cairn.hw_models.noc.spec import NocSpec
 from cairn.hw_models.server import IS_WRITE, WANTS_FIRST, Server
 from cairn.sim.engine import compiled, reference
+from cairn.sim.engine.trouble import own_plan
 from cairn.sim.plan.plan import NO_QUEUE, Plan, Trace
 from tests.sim import toy_pipe
 from tests.sim.random_plans import make_plan, plans
@@ -179,26 +180,31 @@ CONTRACT = "server 'pipe' breaks the server contract at tick "
 
 @both
 @pytest.mark.parametrize(
-    ("server", "message"),
+    ("server", "kind", "message"),
     [
         (
             pipe(room=1),
+            PlanError,
             "server 'pipe' reports error 1 at tick 0: it was given more at once than its state has room for",
         ),
         (
             pipe(fault=toy_pipe.LATE),
+            BugError,
             CONTRACT + "5: it completed something before the tick that its next_event had named as the earliest",
         ),
         (
             pipe(fault=toy_pipe.IDLE),
+            BugError,
             CONTRACT + "0: it completed nothing when it was advanced, but its next_event does not lie in the future",
         ),
         (
             pipe(fault=toy_pipe.INVENTS),
+            BugError,
             CONTRACT + "4: it completed a task that it was not serving (task 2 (queue 'q1'))",
         ),
         (
             pipe(fault=toy_pipe.NEVER_DONE),
+            BugError,
             "the run is stuck at tick 0: 3 of 3 tasks have not ended and nothing is under way; server 'pipe' never "
             "completed task 0 (queue 'q0'), issued at tick 0",
         ),
@@ -206,14 +212,29 @@ CONTRACT = "server 'pipe' breaks the server contract at tick "
     ids=["full", "late", "idle", "invents", "stuck"],
 )
 def test_a_server_that_cannot_go_on_or_breaks_its_contract_is_named(
-    engine: Engine, server: Server, message: str
+    engine: Engine, server: Server, kind: type[Exception], message: str
 ) -> None:
     plan = make_plan(
         [0, NO_QUEUE, 1], done=[(0, 2)], server=[0, 0, -1], request=[0, 1, -1], tables={"pipe": [[0, 2]] * 2}
     )
-    with pytest.raises(CairnError) as caught:
+    with pytest.raises(kind) as caught:
         engine(plan, {"pipe": server})
     assert str(caught.value).startswith(message)
+    assert isinstance(caught.value, CairnError) == (kind is PlanError)
+
+
+@both
+def test_a_plan_by_hand_that_asks_too_much_is_a_mistake_and_one_of_cairns_own_a_bug(engine: Engine) -> None:
+    plan = make_plan([NO_QUEUE] * 2, server=[0, 0], request=[0, 0], tables={"pipe": [[0, 2]]})
+    with pytest.raises(PlanError, match="server 'pipe' reports error 1"):
+        engine(plan, {"pipe": pipe(room=1)})
+    told = r"own plan of run 'x' fails.*: server 'pipe' reports"
+    with pytest.raises(BugError, match=told) as caught, own_plan("run 'x'"):
+        engine(plan, {"pipe": pipe(room=1)})
+    assert not isinstance(caught.value, CairnError)
+    assert isinstance(caught.value.__cause__, PlanError)
+    with pytest.raises(CairnError, match="there is no server 'pipe'"), own_plan("run 'x'"):
+        engine(plan, {})
 
 
 @both

@@ -70,30 +70,33 @@ def test_a_copy_over_dram_and_network_counts_once_with_each() -> None:
     assert result._work.sram_bytes.sum() == (1 + 2 + 1) * 10_000
 
 
-def test_padding_of_tiles_shows_in_the_operations_executed() -> None:
-    chip = small_chip()
-    plan = PlanBuilder(chip)
+def test_operations_executed_are_those_that_the_plan_states_for_its_tiles() -> None:
+    plan = PlanBuilder(small_chip())
     op = plan.operator("op")
-    plan.compute(0, "matrix", Tile(op, actions.MATMUL, (0, 32), (0, 64), (0, 128)), 500)
-    result = Result(one_block(plan))
-    row = result.operators.iloc[0]
+    plan.compute(0, "matrix", Tile(op, actions.MATMUL, (0, 32), (0, 64), (0, 128)), 500, ops=2 * 32 * 64 * 128)
+    plan.compute(0, "vector", Tile(op, actions.ELEMENTWISE, (0, 32), (0, 64)), 500, ops=7)
+    row = Result(one_block(plan)).operators.iloc[0]
     assert row["matrix_ops"] == 10 * 2 * 32 * 64 * 128
+    assert row["vector_ops"] == 10 * 7
 
 
-def test_attention_tiles_count_products_over_the_head_dimension() -> None:
+def test_attention_moves_the_queries_of_all_heads_that_share_a_key() -> None:
     from cairn.workloads.graph import Attention, Request
 
     record = small_record(1, 10)
     segment = record.graph.segments[0]
-    attention = Attention((Request(1, 9),), heads=8, kv_heads=2, head_dim=64, value_dim=32)
-    operators = tuple(replace(op, attention=attention) for op in segment.block.operators)
-    graph = replace(record.graph, segments=(replace(segment, block=replace(segment.block, operators=operators)),))
-    plan = PlanBuilder(record.chip)
-    op = plan.operator("op")
-    plan.compute(0, "matrix", Tile(op, actions.SCORES, (0, 4), (0, 10)), 50)
-    plan.compute(0, "matrix", Tile(op, actions.CONTEXT, (0, 4), (0, 10)), 50)
-    result = Result(replace(one_block(plan), graph=graph))
-    assert result.operators["matrix_ops"].sum() == 10 * (2 * 4 * 10 * 64 + 2 * 4 * 10 * 32)
+    unit = record.chip.matrix_unit
+
+    def moved(kv_heads: int) -> int:
+        attention = Attention((Request(1, 9),), heads=8, kv_heads=kv_heads, head_dim=64, value_dim=32)
+        operators = tuple(replace(op, attention=attention) for op in segment.block.operators)
+        graph = replace(record.graph, segments=(replace(segment, block=replace(segment.block, operators=operators)),))
+        plan = PlanBuilder(record.chip)
+        plan.compute(0, "matrix", Tile(plan.operator("op"), actions.CONTEXT, (0, 4), (0, 10), (0, 32)), 50)
+        return int(Result(replace(one_block(plan), graph=graph))._work.sram_bytes.sum())
+
+    for kv_heads, rows in ((8, 4), (2, 16)):
+        assert moved(kv_heads) == 10 * 2 * sum(unit.tile_traffic(rows, 32, 10))
 
 
 def test_operations_executed_equal_those_required_when_tiles_cover_the_product_exactly(result: Result) -> None:

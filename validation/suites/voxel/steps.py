@@ -15,6 +15,8 @@ from cairn.workloads.build import build_graph
 BASE_RUN = "llama-2-13b-decode"
 SIDE = 32
 """Side of the default array, by which the ports of its SRAM are scaled: Voxel's port is 2 x side bytes per cycle."""
+TOLERANCE = 0.01
+"""Change of a layer's period below which layers are repeated: a tenth of the differences that are looked at."""
 SRAM_PORTS = {"read_bytes_per_cycle": 128, "write_bytes_per_cycle": 64, "bank_width_bytes": 16}
 """Ports at the default side: the shipped chip's (configs/chips/voxel-code.yaml)."""
 
@@ -51,6 +53,16 @@ def simulate_step(config: RunConfig) -> StepTimes:
     return StepTimes(1e3 * result.latency_s, {str(name): float(value) for name, value in each.items()})
 
 
+def operator_us(config: RunConfig, name: str) -> float:
+    """Period of the operator `name` of a layer of `config`'s step, repeated by itself."""
+    from cairn.sim.single import operator_period_ps
+
+    graph = build_graph(config.model, config.workload, config.routing, config.seed)
+    layer = max(graph.segments, key=lambda segment: segment.repeat).block
+    operator = next(op for op in layer.operators if op.name == name)
+    return operator_period_ps(config.chip, config.mapping, layer, [operator]) / 1e6
+
+
 def roofline_ms(config: RunConfig) -> float:
     """The plain roofline of the step of `config`."""
     chip = config.chip
@@ -77,15 +89,16 @@ def chip_overrides(
 
 
 def _run(model: str, workload: str, chip: Mapping[str, str | int | float], *others: str) -> RunConfig:
-    settings = [f"model={model}", f"workload={workload}", "chip=voxel-code"]
+    settings = [f"model={model}", f"workload={workload}", "chip=voxel-code", f"engine.tolerance={TOLERANCE}"]
     return load(BASE_RUN, [*settings, *(f"chip.{key}={value}" for key, value in chip.items()), *others])
 
 
 def run_of(setting: RunSetting) -> RunConfig:
     """The run of a row of voxel_runs.csv whose model is in `MODELS` and whose paradigm is in `PARADIGMS`.
 
-    Voxel drops the embedding, keeps the LM head in decode only, and computes scores, soft-max and values as
-    operators of their own. Its rows of DRAM are counted in beats; the default of 8192 is taken for 8192 bytes, as
+    Voxel drops the embedding and keeps the LM head in decode only. It computes scores, soft-max and values as operators
+    of their own whose tensors stay on chip, with one element of soft-max a head in decode; Cairn's fused attention moves
+    the same bytes. Its rows of DRAM are counted in beats; the default of 8192 is taken for 8192 bytes, as
     reference/stacked3d/voxel.yaml (vx.dram_row) has it, and others in proportion.
     """
     head = setting.phase == "decode" and setting.model not in WITHOUT_HEAD
@@ -94,7 +107,7 @@ def run_of(setting: RunSetting) -> RunConfig:
         if setting.phase == "decode"
         else f"phase: prefill, batch: {setting.batch}, context: null, new_tokens: {setting.seq}"
     )
-    workload = f"{{{size}, embedding: false, lm_head: {str(head).lower()}, attention: unfused}}"
+    workload = f"{{{size}, embedding: false, lm_head: {str(head).lower()}}}"
     clock_ghz = setting.freq_mhz / 1000
     chip = {
         **chip_overrides(setting.cores, setting.sa_side, setting.dram_gib_s, setting.noc_bytes_per_cycle),
@@ -116,6 +129,11 @@ def run_of(setting: RunSetting) -> RunConfig:
         f"mapping.banks={setting.bank_mapping}",
         f"mapping.placement={setting.tile_mapping}",
     )
+
+
+def gemm_config(model: str, setting: Setting, tokens: int) -> RunConfig:
+    """A step with `tokens` rows of activations, for the shapes of its GEMMs: nothing is cached."""
+    return _of_table(model, setting, f"phase: decode, batch: {tokens}, context: 1")
 
 
 def decode_of(model: str, setting: Setting, batch: int, context: int) -> RunConfig:

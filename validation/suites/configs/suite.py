@@ -1,0 +1,85 @@
+"""Every shipped configuration loads and runs, or is refused as infeasible together with what would make it fit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cairn.base.errors import CairnError, InfeasibleError
+from cairn.sim.config.problems import validate
+from cairn.sim.config.resolve import CHIP, MODEL, load_document, shipped
+from cairn.sim.config.run_config import RunConfig, load
+from cairn.validation.reference import ReferenceDir
+from cairn.validation.rows import Row
+from cairn.validation.shipped import shipped_runs
+from cairn.workloads.architecture import ModelSpec
+from cairn.workloads.parameters import count_parameters
+
+QUICK_PARAMETERS = 3e8
+"""Models up to this size are run without `run_all`."""
+QUICK_RUNS = ("demo",)
+STEP = "{phase: decode, batch: 1, context: 64}"
+"""The step in which each model is run: one request with few keys, so that all its weights are read and little else."""
+BASE_RUN = "llama-2-13b-decode"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a configuration came out: `works` when it ran, or was refused with a remedy."""
+
+    works: bool
+    remark: str
+
+
+def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
+    """A row for every file: 1 when it works. What is not run without `run_all` is loaded."""
+    for name in shipped(CHIP):
+        yield _row(f"chips/{name}", "chips", _chip(name))
+    for name in shipped_runs():
+        yield _row(f"runs/{name}", "runs", _run(name, run_all or name in QUICK_RUNS))
+    for name in shipped(MODEL):
+        model = validate(load_document(name, MODEL), ModelSpec, MODEL.references)
+        small = count_parameters(model).matrices <= QUICK_PARAMETERS
+        yield _row(f"models/{name}", "models", _model(name, run_all or small))
+
+
+def _row(name: str, kind: str, outcome: Outcome) -> Row:
+    return Row(
+        name, kind, 1.0, float(outcome.works), "works", f"configs/{name}.yaml", ("works",), remark=outcome.remark
+    )
+
+
+def _chip(name: str) -> Outcome:
+    """The demo's model, which is the smallest that is shipped to run, on the chip."""
+    return outcome_of("demo", [f"chip={name}"], run=True)
+
+
+def _run(name: str, run: bool) -> Outcome:
+    return outcome_of(name, [], run=run)
+
+
+def _model(name: str, run: bool) -> Outcome:
+    return outcome_of(BASE_RUN, [f"model={name}", f"workload={STEP}", f"name={name}"], run=run)
+
+
+def outcome_of(run_name: str, overrides: list[str], run: bool) -> Outcome:
+    """Load a run with overrides, and simulate it if told to. Whatever is refused otherwise does not work."""
+    try:
+        config = load(run_name, overrides)
+        return _simulated(config) if run else Outcome(True, "Loaded; run with --all.")
+    except InfeasibleError as refused:
+        remedies = [one.remedy for one in refused.reasons if one.remedy]
+        return Outcome(bool(remedies), f"Infeasible: {refused}")
+    except CairnError as broken:
+        return Outcome(False, f"Refused: {broken}")
+
+
+def _simulated(config: RunConfig) -> Outcome:
+    from cairn.sim.run import simulate
+
+    begin = time.process_time()
+    record = simulate(config)
+    spent = time.process_time() - begin
+    took = f"{record.total_ps / 1e9:.4g} ms, {record.plan.n_tasks} tasks"
+    return Outcome(record.total_ps > 0, f"Ran in {spent:.1f} s of CPU time: {took}.")

@@ -1,0 +1,109 @@
+"""Speed of light of a run: times that no schedule of its work can beat, resource by resource, from peak rates alone.
+
+Everything is in picoseconds. The bounds of a whole step hold for `total_ps`, repeats included; those of what was
+simulated hold for the makespan of its trace; those of single transfers hold for each task of the plan.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.base.ticks import PS_PER_S
+from cairn.hw_models.chip import ChipSpec
+from cairn.hw_models.dram import layout as dram
+from cairn.hw_models.noc.routing import hops
+from cairn.hw_models.noc.spec import NocTopology
+from cairn.sim.plan.plan import COMPUTE, COMPUTE_COLUMNS, NO_QUEUE, Plan
+from cairn.sim.record import RunRecord
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+OPS = COMPUTE_COLUMNS.index("ops")
+SOURCE, DESTINATION, NOC_BYTES = 1, 2, 3
+"""Columns of the network's requests (`REQUEST_COLUMNS` of hw_models/noc/spec.py)."""
+
+
+def step_bounds(record: RunRecord) -> dict[str, float]:
+    """Of the whole step: the graph's unique bytes at peak bandwidth, its matrix operations at the peak rate."""
+    chip, totals = record.chip, record.graph.totals()
+    return {
+        "unique bytes at peak bandwidth": PS_PER_S
+        * (totals["read_bytes"] + totals["written_bytes"]) / chip.dram_bytes_per_s,
+        "matrix operations at peak rate": PS_PER_S * totals["matrix_ops"] / chip.peak_ops_per_s,
+    }  # fmt: skip
+
+
+def simulated_bounds(record: RunRecord) -> dict[str, float]:
+    """Of the simulated part: the busiest channel, port and unit of what the plan moves and executes."""
+    chip, plan = record.chip, record.plan
+    requests = dict(zip(plan.servers, plan.requests, strict=True))
+    network = chip.noc.clock(chip.clock)
+    cycle_ps = network.num / network.den
+    sent = requests["noc"]
+    slot = chip.dram.slot_ticks(chip.channels)
+    bounds = {
+        "bytes of a channel": _busiest(requests["dram"][:, dram.R_CHANNEL], requests["dram"][:, dram.R_BYTES])
+        * float(slot) / chip.dram.burst_bytes,
+        "bytes into the network at a core": _busiest(sent[:, SOURCE], sent[:, NOC_BYTES])
+        / chip.noc.injection * cycle_ps,
+        "bytes out of the network at a core": _busiest(sent[:, DESTINATION], sent[:, NOC_BYTES])
+        / chip.noc.ejection * cycle_ps,
+    }  # fmt: skip
+    rates = {"matrix": 2 * chip.matrix_unit.peak_macs_per_cycle, "vector": chip.vector_unit.peak_ops_per_cycle}
+    core_ps = chip.clock.num / chip.clock.den
+    for unit, rate in rates.items():
+        core, ops = _executed(plan, unit)
+        bounds[f"operations of a {unit} unit"] = _busiest(core, ops) / rate * core_ps
+    return bounds
+
+
+def _busiest(where: IntArray, amount: IntArray) -> float:
+    """The greatest sum of `amount` at one place."""
+    return float(np.bincount(where, weights=amount.astype(np.float64)).max(initial=0.0)) if where.size else 0.0
+
+
+def _executed(plan: Plan, unit: str) -> tuple[IntArray, IntArray]:
+    """Core and operations of each described tile on units called `unit`."""
+    queue_unit = np.array([queue.unit == unit for queue in plan.queues] + [False])
+    queue_core = np.array([queue.core for queue in plan.queues] + [0], dtype=np.int64)
+    tasks = np.flatnonzero((plan.kind == COMPUTE) & (plan.row >= 0) & (plan.queue != NO_QUEUE))
+    tasks = tasks[queue_unit[plan.queue[tasks]]]
+    return queue_core[plan.queue[tasks]], plan.compute[plan.row[tasks], OPS]
+
+
+def transfers_too_fast(record: RunRecord) -> int:
+    """Tasks that a channel or the network served in less time than their bytes take alone.
+
+    DRAM: column latency, then the bytes at the channel's rate. Network: start, a cycle of the port, every hop, then the
+    bytes through the narrowest of ports and links.
+    """
+    chip, plan, trace = record.chip, record.plan, record.trace
+    count = 0
+    for server, table in enumerate(plan.requests):
+        tasks = np.flatnonzero(plan.server == server)
+        least = (_dram_ps if plan.servers[server] == "dram" else _network_ps)(chip, table[plan.request[tasks]])
+        count += int(np.count_nonzero(trace.end[tasks] - trace.start[tasks] < least))
+    return count
+
+
+def _dram_ps(chip: ChipSpec, table: IntArray) -> IntArray:
+    slot = chip.dram.slot_ticks(chip.channels)
+    per_byte = Fraction(slot, chip.dram.burst_bytes)
+    data = table[:, dram.R_BYTES] * (per_byte.numerator / per_byte.denominator)
+    least: IntArray = chip.dram.timing_ticks("t_cl") + np.floor(data * (1 - 1e-12)).astype(np.int64)
+    return least
+
+
+def _network_ps(chip: ChipSpec, table: IntArray) -> IntArray:
+    noc, clock = chip.noc, chip.noc.clock(chip.clock)
+    links = hops(noc, chip.cores.rows, chip.cores.columns, table[:, SOURCE], table[:, DESTINATION])
+    width = min(noc.injection, noc.ejection, noc.link_bytes_per_cycle)
+    if noc.topology is NocTopology.ALL_TO_ALL:  # its links are as wide as the port at least
+        width = min(noc.injection, noc.ejection)
+    cycles = noc.start + 1 + links * noc.hop_cycles + -(-table[:, NOC_BYTES] // width)
+    least: IntArray = cycles * clock.num // clock.den
+    return least
