@@ -115,8 +115,8 @@ def matmul_costs(
     """Closed-form cost of every split: the busiest core's compute, DRAM and network cycles.
 
     Weights stream while the cores compute. Gathering x and reducing y come before and after the compute ("exposed") but
-    not before and after the weight stream, which runs ahead. A ring over stride s loads each link s times; unicasts from
-    each of P members of a line to all others load its middle link P/4 times as much as a ring does.
+    not before and after the weight stream, which runs ahead. A ring over stride s loads each link s times; unicasts
+    from each of P members of a line to all others load its middle link P/4 times as much as a ring does.
     """
     factors = np.array([[*s.m, *s.n, *s.k] for s in splits], dtype=np.float64)
     gm, gn, gk = factors[:, 0] * factors[:, 1], factors[:, 2] * factors[:, 3], factors[:, 4] * factors[:, 5]
@@ -226,7 +226,9 @@ def _candidates(shape: MatmulShape, grid: Grid) -> tuple[Split, ...]:
 
 
 def tile_shape(shape: MatmulShape, n: int, k: int, sharers: int, rates: CoreRates) -> tuple[int, int]:
-    """Columns and reduction length of the weight tiles that stream: about `tile_bytes`, whole array columns if possible."""
+    """Columns and reduction length of the weight tiles that stream: about `tile_bytes`, whole array columns if
+    possible.
+    """
     block_k = -(-k // sharers)
     quantum = math.lcm(shape.quantum, elements_per_byte(shape.w_bits))
     whole = math.lcm(rates.columns_quantum, quantum)

@@ -47,7 +47,14 @@ class Grid:
             if self.rows % down == 0 and self.columns % across == 0:
                 rows, columns = self.rows // down, self.columns // across
                 return [
-                    Grid(rows, columns, self.chip_columns, self.row0 + i * rows, self.column0 + j * columns, self.placement)
+                    Grid(
+                        rows,
+                        columns,
+                        self.chip_columns,
+                        self.row0 + i * rows,
+                        self.column0 + j * columns,
+                        self.placement,
+                    )
                     for i in range(down)
                     for j in range(across)
                 ]

@@ -1,8 +1,8 @@
 """Lowering of products with several weight matrices: heads (each with columns of its own), experts (rows of their own).
 
 The columns of all matrices that are used are laid end to end and cut into stretches of equal length, one a core. A core
-brings the whole reduction length of its x and streams its weights from its own channel: nothing is reduced, no weight is
-shared.
+brings the whole reduction length of its x and streams its weights from its own channel: nothing is reduced, no weight
+is shared.
 """
 
 from __future__ import annotations

@@ -61,7 +61,9 @@ def _matmul(scope: Scope, operator: Operator) -> None:
     y_name = operator.outputs[0]
     x, w, y = (scope.block.tensor(name) for name in (x_name, w_name, y_name))
     shape = MatmulShape(y.rows, y.columns, x.columns, x.bits, w.bits, scope.partial_bits, scope.quantum(y_name))
-    product = Product(scope.op(operator), scope.tensor(x_name), scope.tensor(w_name), scope.tensor(y_name), shape, x.bits)
+    product = Product(
+        scope.op(operator), scope.tensor(x_name), scope.tensor(w_name), scope.tensor(y_name), shape, x.bits
+    )
     scope.pieces[y_name] = lower_matmul(scope, product, scope.pieces[x_name])
 
 

@@ -8,6 +8,7 @@ Compute-shift passes parts to the next core on a ring; SPMD sends each part from
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,7 +29,9 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Product:
-    """One matrix product to be lowered: its operator, its tensors' numbers, its shape, and which matrix of w it uses."""
+    """One matrix product to be lowered: its operator, its tensors' numbers, its shape, and which matrix of w it
+    uses.
+    """
 
     op: int
     x: int
@@ -89,8 +92,9 @@ def _work(scope: Scope, product: Product, mapping: MatmulMapping) -> _Work:
     gm, gn, gk = mapping.split.sizes
     quantum = np.lcm(shape.quantum, elements_per_byte(shape.w_bits))
     m, n, k = bounds(shape.m, gm), bounds(shape.n, gn, int(quantum)), bounds(shape.k, gk)
+    m = product.row0 + m
     return _Work(
-        scope, product, mapping, ranks, grid.cores, product.row0 + m[ranks.m], product.row0 + m[ranks.m + 1], n[ranks.n], n[ranks.n + 1],
+        scope, product, mapping, ranks, grid.cores, m[ranks.m], m[ranks.m + 1], n[ranks.n], n[ranks.n + 1],
         k[ranks.k], k[ranks.k + 1],
     )  # fmt: skip
 
@@ -122,8 +126,10 @@ def _gather(work: _Work, x: Pieces) -> None:
         work.arrivals.append((begin, end, ready))
 
 
-def _send(work: _Work, source: IntArray, data: Slice, after: IntArray, there: BoolArray, waits: list[IntArray] | None = None,
-          cause: str = "share", reduce: bool = False, port: str = "noc") -> IntArray:  # fmt: skip
+def _send(
+    work: _Work, source: IntArray, data: Slice, after: IntArray, there: BoolArray, waits: list[IntArray] | None = None,
+    cause: str = "share", reduce: bool = False, port: str = "noc",
+) -> IntArray:  # fmt: skip
     """Copies from grid index `source[i]` to grid index i where `there`; tasks by destination (-1 where none)."""
     tasks = np.full(work.size, NONE, dtype=np.int64)
     if not there.any():
@@ -155,7 +161,7 @@ def _multiply(work: _Work) -> list[Pieces]:
     stretches = min(work.mapping.reductions, n_tiles)
     edges = [n_tiles * i // stretches for i in range(stretches + 1)]
     outputs = []
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in itertools.pairwise(edges):
         last = _multiply_columns(work, begin, end)
         n0 = np.minimum(work.n0 + begin * work.mapping.tile_n, work.n1)
         n1 = np.minimum(work.n0 + end * work.mapping.tile_n, work.n1)

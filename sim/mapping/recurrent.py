@@ -1,4 +1,4 @@
-"""Lowering of recurrent states: retention, depthwise convolution, selective scan. The state is read and written back."""
+"""Lowering of recurrent states, read and written back: retention, depthwise convolution, selective scan."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from cairn.base.errors import CairnError
 from cairn.base.kernel import kernel
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.server import FLAGS, IS_WRITE, WANTS_FIRST
+from cairn.sim.plan.growing import Growing
 from cairn.sim.plan.plan import (
     CAUSES,
     COMPUTE,
@@ -45,7 +46,6 @@ UNIT_OF = {"relay": "noc", "reduce": "noc"}
 DRAM_SERVER, NOC_SERVER = 0, 1
 DRAM_REQUEST_COLUMNS = 8
 NOC_REQUEST_COLUMNS = 4
-_TASK_COLUMNS = 8
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,6 @@ def _column(value: IntLike, n: int) -> IntArray:
     return np.broadcast_to(np.asarray(value, dtype=np.int64), (n,))
 
 
-def _table(columns: Sequence[IntLike], n: int) -> IntArray:
-    table = np.empty((n, len(columns)), dtype=np.int64)
-    for index, value in enumerate(columns):
-        table[:, index] = value
-    return table
-
-
 class PlanBuilder:
     """Collects tasks for a chip; `build` makes the plan. Work is written in the order in which queues shall issue it."""
 
@@ -116,14 +109,11 @@ class PlanBuilder:
         self.notes: dict[str, object] = {}
         self.n_tasks = 0
         self._block = 0
-        self._tasks: list[IntArray] = []  # of shape (8, n): queue, duration, server, request, op, block, kind, row
-        self._requests: tuple[list[IntArray], list[IntArray]] = ([], [])
-        self._n_requests = [0, 0]
-        self._compute: list[IntArray] = []
-        self._copies: list[IntArray] = []
-        self._n_compute = 0
-        self._n_copies = 0
-        self._edges: list[tuple[IntArray, IntArray]] = []  # event code (2 * task + event), successor
+        self._tasks = Growing(8, by_rows=False)  # queue, duration, server, request, op, block, kind, row
+        self._requests = tuple(Growing(width, by_rows=True) for width in (DRAM_REQUEST_COLUMNS, NOC_REQUEST_COLUMNS))
+        self._compute = Growing(len(COMPUTE_COLUMNS), by_rows=True)
+        self._copies = Growing(len(COPY_COLUMNS), by_rows=True)
+        self._edges = Growing(2, by_rows=False)  # event code (2 * task + event), successor
 
     # -- names -------------------------------------------------------------------------------------------------
 
@@ -139,7 +129,7 @@ class PlanBuilder:
 
     def next_block(self) -> int:
         """Begin the next block instance; tasks written from here on belong to it."""
-        self._block += 1 if self._tasks else 0
+        self._block += 1 if self.n_tasks else 0
         return self._block
 
     @property
@@ -155,9 +145,8 @@ class PlanBuilder:
         cores: IntArray = np.atleast_1d(np.asarray(core, dtype=np.int64))
         n = cores.size
         columns = [tile.op, tile.action, tile.group, *tile.m, *tile.n, *tile.k, ops]
-        self._compute.append(_table(columns, n))
-        row = self._n_compute + np.arange(n)
-        self._n_compute += n
+        row = self._compute.count + np.arange(n)
+        self._compute.append(n, columns)
         clock = self._clock
         issue = self.chip.synchronisation.task_issue_cycles
         duration = -(-(_column(cycles, n) + issue) * clock.num // clock.den)
@@ -179,29 +168,25 @@ class PlanBuilder:
             return np.stack(rows) if rows else np.empty((0, 0), dtype=np.int64)
         n = max(np.size(v) for v in (source.place, destination.place, source.slice.bytes, source.slice.rows[0], op))
         part = source.slice
+        row = self._copies.count + np.arange(n)
         self._copies.append(
-            _table(
-                [
-                    part.tensor, part.group, *part.rows, *part.columns, source.kind, source.place, destination.kind,
-                    destination.place, part.bytes, CAUSES.index(cause), int(reduce),
-                ],
-                n,
-            )
+            n,
+            [
+                part.tensor, part.group, *part.rows, *part.columns, source.kind, source.place, destination.kind,
+                destination.place, part.bytes, CAUSES.index(cause), int(reduce),
+            ],
         )  # fmt: skip
-        row = self._n_copies + np.arange(n)
-        self._n_copies += n
         if source.kind == SRAM and destination.kind == SRAM:
-            request = _table([0, source.place, destination.place, part.bytes], n)
-            if np.any(request[:, 1] == request[:, 2]):
+            if np.any(np.asarray(source.place) == np.asarray(destination.place)):
                 raise CairnError("a copy from a core's SRAM to itself is no transfer")
-            return self._served(n, _column(source.place, n), port, NOC_SERVER, request, op, row, after)
+            return self._served(n, _column(source.place, n), port, NOC_SERVER, [0, source.place, destination.place, part.bytes], op, row, after)
         if source.kind == destination.kind:
             raise CairnError("a copy from DRAM to DRAM goes through a core: write it as a load and a store")
         writes = destination.kind == DRAM
         memory, core = (destination, source) if writes else (source, destination)
         if memory.address is None:
             raise CairnError("a region in DRAM needs its address (banks, row, stripe, offset)")
-        request = _table([IS_WRITE if writes else 0, memory.place, *memory.address, part.bytes], n)
+        request = [IS_WRITE if writes else 0, memory.place, *memory.address, part.bytes]
         unit = "store" if writes else "load"
         return self._served(n, _column(core.place, n), unit, DRAM_SERVER, request, op, row, after)
 
@@ -239,7 +224,7 @@ class PlanBuilder:
             return
         if int((codes - tasks).max()) >= 0:
             raise CairnError("a task may only wait for tasks written before it")
-        self._edges.append((2 * codes + (0 if first_data else 1), tasks))
+        self._edges.append(codes.size, (2 * codes + (0 if first_data else 1), tasks))
 
     def join(self, owner: IntArray, tasks: IntArray, count: int, op: IntLike = -1) -> IntArray:
         """`count` joints; joint i waits for all `tasks` whose `owner` is i (owners without tasks are ready at once)."""
@@ -252,11 +237,10 @@ class PlanBuilder:
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _served(
-        self, n: int, core: IntArray, unit: str, server: int, request: IntArray, op: IntLike, row: IntArray, after: After
+        self, n: int, core: IntArray, unit: str, server: int, request: Sequence[IntLike], op: IntLike, row: IntArray, after: After
     ) -> IntArray:
-        self._requests[server].append(request)
-        number = self._n_requests[server] + np.arange(n)
-        self._n_requests[server] += n
+        number = self._requests[server].count + np.arange(n)
+        self._requests[server].append(n, request)
         queue = core * len(QUEUES) + QUEUES.index(unit)
         return self._add(n, queue, 0, server, number, op, COPY, row, after)
 
@@ -264,10 +248,7 @@ class PlanBuilder:
         self, n: int, queue: IntArray, duration: IntLike, server: int, request: IntLike, op: IntLike, kind: int,
         row: IntLike, after: After,
     ) -> IntArray:  # fmt: skip
-        chunk = np.empty((_TASK_COLUMNS, n), dtype=np.int64)
-        for index, value in enumerate((queue, duration, server, request, op, self._block, kind, row)):
-            chunk[index] = value
-        self._tasks.append(chunk)
+        self._tasks.append(n, (queue, duration, server, request, op, self._block, kind, row))
         tasks = self.n_tasks + np.arange(n)
         self.n_tasks += n
         if after is not None:
@@ -277,39 +258,21 @@ class PlanBuilder:
 
     def build(self) -> Plan:
         """The plan of everything written so far. It takes over what the builder holds: a builder builds once."""
-        tasks = _joined(self._tasks, 1, (_TASK_COLUMNS, 0))
-        codes, targets = self._written_edges()
+        queue, duration, server, request, op, block, kind, row = self._tasks.take()
+        codes, targets = self._edges.take()
         waits = np.bincount(targets, minlength=self.n_tasks).astype(np.int64, copy=False)
         on_first, on_done = (_edges(codes, targets, event, self.n_tasks) for event in (0, 1))
-        requests = tuple(
-            _joined(chunks, 0, (0, width))
-            for chunks, width in zip(self._requests, (DRAM_REQUEST_COLUMNS, NOC_REQUEST_COLUMNS), strict=True)
-        )
+        requests = tuple(table.take()[0] for table in self._requests)
         waited_first = np.flatnonzero(np.diff(on_first.start))
-        for server in (DRAM_SERVER, NOC_SERVER):
-            mine = waited_first[tasks[2][waited_first] == server]
-            requests[server][tasks[3][mine], FLAGS] |= WANTS_FIRST
+        for number in (DRAM_SERVER, NOC_SERVER):
+            mine = waited_first[server[waited_first] == number]
+            requests[number][request[mine], FLAGS] |= WANTS_FIRST
         return Plan(
-            queue=tasks[0], duration=tasks[1], server=tasks[2], request=tasks[3], waits=waits, on_first=on_first,
-            on_done=on_done, op=tasks[4], block=tasks[5], kind=tasks[6], row=tasks[7], queues=self.queues,
-            servers=("dram", "noc"), requests=requests, compute=_joined(self._compute, 0, (0, len(COMPUTE_COLUMNS))),
-            copies=_joined(self._copies, 0, (0, len(COPY_COLUMNS))), operators=tuple(self.operators),
-            tensors=tuple(self.tensors), notes=dict(self.notes),
+            queue=queue, duration=duration, server=server, request=request, waits=waits, on_first=on_first,
+            on_done=on_done, op=op, block=block, kind=kind, row=row, queues=self.queues, servers=("dram", "noc"),
+            requests=requests, compute=self._compute.take()[0], copies=self._copies.take()[0],
+            operators=tuple(self.operators), tensors=tuple(self.tensors), notes=dict(self.notes),
         )  # fmt: skip
-
-    def _written_edges(self) -> tuple[IntArray, IntArray]:
-        """Event codes and successors of all edges, in the order in which they were written; the list is given up."""
-        codes = _joined([code for code, _ in self._edges], 0, (0,))
-        targets = _joined([task for _, task in self._edges], 0, (0,))
-        self._edges.clear()
-        return codes, targets
-
-
-def _joined(chunks: list[IntArray], axis: int, empty: tuple[int, ...]) -> IntArray:
-    """The chunks in one array; the list is emptied, so that chunks and array do not stay in memory side by side."""
-    whole = np.concatenate(chunks, axis=axis) if chunks else np.empty(empty, dtype=np.int64)
-    chunks.clear()
-    return whole
 
 
 @kernel()

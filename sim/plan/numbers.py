@@ -7,8 +7,8 @@ missing shows as data that is not there, or as a wrong number. Rules:
    takes what that one carries, and is complete when both have ended.
 2. A reduce copy takes the partial sum away from its source. A task of action REDUCE or MERGE on the destination that
    waits for the copy adds it to what lies there; without such a task the copy adds it itself, at its end.
-3. Tensors in DRAM lie where they are loaded from; what a task has stored lies in the channel, and at the address, that it
-   was stored to.
+3. Tensors in DRAM lie where they are loaded from; what a task has stored lies in the channel, and at the address, that
+   it was stored to.
 4. Numbers are 64-bit floats whatever bits a tensor has: formats are not the executor's business.
 """
 
@@ -193,7 +193,8 @@ class _Run:
         self, task: int, channel: int, tensor: int, group: int, rect: Rect
     ) -> Iterator[tuple[tuple[int, int, int, int, int], tuple[int, ...]]]:
         """Every row of a rectangle in DRAM, and where its bytes begin."""
-        request = dict(zip(REQUEST_COLUMNS, self.plan.requests[self.plan.server[task]][self.plan.request[task]], strict=True))
+        requests = self.plan.requests[self.plan.server[task]]
+        request = dict(zip(REQUEST_COLUMNS, requests[self.plan.request[task]], strict=True))
         each = int(request["bytes"]) // max(1, rect[1] - rect[0])
         where = *(int(request[name]) for name in ("bank_base", "bank_count", "row_base", "stripe_bytes")),
         for matrix, part, rows in self.machine.parts(tensor, group, rect):
@@ -234,7 +235,8 @@ class _Run:
     def _job(self, task: int, row: Mapping[str, int]) -> Job:
         key = (int(self.plan.block[task]), self.plan.operators[row["op"]] if row["op"] >= 0 else "")
         if key not in self._operators:
-            raise CairnError(f"task {task} computes for operator {key[1]!r} of block instance {key[0]}, which is not given")
+            what = f"operator {key[1]!r} of block instance {key[0]}"
+            raise CairnError(f"task {task} computes for {what}, which is not given")
         m, n, k = ((row[f"{d}0"], row[f"{d}1"]) for d in "mnk")
         return Job(task, self._core[task], *self._operators[key], row["group"], m, n, k)
 

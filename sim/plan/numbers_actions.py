@@ -9,7 +9,7 @@ import numpy as np
 
 from cairn.base.errors import CairnError
 from cairn.sim.plan import actions
-from cairn.sim.plan.numbers_machine import Effect, Job, Machine, changed_columns, token_starts
+from cairn.sim.plan.numbers_machine import Effect, Job, Machine, changed_columns
 from cairn.sim.plan.numbers_math import NORM_EPSILON, activation, turned
 from cairn.sim.plan.numbers_memory import Numbers, Rect, shape_of
 from cairn.workloads.graph import OpKind
@@ -87,7 +87,7 @@ def stats_reduce(machine: Machine, job: Job) -> Effect:
 
 
 def norm_apply(machine: Machine, job: Job) -> Effect:
-    operator, block = job.operator, job.instance.block
+    operator = job.operator
     x = machine.need(job.core, machine.source(job.instance, operator, operator.inputs[0]), 0, job.rect, job.task)
     width = max(0, min(job.n[1], _normed_columns(job)) - job.n[0])
     values = _by_head(job, x[:, :width])
@@ -120,7 +120,8 @@ def elementwise(machine: Machine, job: Job) -> Effect:
     """ADD, or an activation of one input (gated: gate and up alternate in its columns) or of two."""
     operator, block = job.operator, job.instance.block
     sources = [machine.source(job.instance, operator, name) for name in operator.inputs]
-    gated = len(sources) == 1 and block.tensor(operator.inputs[0]).columns == 2 * block.tensor(operator.outputs[0]).columns
+    wide, narrow = (block.tensor(name).columns for name in (operator.inputs[0], operator.outputs[0]))
+    gated = len(sources) == 1 and wide == 2 * narrow
     rect = (*job.m, 2 * job.n[0], 2 * job.n[1]) if gated else job.rect
     values = [machine.need(job.core, tensor, 0, rect, job.task) for tensor in sources]
     if operator.kind is OpKind.ADD:

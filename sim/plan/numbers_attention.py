@@ -100,7 +100,8 @@ def merge(machine: Machine, job: Job, received: Numbers) -> Effect:
     def end() -> None:
         tensor, rect = _partial(machine, job)
         mine = machine.need(job.core, tensor, job.group, rect, job.task)
-        machine.put(job.core, tensor, job.group, rect, _pack(*_join(_unpack(attention, mine), _unpack(attention, received))))
+        joined = _join(_unpack(attention, mine), _unpack(attention, received))
+        machine.put(job.core, tensor, job.group, rect, _pack(*joined))
 
     return end
 
@@ -161,7 +162,7 @@ def state(machine: Machine, job: Job) -> Effect:
 
 
 def _retention(machine: Machine, job: Job, recurrence: Recurrence) -> Effect:
-    request, head = divmod(job.group, recurrence.heads)
+    head = job.group % recurrence.heads
     operator, instance = job.operator, job.instance
     x = machine.source(instance, operator, operator.inputs[0])
     kept = machine.key(instance, operator.inputs[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Job:
 
 def token_starts(requests: Sequence[Request]) -> list[int]:
     """First token row of each request, and the number of rows."""
-    return np.cumsum([0, *(request.new for request in requests)]).tolist()
+    return list(accumulate((request.new for request in requests), initial=0))
 
 
 def is_deferred(operator: Operator) -> bool:
@@ -211,5 +212,5 @@ def _matrices(values: Numbers) -> Numbers:
     """(groups, rows, columns) of a tensor given so, or as one matrix."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim not in (2, 3):
-        raise CairnError(f"a tensor is given as a matrix or as (groups, rows, columns), not with {array.ndim} dimensions")
+        raise CairnError(f"a tensor has 2 or 3 dimensions ((groups,) rows, columns), not {array.ndim}")
     return array if array.ndim == 3 else array[None]

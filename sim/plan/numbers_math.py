@@ -20,9 +20,9 @@ def activation(function: str, x: Numbers) -> Numbers:
     """silu, gelu (tanh form, arXiv 1606.08415), relu or squared relu."""
     match function:
         case "silu":
-            return x / (1.0 + np.exp(-x))
+            return np.asarray(x / (1.0 + np.exp(-x)))
         case "gelu":
-            return 0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3)))
+            return np.asarray(0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3))))
         case "relu":
             return np.maximum(x, 0.0)
         case "relu2":
@@ -42,7 +42,7 @@ def turned(x: Numbers, positions: Numbers, attention: Attention) -> Numbers:
 
 def decay_of(head: int) -> float:
     """Decay of a retention head (RetNet, arXiv 2307.08621, section 2.3)."""
-    return 1.0 - 2.0 ** (-5.0 - head)
+    return 1.0 - 1.0 / (1 << (5 + head))
 
 
 def softplus(x: Numbers) -> Numbers:

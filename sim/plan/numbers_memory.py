@@ -54,8 +54,8 @@ class Sram:
 
 
 class Dram:
-    """What lies in DRAM. What was there before the step may be loaded from any channel, what a task has stored only from
-    the channel that it was stored to."""
+    """What lies in DRAM: what was there before the step may be loaded from any channel, what a task has stored only
+    from the channel that it was stored to."""
 
     def __init__(self, content: Mapping[int, Numbers]):
         self._values: dict[tuple[int, int], Sheet] = {}

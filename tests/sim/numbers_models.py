@@ -32,7 +32,9 @@ MODELS: dict[str, dict[str, Any]] = {
     "mla": {
         "attention": {
             "heads": 4,
-            "mla": {"q_lora_rank": 24, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4, "v_head_dim": 8},
+            "mla": {
+                "q_lora_rank": 24, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4, "v_head_dim": 8,
+            },
         },
         "ffn": SWIGLU,
     },
@@ -63,8 +65,10 @@ STEPS: dict[str, dict[str, Any]] = {
     "decode_one": {"phase": "decode", "context": 37},
     "prefill": {"phase": "prefill", "new_tokens": 19},
     "prefill_cached": {"phase": "prefill", "batch": 2, "new_tokens": 7, "cached_tokens": 5},
-    "mixed": {"phase": "mixed", "requests": [{"new": 1, "cached": 12}, {"new": 6}, {"new": 1}, {"new": 3, "cached": 4}]},
-}
+    "mixed": {
+        "phase": "mixed", "requests": [{"new": 1, "cached": 12}, {"new": 6}, {"new": 1}, {"new": 3, "cached": 4}],
+    },
+}  # fmt: skip
 
 GRIDS = {"2x2": (2, 2), "4x4": (4, 4), "2x4": (2, 4)}
 
@@ -126,7 +130,8 @@ def run_on_numbers(config: RunConfig, shake: int | None = None) -> Executed:
 def check_against_numpy(config: RunConfig, shake: int | None = None) -> Executed:
     """All block outputs, appended caches and new states are NumPy's."""
     done = run_on_numbers(config, shake)
-    resident = {i.tensor_name(t.name) for i in done.sequence.instances for t in i.block.tensors if t.role is not Role.ACTIVATION}
+    tensors = [(i.tensor_name(t.name), t.role) for i in done.sequence.instances for t in i.block.tensors]
+    resident = {name for name, role in tensors if role is not Role.ACTIVATION}
     for name, expected in done.expected.items():
         if name not in done.plan.tensors:
             assert np.isnan(expected).all(), f"the plan never moves {name}"

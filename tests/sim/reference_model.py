@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from cairn.workloads.graph import Attention, Block, Operator, OpKind, Recurrence, Role, Tensor
+from cairn.workloads.graph import Attention, Block, Operator, Recurrence, Role, Tensor
 
 Array = npt.NDArray[np.float64]
 
@@ -116,7 +116,7 @@ class Evaluation:
                     x[row, p], x[row, q] = z.real, z.imag
         self._set(op, x)
 
-    # -- attention ------------------------------------------------------------------------------------------------------
+    # -- attention -----------------------------------------------------------------------------------------------------
 
     def _append(self, op: Operator) -> None:
         """New keys and values into the caches of an attention."""
@@ -168,7 +168,7 @@ class Evaluation:
             start += request.new
         self._set(op, np.concatenate(rows))
 
-    # -- element-wise, experts ------------------------------------------------------------------------------------------
+    # -- element-wise, experts -----------------------------------------------------------------------------------------
 
     def _function(self, name: str, x: Array) -> Array:
         if name == "gelu":
@@ -212,7 +212,7 @@ class Evaluation:
             count[token] += 1
         self._set(op, y)
 
-    # -- states ---------------------------------------------------------------------------------------------------------
+    # -- states --------------------------------------------------------------------------------------------------------
 
     def _requests(self, r: Recurrence) -> list[range]:
         ends = np.cumsum([request.new for request in r.requests]).tolist()

@@ -1,4 +1,4 @@
-"""A plan that a person writes with the builder's three calls: a product on two cores, run on both engines, on numbers."""
+"""Plans that a person writes with the builder's three calls, run on both engines and executed on numbers."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ class Hand:
         source = Region(DRAM, channel, self.slice(name, *rect), (0, 1, self.rows, self.plan.chip.dram.row_bytes, 0))
         return self.plan.copy(source, self.held(core, name, *rect), self.first)
 
-    def product(self, op: int, core: int, m: tuple[int, int], n: tuple[int, int], k: tuple[int, int], after: list) -> np.ndarray:
+    def product(
+        self, op: int, core: int, m: tuple[int, int], n: tuple[int, int], k: tuple[int, int], after: list[np.ndarray]
+    ) -> np.ndarray:
         return self.plan.compute(core, "matrix", Tile(op, actions.MATMUL, m, n, k), 100, after)
 
 

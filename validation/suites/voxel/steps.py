@@ -97,8 +97,8 @@ def run_of(setting: RunSetting) -> RunConfig:
     """The run of a row of voxel_runs.csv whose model is in `MODELS` and whose paradigm is in `PARADIGMS`.
 
     Voxel drops the embedding and keeps the LM head in decode only. It computes scores, soft-max and values as operators
-    of their own whose tensors stay on chip, with one element of soft-max a head in decode; Cairn's fused attention moves
-    the same bytes. Its rows of DRAM are counted in beats; the default of 8192 is taken for 8192 bytes, as
+    of their own whose tensors stay on chip, with one element of soft-max a head in decode; Cairn's fused attention
+    moves the same bytes. Its rows of DRAM are counted in beats; the default of 8192 is taken for 8192 bytes, as
     reference/stacked3d/voxel.yaml (vx.dram_row) has it, and others in proportion.
     """
     head = setting.phase == "decode" and setting.model not in WITHOUT_HEAD
