@@ -25,9 +25,10 @@ from cairn.workloads.graph import OperatorGraph, Role
 Progress = Callable[[str, float], None]
 """Told what is being done and how much of it is done (0 to 1)."""
 
-FIRST_TRY, FIRST_TRY_OF_A_SLOT = 10, 6
-"""Repeated blocks that are simulated at first, in a row of equal layers and in each slot of the dataflow pipeline: one that
-fills the buffers, 8 (or 4) whose periods count, one after them whose end is disturbed by what follows."""
+FIRST_TRY, FIRST_TRY_OF_A_SLOT = 13, 9
+"""Repeated blocks that are simulated at first, at most, in a row of equal layers and in each slot of the dataflow
+pipeline: one that fills the buffers, 8 (or 4) whose periods count, one after them whose end is disturbed by what
+follows, and up to three so that whole rounds are left out."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,13 @@ def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress) ->
         sequence, plan = _written(write(config, graph, count))
         tell("simulating", 0.0)
         with own_plan(f"run {config.name!r}"):
-            trace = run_plan(plan, config.chip, config.engine.engine, lambda done, all_: tell("simulating", done / all_))
+            trace = run_plan(plan, config.chip, config.engine.engine, lambda n, all_: tell("simulating", n / all_))
         repetitions = sequence.repetitions(plan, trace, config.engine.tolerance)
         steady = all(r.simulated == r.repeat or r.change <= r.tolerance for r in repetitions)
         if steady or count >= most:
             return _Attempt(plan, trace, sequence, repetitions)
         del sequence, plan, trace  # before the next, larger ones are made
-        count = min(2 * count - 2, most)  # twice the periods
+        count = min(2 * count, most)
 
 
 def _written(work: tuple[Sequence, PlanBuilder]) -> tuple[Sequence, Plan]:
@@ -113,8 +114,8 @@ def check_capacity(chip: ChipSpec, graph: OperatorGraph) -> None:
     if demand > bound:
         parts = ", ".join(f"{role.value} {size / 1e9:,.1f} GB" for role, size in held.items())
         remedy = (
-            f"the model needs {parts}: more DRAM layers (chip.dram.capacity_gb >= {demand:,.1f}), fewer bits per weight or "
-            "cache entry, a smaller batch or context, or several chips"
+            f"the model needs {parts}: more DRAM layers (chip.dram.capacity_gb >= {demand:,.1f}), fewer bits per "
+            "weight or cache entry, a smaller batch or context, or several chips"
         )
         raise InfeasibleError([Infeasibility("DRAM capacity", demand, bound, "GB", remedy)])
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from cairn.hw_models.chip import ChipSpec
 from cairn.sim.engine.compiled import simulate_plan
+from cairn.sim.engine.trouble import own_plan
 from cairn.sim.mapping.context import Scope, Stage
 from cairn.sim.mapping.lower import lower_block
 from cairn.sim.mapping.options import MappingSpec
@@ -58,7 +59,8 @@ def _ends(
             scope.pieces[name] = scope.even_layout(tensor.rows, tensor.columns)
         lower_block(scope)
     built = plan.build()
-    trace = simulate_plan(built, chip.servers())
+    with own_plan(f"operator {block.name!r}"):
+        trace = simulate_plan(built, chip.servers())
     ends = np.zeros(count, dtype=np.int64)
     np.maximum.at(ends, built.block, trace.end)
     return ends

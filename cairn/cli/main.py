@@ -40,7 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"cairn: {trouble}", file=sys.stderr)
         return MISTAKE
     except MemoryError:
-        print("cairn: out of memory: the run is too large for this machine", file=sys.stderr)
+        print(
+            "cairn: out of memory: the run is too large for this machine; larger tiles (mapping.tile_kib, "
+            "chip.sram.capacity_kib), a smaller workload or engine.exact=false make it smaller",
+            file=sys.stderr,
+        )
         return MISTAKE
 
 

@@ -60,10 +60,11 @@ def _check_place(folder: Path) -> None:
 
 def _simulate(config: RunConfig) -> Result:
     from cairn.api import simulate
+    from cairn.cli.memory import bounded_memory
     from cairn.cli.progress import progress_bar, tell_of_compilation
 
     tell_of_compilation()
-    with progress_bar() as progress:
+    with bounded_memory(), progress_bar() as progress:
         return simulate(config, progress=progress)
 
 

@@ -55,7 +55,7 @@ class EngineSpec(Spec):
         1e-3, "assumed: of the time of the repeated blocks; far below every model error", gt=0, le=0.1
     )
     max_simulated_blocks: int = sourced(
-        18, "assumed: 16 periods; over that many refreshes, banks and buffers average out", ge=4, le=100_000
+        21, "assumed: 16 periods; over that many refreshes, banks and buffers average out", ge=7, le=100_000
     )
 
 

@@ -295,9 +295,9 @@ def bring_tile(job: Job, cache: str, now: IntArray, fresh: BoolArray, columns: i
     if job.local:
         newest = np.nonzero(visits.n1[now] > cached)[0]
         fresh_rows = job.stored[cache][block[newest]]
-        ready[newest] = scope.plan.join(
-            np.concatenate([np.arange(newest.size)] * 2), np.concatenate([ready[newest], fresh_rows]), newest.size, job.op
-        )
+        owner = np.concatenate([np.arange(newest.size)] * 2)
+        both = np.concatenate([ready[newest], fresh_rows])
+        ready[newest] = scope.plan.join(owner, both, newest.size, job.op)
     return Arrived(ready, place)
 
 

@@ -136,7 +136,7 @@ def _send(
         return tasks
     whole = bool(there.all())
     pick = slice(None) if whole else np.nonzero(there)[0]
-    part = data if whole else _part(data, np.nonzero(there)[0], work.size)
+    part = data if whole else _part(data, np.nonzero(there)[0])
     tasks[pick] = work.scope.plan.copy(
         Region(SRAM, work.core[source[pick]], part), Region(SRAM, work.core[pick], part), work.product.op,
         after=[after[pick], *(w[pick] for w in waits or ())], cause=cause, reduce=reduce, port=port,
@@ -144,9 +144,10 @@ def _send(
     return tasks
 
 
-def _part(data: Slice, pick: IntArray, size: int) -> Slice:
+def _part(data: Slice, pick: IntArray) -> Slice:
     def cut(value: object) -> IntArray:
-        return np.broadcast_to(np.asarray(value, dtype=np.int64), (size,))[pick]
+        array = np.asarray(value, dtype=np.int64)
+        return array[pick] if array.ndim else np.full(pick.size, array)
 
     return Slice(data.tensor, (cut(data.rows[0]), cut(data.rows[1])), (cut(data.columns[0]), cut(data.columns[1])),
                  cut(data.bytes), data.group)  # fmt: skip
@@ -239,7 +240,7 @@ def _load_weights(work: _Work, data: Slice, size: IntArray, waits: list[IntArray
         if not mask.any():
             continue
         pick = np.nonzero(mask)[0]
-        part = _part(data, pick, work.size)
+        part = _part(data, pick)
         core = work.core[pick]
         tasks[pick] = work.scope.plan.copy(
             Region(DRAM, stage.channel(core), part, address.at(0)), Region(SRAM, core, part), product.op,

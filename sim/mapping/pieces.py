@@ -82,7 +82,7 @@ def intersections(have: Pieces, want: Pieces) -> tuple[IntArray, IntArray, IntAr
 
 @dataclass(frozen=True)
 class _Overlaps:
-    """Which extents overlap along one axis. Layouts are grids, so that few extents differ: each pair is looked at once."""
+    """Which extents overlap along one axis. Layouts are grids, so that few extents differ."""
 
     there: npt.NDArray[np.bool_]
     have: IntArray
@@ -133,7 +133,8 @@ def redistribute(
         order = _turns(have.core[source][away], want.core[target][away])
         pick = np.nonzero(away)[0][order]
         part = rect[pick]
-        size = np.ceil((part[:, 1] - part[:, 0]) * np.ceil((part[:, 3] - part[:, 2]) * bytes_per_element)).astype(np.int64)
+        row = np.ceil((part[:, 3] - part[:, 2]) * bytes_per_element)
+        size = np.ceil((part[:, 1] - part[:, 0]) * row).astype(np.int64)
         data = Slice(tensor, (part[:, 0], part[:, 1]), (part[:, 2], part[:, 3]), size)
         ready[pick] = plan.copy(
             Region(SRAM, have.core[source[pick]], data), Region(SRAM, want.core[target[pick]], data), op,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -44,14 +45,24 @@ class _Run:
 
     @property
     def steady(self) -> range:
-        """The instances whose periods count, a power of two of them: the last ones but one, which what follows disturbs.
+        """The instances whose periods count, a power of two: the last ones but one, which what follows disturbs.
 
-        The first instance, which fills the buffers, never counts. Tiles go round four sets of banks and round a buffer,
-        so that periods often repeat after 2, 4 or 8 instances: a mean over a power of two sees whole rounds.
+        The first instance, which fills the buffers, never counts. Periods often repeat after a ROUND, or two where the
+        buffer has its own: a mean over a power of two sees whole rounds.
         """
         count = 1 << max(1, (self.simulated - 2).bit_length() - 1)
         end = self.first + self.simulated - 1
         return range(end - count, end)
+
+
+ROUND = 4
+"""Blocks after which tiles often lie in the same banks and buffer places again: there are four sets of banks."""
+
+
+def simulated_of(repeat: int, count: int) -> int:
+    """How many of `repeat` equal blocks are simulated if at most `count` should be: whole rounds are left out, so that
+    what follows the last block finds banks and buffers as if all blocks had been there."""
+    return repeat if count >= repeat else count - (count - repeat) % ROUND
 
 
 class Hidden(NamedTuple):
@@ -85,8 +96,8 @@ class Sequence:
     def repetitions(self, plan: Plan, trace: Trace, tolerance: float) -> tuple[Repetition, ...]:
         """The mean period of each run of repeated blocks, and by how much the run's time is in doubt for it.
 
-        Periods vary from block to block, since tiles meet other banks, refreshes and places in buffers each time. So the
-        mean over all steady blocks counts, and is held against the means over their first and their second half: the
+        Periods vary from block to block, since tiles meet other banks, refreshes and places in buffers each time. So
+        the mean over all steady blocks counts, and is held against the means over their first and second half: the
         change is what the run's time would change by, relatively, if the blocks left out took the mean of either half.
         """
         ends = np.zeros(int(plan.block.max(initial=-1)) + 2, dtype=np.int64)
@@ -115,7 +126,9 @@ class _Writer:
             block = segment.block
             if block.name in self.numbers:
                 continue
-            self.numbers[block.name] = {op.name: self.plan.operator(f"{block.name}/{op.name}") for op in block.operators}
+            self.numbers[block.name] = {
+                op.name: self.plan.operator(f"{block.name}/{op.name}") for op in block.operators
+            }
             infos += [_info(block, op) for op in block.operators]
         self.sequence = Sequence(graph, tuple(infos))
 
@@ -158,7 +171,7 @@ def straight(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Seque
     stage = Stage.on(writer.plan, grid, config.mapping, activation_bytes(config.chip, grid, config.mapping, graph))
     hidden: Hidden | None = None
     for segment in graph.segments:
-        simulated = min(segment.repeat, count)
+        simulated = simulated_of(segment.repeat, count)
         first = len(writer.sequence.labels)
         for index in range(simulated):
             label = f"{segment.block.name}[{index}]" if segment.repeat > 1 else segment.block.name
@@ -202,13 +215,16 @@ def pipelined(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequ
     """
     stages = config.mapping.stages
     batches = micro_batches(config.workload, stages)
-    graphs = [_named(build_graph(config.model, batch, config.routing, config.seed), j) for j, batch in enumerate(batches)]
+    graphs = [
+        _named(build_graph(config.model, batch, config.routing, config.seed), j) for j, batch in enumerate(batches)
+    ]
     kinds = [_layers_of(g) for g in graphs]
     layers = [kind[0] for kind in kinds]
     depth = layers[0].repeat
     if any(len(kind) > 1 for kind in kinds) or depth % stages:
         raise CairnError(
-            f"the dataflow paradigm needs equal layers whose number ({depth}) is a multiple of mapping.stages ({stages})"
+            f"the dataflow paradigm needs equal layers whose number ({depth}) is a multiple of "
+            f"mapping.stages ({stages})"
         )
     merged = replace(graph, segments=tuple(segment for g in graphs for segment in g.segments))
     writer = _Writer(config.chip, merged)
@@ -218,7 +234,8 @@ def pipelined(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequ
     except ValueError as trouble:
         raise CairnError(f"mapping.stages: {trouble}") from None
     places = [
-        Stage.on(writer.plan, g, config.mapping, activation_bytes(config.chip, g, config.mapping, graphs[0])) for g in grids
+        Stage.on(writer.plan, g, config.mapping, activation_bytes(config.chip, g, config.mapping, graphs[0]))
+        for g in grids
     ]
     hidden: list[Hidden | None] = [None] * len(batches)
     each = depth // stages
@@ -228,7 +245,7 @@ def pipelined(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequ
             if s == 0 and graphs[j].segments[0].block.input is None:
                 writer.begin(f"slot {slot} prologue")
                 hidden[j] = writer.lower(places[0], graphs[j].segments[0].block, None, f"prologue.{j}")
-        first, simulated = len(writer.sequence.labels), min(each, count)
+        first, simulated = len(writer.sequence.labels), simulated_of(each, count)
         for index in range(simulated):
             writer.begin(f"slot {slot} layer {index}")
             for s, j in active:
@@ -257,11 +274,11 @@ def micro_batches(workload: WorkloadSpec, count: int) -> list[WorkloadSpec]:
     requests = list(workload.requests())
     if len(requests) >= count:
         edges = [len(requests) * i // count for i in range(count + 1)]
-        parts = [requests[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        parts = [requests[a:b] for a, b in itertools.pairwise(edges)]
     elif len(requests) == 1 and requests[0].new >= count:
         new, cached = requests[0].new, requests[0].cached
         cuts = [new * i // count for i in range(count + 1)]
-        parts = [[Request(b - a, cached + a)] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        parts = [[Request(b - a, cached + a)] for a, b in itertools.pairwise(cuts)]
     else:
         raise CairnError(f"mapping.stages: {len(requests)} requests cannot be cut into {count} micro-batches")
     return [

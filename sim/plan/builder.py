@@ -37,10 +37,12 @@ IntArray = npt.NDArray[np.int64]
 IntLike = int | Sequence[int] | npt.NDArray[np.integer]
 
 QUEUES = ("matrix", "vector", "load", "store", "noc", "relay", "reduce")
-"""Queues of a core, in this order: queue number = core * len(QUEUES) + index. A core sends through three queues, so that
-weights that are passed on (relay) and partial sums (reduce) and all else (noc) need not wait for each other's data."""
+"""Queues of a core, in this order: queue number = core * len(QUEUES) + index. Of three queues it sends through, so
+that weights that are passed on (relay), partial sums (reduce) and all else (noc) need not wait for each other's
+data."""
 
-UNIT_OF = {"relay": "noc", "reduce": "noc"}
+SENDING = ("noc", "relay", "reduce")
+UNIT_OF = dict.fromkeys(SENDING, "noc")
 """Unit class of the queues that are not called like it."""
 
 DRAM_SERVER, NOC_SERVER = 0, 1
@@ -88,17 +90,20 @@ After = Sequence[npt.NDArray[np.integer] | int] | npt.NDArray[np.integer] | int 
 
 
 def _column(value: IntLike, n: int) -> IntArray:
-    return np.broadcast_to(np.asarray(value, dtype=np.int64), (n,))
+    column = np.asarray(value, dtype=np.int64)
+    return column if column.shape == (n,) else np.broadcast_to(column, (n,))
 
 
 class PlanBuilder:
-    """Collects tasks for a chip; `build` makes the plan. Work is written in the order in which queues shall issue it."""
+    """Collects tasks for a chip; `build` makes the plan. Tasks are written in the order in which queues shall issue
+    them.
+    """
 
     def __init__(self, chip: ChipSpec):
         self.chip = chip
         self._clock = chip.clock
         dma = chip.dma
-        depth = {"load": dma.load_depth, "store": dma.store_depth, "noc": dma.noc_depth, "relay": dma.noc_depth, "reduce": dma.noc_depth}
+        depth = {"load": dma.load_depth, "store": dma.store_depth, **dict.fromkeys(SENDING, dma.noc_depth)}
         self.queues = tuple(
             Queue(f"core{core}.{name}", UNIT_OF.get(name, name), core, depth.get(name, 1))
             for core in range(chip.core_count)
@@ -179,7 +184,8 @@ class PlanBuilder:
         if source.kind == SRAM and destination.kind == SRAM:
             if np.any(np.asarray(source.place) == np.asarray(destination.place)):
                 raise CairnError("a copy from a core's SRAM to itself is no transfer")
-            return self._served(n, _column(source.place, n), port, NOC_SERVER, [0, source.place, destination.place, part.bytes], op, row, after)
+            transfer = [0, source.place, destination.place, part.bytes]
+            return self._served(n, _column(source.place, n), port, NOC_SERVER, transfer, op, row, after)
         if source.kind == destination.kind:
             raise CairnError("a copy from DRAM to DRAM goes through a core: write it as a load and a store")
         writes = destination.kind == DRAM
@@ -191,8 +197,9 @@ class PlanBuilder:
         return self._served(n, _column(core.place, n), unit, DRAM_SERVER, request, op, row, after)
 
     def fetch(
-        self, source: Region, destination: Region, home: IntLike, op: IntLike, after: After = None, cause: str = "unique"
-    ) -> tuple[IntArray, IntArray]:
+        self, source: Region, destination: Region, home: IntLike, op: IntLike, after: After = None,
+        cause: str = "unique",
+    ) -> tuple[IntArray, IntArray]:  # fmt: skip
         """Copies from DRAM over the core `home` below the channel to other cores' SRAM: two legs, streamed.
 
         The network leg starts on the first data of the DRAM leg; whoever needs the data waits for both results.
@@ -216,7 +223,7 @@ class PlanBuilder:
 
     def after(self, tasks: IntArray, predecessors: npt.NDArray[np.integer] | int, first_data: bool = False) -> None:
         """Let each of `tasks` wait for the end (or first data) of its predecessor; -1 means none."""
-        codes = np.broadcast_to(np.asarray(predecessors, dtype=np.int64), tasks.shape)
+        codes = _column(predecessors, tasks.size)
         there = codes >= 0
         if not there.all():
             codes, tasks = codes[there], tasks[there]
@@ -237,8 +244,9 @@ class PlanBuilder:
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _served(
-        self, n: int, core: IntArray, unit: str, server: int, request: Sequence[IntLike], op: IntLike, row: IntArray, after: After
-    ) -> IntArray:
+        self, n: int, core: IntArray, unit: str, server: int, request: Sequence[IntLike], op: IntLike, row: IntArray,
+        after: After,
+    ) -> IntArray:  # fmt: skip
         number = self._requests[server].count + np.arange(n)
         self._requests[server].append(n, request)
         queue = core * len(QUEUES) + QUEUES.index(unit)

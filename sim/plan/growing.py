@@ -12,25 +12,26 @@ IntArray = npt.NDArray[np.int64]
 IntLike = int | Sequence[int] | npt.NDArray[np.integer]
 
 _FIRST_ROWS: Final = 1 << 12
-_GROWTH: Final = 1.25
-"""Assumed: at most a quarter of a table is spare, and a row is moved four times on average where memory must move."""
 
 
 class Growing:
-    """Rows of `width` integers, kept by columns (each contiguous) or by rows."""
+    """Rows of `width` integers, kept by columns (each of them contiguous) or by rows (one contiguous table).
+
+    Room grows by half when it is used up. Spare room is address space: memory that was never written takes no place.
+    """
 
     def __init__(self, width: int, *, by_rows: bool):
         self.count = 0
         self._by_rows = by_rows
-        self._capacity = _FIRST_ROWS
-        shape = (_FIRST_ROWS, width) if by_rows else (_FIRST_ROWS,)
+        self._room = _FIRST_ROWS
+        shape = (self._room, width) if by_rows else (self._room,)
         self._parts = [np.empty(shape, dtype=np.int64) for _ in range(1 if by_rows else width)]
 
     def append(self, n: int, columns: Sequence[IntLike]) -> None:
         """Append `n` rows; each column is one value or `n` of them."""
         begin, self.count = self.count, self.count + n
-        if self.count > self._capacity:
-            self._resize(max(self.count, int(self._capacity * _GROWTH)))
+        if self.count > self._room:
+            self._grow(begin)
         if self._by_rows:
             rows = self._parts[0][begin : self.count]
             for index, value in enumerate(columns):
@@ -40,13 +41,14 @@ class Growing:
                 part[begin : self.count] = value
 
     def take(self) -> list[IntArray]:
-        """The columns, or the one array of rows; the table is empty afterwards."""
-        self._resize(self.count)
-        parts, self._parts = self._parts, [np.empty((0, *part.shape[1:]), dtype=np.int64) for part in self._parts]
-        self.count = self._capacity = 0
+        """The columns, or the one table of rows. The table is given away: nothing can be appended any more."""
+        parts, self._parts = self._parts, []
+        for part in parts:
+            part.resize((self.count, *part.shape[1:]), refcheck=False)
         return parts
 
-    def _resize(self, rows: int) -> None:
-        self._capacity = rows
-        for part in self._parts:  # in place where the system can: no second copy of a large table
-            part.resize((rows, *part.shape[1:]), refcheck=False)
+    def _grow(self, used: int) -> None:
+        self._room = max(self.count, self._room * 3 // 2)
+        for index, old in enumerate(self._parts):  # one after the other: at most one stands in memory twice
+            self._parts[index] = np.empty((self._room, *old.shape[1:]), dtype=np.int64)
+            self._parts[index][:used] = old[:used]

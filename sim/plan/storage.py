@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -23,8 +24,12 @@ IntArray = npt.NDArray[np.int64]
 _ARRAYS: Final = ("queue", "duration", "server", "request", "waits", "op", "block", "kind", "row", "compute", "copies")
 _EDGES: Final = ("on_first", "on_done")
 _NARROW: Final = (np.int8, np.int16, np.int32)
-_UNREADABLE: Final = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
-"""What NumPy, zipfile and json raise on damaged files (JSON and Unicode errors are ValueErrors)."""
+_UNREADABLE: Final = (
+    OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, SyntaxError, struct.error,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What NumPy, zipfile and json raise on damaged files (JSON and Unicode errors are ValueErrors; a file that says it is
+encrypted or of a later version gives RuntimeError and its kind NotImplementedError)."""
 
 
 def save(plan: Plan, path: str | os.PathLike[str]) -> None:

@@ -167,7 +167,7 @@ def test_an_infeasible_run_is_json_on_stdout_when_asked(
     ("raised", "status", "message"),
     [
         (KeyboardInterrupt(), 130, "interrupted\n"),
-        (MemoryError(), 2, "cairn: out of memory: the run is too large for this machine\n"),
+        (MemoryError(), 2, "chip.sram.capacity_kib), a smaller workload or engine.exact=false make it smaller\n"),
     ],
 )
 def test_an_interrupted_run_leaves_nothing_behind(
@@ -177,6 +177,21 @@ def test_an_interrupted_run_leaves_nothing_behind(
     assert cli.main(["run", "demo", "--out", str(tmp_path / "out")]) == status
     assert capsys.readouterr().err.endswith(message)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says how much memory is free")
+def test_a_run_larger_than_the_free_memory_ends_with_a_message() -> None:
+    code = (
+        "import resource, sys, numpy, cairn.api, cairn.cli.memory as memory\n"
+        "before = resource.getrlimit(resource.RLIMIT_AS)\n"
+        "cairn.api.simulate = lambda config, **_: numpy.empty(memory.free_bytes() + (1 << 30), dtype=numpy.int8)\n"
+        "from cairn.cli.main import main\n"
+        "status = main(['run', 'demo'])\n"
+        "sys.exit(status if resource.getrlimit(resource.RLIMIT_AS) == before else 'the limit stayed')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("cairn: out of memory: the run is too large for this machine")
 
 
 def test_a_bug_shows_its_stack_trace(simulated: list[Any]) -> None:

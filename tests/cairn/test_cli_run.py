@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import cairn
+from cairn.base.errors import BugError, PlanError
 from cairn.cli.main import main
 from cairn.sim.report.result import Result
 
@@ -94,6 +95,18 @@ def test_trouble_while_writing_leaves_the_earlier_result_whole(
     assert main(["run", "run.yaml", "--out", "out", "--no-plots", "--set", "seed=5"]) in (2, 130)
     assert Path("out/result.json").read_bytes() == before
     assert sorted(file.name for file in folder.iterdir()) == ["out", "run.yaml"]
+
+
+def test_a_plan_of_cairns_own_that_fails_is_a_bug_and_shows_its_stack_trace(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise PlanError("the run is stuck")
+
+    monkeypatch.setattr("cairn.sim.run.run_plan", fail)
+    with pytest.raises(BugError, match="own plan of run 'small' fails, which is a bug in Cairn: the run is stuck"):
+        main(["run", "run.yaml", "--out", "out"])
+    assert [file.name for file in folder.iterdir()] == ["run.yaml"]
 
 
 def test_a_model_that_does_not_fit_is_refused_with_its_remedy(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

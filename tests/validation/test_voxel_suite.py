@@ -38,6 +38,7 @@ def formula(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
         return steps.StepTimes(latency_ms, dict.fromkeys((*names, "lm_head"), each_us))
 
     monkeypatch.setattr(simulated, "simulate_step", step)
+    monkeypatch.setattr(simulated, "operator_us", lambda config, name: 1e3 * steps.roofline_ms(config))
     return asked
 
 

@@ -1,0 +1,99 @@
+"""Repeated blocks: a few are simulated, and the time of all of them follows."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cairn.sim.config.run_config import load
+from cairn.sim.mapping.sequence import ROUND, Sequence, _Run, simulated_of
+from cairn.sim.plan.plan import Plan, Trace
+from cairn.sim.record import RunRecord
+from cairn.sim.run import simulate
+from cairn.workloads.graph import OperatorGraph
+
+TOLERANCE = 1e-3
+
+
+def run(*overrides: str) -> RunRecord:
+    return simulate(load("demo", overrides))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["mapping.paradigm=spmd"],
+        ["mapping.banks=uniform"],
+        ["chip.sram.capacity_kib=777"],
+        ["mapping.paradigm=dataflow", "mapping.stages=2"],
+        ["model.layers=31", "chip.noc.link_bytes_per_cycle=4"],
+    ],
+    ids=lambda overrides: overrides[-1],
+)
+def test_a_few_blocks_give_the_time_of_all_of_them(overrides: list[str]) -> None:
+    few, exact = run(*overrides), run(*overrides, "engine.exact=true")
+    assert few.plan.n_tasks < 0.75 * exact.plan.n_tasks
+    assert all(each.simulated == each.repeat for each in exact.repetitions)
+    assert few.total_ps == pytest.approx(exact.total_ps, rel=TOLERANCE)
+    assert all(0 <= each.change <= TOLERANCE for each in few.repetitions)
+
+
+def test_blocks_that_are_left_out_count_as_shares_of_the_steady_ones() -> None:
+    record = run("model.layers=40")
+    (layers,) = record.repetitions
+    first = record.block_name.index("layer[0]")
+    weight = record.block_weight[first : first + layers.simulated]
+    assert weight.sum() == layers.repeat == 40
+    assert weight[0] == weight[-1] == 1
+    assert weight.max() - weight[weight > 1].min() <= 1
+    left_out = (layers.repeat - layers.simulated) * layers.period_ps
+    assert record.total_ps == record.trace.makespan + left_out
+
+
+def of_periods(periods: list[int], simulated: int, repeat: int, tolerance: float = TOLERANCE) -> tuple[int, float]:
+    """Period and change that follow from blocks that end after these periods, one after the other."""
+    plan = cast(Plan, SimpleNamespace(block=np.arange(simulated)))
+    trace = cast(Trace, SimpleNamespace(end=np.cumsum(periods[:simulated])))
+    sequence = Sequence(OperatorGraph("m", "", 0, ()), (), runs=[_Run("layer", 0, simulated, repeat)])
+    (repetition,) = sequence.repetitions(plan, trace, tolerance)
+    return repetition.period_ps, repetition.change
+
+
+@given(st.lists(st.integers(1_000, 2_000), min_size=4, max_size=4), st.integers(10, 13), st.integers(1, 20))
+def test_periods_that_go_round_in_fours_are_averaged_over_whole_rounds(
+    cycle: list[int], simulated: int, rounds: int
+) -> None:
+    repeat = simulated + ROUND * rounds
+    period, change = of_periods(cycle * 4, simulated, repeat)
+    assert period == round(sum(cycle) / 4)
+    assert change == 0
+
+
+@given(st.integers(1, 500), st.integers(20, 60))
+def test_periods_that_still_grow_change_the_time(step: int, repeat: int) -> None:
+    """Means over four periods each, four steps apart: blocks left out are in doubt by two steps each, up or down."""
+    periods = [10_000 + step * index for index in range(10)]
+    period, change = of_periods(periods, 10, repeat)
+    assert period == round(np.mean(periods[1:9]))
+    assert change == pytest.approx((repeat - 10) * 2 * step / (repeat * period))
+
+
+@given(st.integers(1, 200), st.integers(4, 200))
+def test_whole_rounds_of_blocks_are_left_out(repeat: int, count: int) -> None:
+    simulated = simulated_of(repeat, count)
+    assert simulated <= min(repeat, count)
+    assert simulated == repeat or simulated > count - ROUND
+    assert (repeat - simulated) % ROUND == 0
+
+
+def test_blocks_are_added_until_the_limit_when_the_periods_do_not_settle() -> None:
+    settings = "engine.tolerance=1e-12", "mapping.banks=uniform", "chip.dram.capacity_gb=8"
+    record = run("model.layers=60", *settings)
+    (layers,) = record.repetitions
+    assert layers.simulated == 20 <= load("demo").engine.max_simulated_blocks
+    assert layers.change > layers.tolerance
