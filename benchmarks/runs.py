@@ -3,8 +3,8 @@
     python benchmarks/runs.py [--runs NAME[,key.path=value ...] ...] [--repeat N] [--no-cold]
 
 Every run has a process of its own, so that its peak memory is its own: that of the first simulation, which is "cold"
-(it loads libraries and compiled kernels); the fastest of N further ones is "warm". The start with an empty kernel cache,
-which compiles everything, is measured last. Exit status 1 when a target is missed.
+(it loads libraries and compiled kernels); the fastest of N further ones is "warm". The start with an empty kernel
+cache, which compiles everything, is measured last. Exit status 1 when a target is missed.
 """
 
 from __future__ import annotations

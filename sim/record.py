@@ -21,8 +21,8 @@ class Repetition:
     """How a repeated block was simulated: `simulated` of `repeat` instances; the rest at `period_ps` each.
 
     `period_ps` is the mean over the steady instances. `change` says how much it matters which of them are asked: by
-    what part the time of all `repeat` instances would change if the rest took the mean period of the earlier or of the
-    later half of them. It is at most `tolerance`, unless all instances or as many as allowed were simulated.
+    what part the time of all `repeat` instances would differ, at most, if the rest took the mean period of any half of
+    them in a row. It is at most `tolerance`, unless all instances or as many as allowed were simulated.
     """
 
     block: str

@@ -52,7 +52,7 @@ class EngineSpec(Spec):
     engine: Engine = sourced(Engine.COMPILED, "docs/architecture.md: both engines give the same trace")
     exact: bool = sourced(False, "docs/architecture.md, repetition")
     tolerance: float = sourced(
-        1e-3, "assumed: of the time of the repeated blocks; far below every model error", gt=0, le=0.1
+        2e-3, "assumed: of the time of the repeated blocks; far below every model error", gt=0, le=0.1
     )
     max_simulated_blocks: int = sourced(
         21, "assumed: 16 periods; over that many refreshes, banks and buffers average out", ge=7, le=100_000

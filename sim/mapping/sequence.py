@@ -97,8 +97,8 @@ class Sequence:
         """The mean period of each run of repeated blocks, and by how much the run's time is in doubt for it.
 
         Periods vary from block to block, since tiles meet other banks, refreshes and places in buffers each time. So
-        the mean over all steady blocks counts, and is held against the means over their first and second half: the
-        change is what the run's time would change by, relatively, if the blocks left out took the mean of either half.
+        the mean over all steady blocks counts, and is held against the means over any half of them in a row: the change
+        is by what part the run's time would differ, at most, if the blocks left out took one of those instead.
         """
         ends = np.zeros(int(plan.block.max(initial=-1)) + 2, dtype=np.int64)
         np.maximum.at(ends, plan.block, trace.end)
@@ -106,11 +106,12 @@ class Sequence:
         for run in self.runs:
             period, change = 0, 0.0
             if run.left_out:
-                last, half = run.steady[-1], len(run.steady) // 2
-                begin, middle, end = (int(ends[last - back]) for back in (2 * half, half, 0))
-                period = round((end - begin) / (2 * half))
-                doubt = abs((end - middle) - (middle - begin)) / (2 * half)
-                change = run.left_out * doubt / max(run.repeat * period, 1)
+                half = len(run.steady) // 2
+                steady = ends[run.steady[0] - 1 : run.steady[-1] + 1]
+                mean = float(steady[-1] - steady[0]) / (2 * half)
+                stretches = (steady[half:] - steady[:-half]) / half
+                period = round(mean)
+                change = run.left_out * float(np.abs(stretches - mean).max()) / max(run.repeat * mean, 1.0)
             result.append(Repetition(run.name, run.repeat, run.simulated, period, change, tolerance))
         return tuple(result)
 

@@ -247,6 +247,7 @@ def test_a_reader_that_leaves_early_is_met_with_silence() -> None:
 def test_ctrl_c_ends_with_one_word_and_status_130(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys, cairn.api\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a suite in the background inherits SIG_IGN
         "cairn.api.simulate = lambda config, **_: os.kill(os.getpid(), signal.SIGINT)\n"
         "from cairn.cli.main import main\n"
         f"sys.exit(main(['run', 'demo', '--out', {str(tmp_path / 'out')!r}]))\n"

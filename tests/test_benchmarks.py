@@ -1,0 +1,40 @@
+"""The benchmarks run; what they measure is not judged here."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+
+
+def printed(script: str, *arguments: str) -> str:
+    """What a benchmark prints; its exit status (0, or 1 for a missed target) depends on the machine."""
+    command = [sys.executable, str(BENCHMARKS / script), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode in (0, 1), done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def test_the_engine_benchmark_prints_rates_of_both_engines_and_of_both_servers() -> None:
+    lines = printed("engine.py", "--tasks", "5000", "--repeat", "1").splitlines()
+    for name in ("compiled, 320 queues", "check_plan", "reference", "ratio", "compiled, bound by DRAM",
+                 "compiled, bound by network"):  # fmt: skip
+        (line,) = [line for line in lines if line.startswith(name)]
+        assert float(re.findall(r"  (\d+\.\d+)", line)[0]) > 0
+
+
+def test_the_run_benchmark_prints_cost_and_phases_of_a_run() -> None:
+    lines = printed("runs.py", "--runs", "demo,model.layers=2", "--repeat", "1", "--no-cold").splitlines()
+    cost, seconds = [line.split() for line in lines if line.startswith("demo,model.layers=2")]
+    cold_s, warm_s, peak_mb, millions = (float(value) for value in cost[1:5])
+    assert min(cold_s, warm_s) > 0
+    assert peak_mb > 50
+    assert millions > 0
+    (head,) = [line for line in lines if line.startswith("CPU seconds")]
+    assert head.split()[-7:] == ["graph", "mapping", "plan", "build", "check", "simulate", "report"]
+    assert all(float(value) >= 0 for value in seconds[1:])
+    assert len(seconds) == 7
