@@ -92,7 +92,7 @@ def test_the_hash_is_twelve_digits_and_changes_with_everything() -> None:
 
 def test_the_hash_does_not_change_with_the_way_it_was_written() -> None:
     config = load("llama-2-13b-decode")
-    assert run_hash(load("llama-2-13b-decode", ["chip=voxel-code", "seed=0", "engine.tolerance=0.1e-2"])) == run_hash(
+    assert run_hash(load("llama-2-13b-decode", ["chip=voxel-code", "seed=0", "engine.tolerance=0.2e-2"])) == run_hash(
         config
     )
 

@@ -79,8 +79,9 @@ def test_periods_that_still_grow_change_the_time(step: int, repeat: int) -> None
     """Means over four periods each, four steps apart: blocks left out are in doubt by two steps each, up or down."""
     periods = [10_000 + step * index for index in range(10)]
     period, change = of_periods(periods, 10, repeat)
-    assert period == round(np.mean(periods[1:9]))
-    assert change == pytest.approx((repeat - 10) * 2 * step / (repeat * period))
+    mean = float(np.mean(periods[1:9]))
+    assert period == round(mean)
+    assert change == pytest.approx((repeat - 10) * 2 * step / (repeat * mean))
 
 
 def test_halves_that_agree_do_not_hide_a_stretch_that_differs() -> None:
