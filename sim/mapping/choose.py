@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from cairn.base.errors import Infeasibility, InfeasibleError
 from cairn.hw_models.chip import ChipSpec
+from cairn.sim.mapping.arrangement import arrangement_load
 from cairn.sim.mapping.grid import Grid, Split, all_splits
 from cairn.sim.mapping.options import MappingSpec, Paradigm, Placement
 
@@ -26,6 +27,13 @@ STREAM_TILES = 4
 
 PARTIAL_SHARE = 16
 """Partial sums of a stretch of columns take at most this part of the SRAM, twice (assumed)."""
+
+FINER_STRETCHES = (1, 2, 4)
+"""Times as many stretches as the SRAM asks for that are costed (assumed to be enough): what is left of the reduction
+when the products end is one stretch, but every stretch pays the start of its transfers."""
+
+WORTH = 0.05
+"""Part of a product's cycles that cutting its columns finer must save (assumed: it costs simulation time as well)."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +118,15 @@ class CoreRates:
 
 def matmul_costs(
     shape: MatmulShape, splits: tuple[Split, ...], rates: CoreRates, paradigm: Paradigm, placement: Placement,
-    sharers_limit: int | None,
+    sharers_limit: int | None, arrange: FloatArray | float = 0.0,
 ) -> MatmulCost:  # fmt: skip
     """Closed-form cost of every split: the busiest core's compute, DRAM and network cycles.
 
     Weights stream while the cores compute. Gathering x and reducing y come before and after the compute ("exposed") but
     not before and after the weight stream, which runs ahead. A ring over stride s loads each link s times; unicasts
-    from each of P members of a line to all others load its middle link P/4 times as much as a ring does.
+    from each of P members of a line to all others load its middle link P/4 times as much as a ring does. `arrange`
+    says, for each split, how many times the part of x that a core begins with passes the most loaded link while x is
+    brought from where it was made (`arrangement`).
     """
     factors = np.array([[*s.m, *s.n, *s.k] for s in splits], dtype=np.float64)
     gm, gn, gk = factors[:, 0] * factors[:, 1], factors[:, 2] * factors[:, 3], factors[:, 4] * factors[:, 5]
@@ -125,8 +135,8 @@ def matmul_costs(
     x_bytes, w_bytes = m * k * shape.x_bits / 8, k * n * shape.w_bits / 8
     y_bytes = m * n * shape.partial_bits / 8
     budget = rates.sram_bytes - STREAM_TILES * rates.tile_bytes
-    reductions = np.where(gk > 1, np.ceil(y_bytes / (rates.sram_bytes / PARTIAL_SHARE)), 1).astype(np.int64)
-    act = x_bytes + y_bytes / gk + np.where(gk > 1, 2 * y_bytes / reductions, 0)
+    stretches = np.where(gk > 1, np.ceil(y_bytes / (rates.sram_bytes / PARTIAL_SHARE)), 1)
+    act = x_bytes + y_bytes / gk + np.where(gk > 1, 2 * y_bytes / stretches, 0)
     passes = np.minimum(np.ceil(act / budget), np.maximum(m, 1)).astype(np.int64)
     strides = _strides(factors, placement, gn, gk)
     spread = {g: _spread(size, paradigm, rates) for g, size in (("m", shared), ("n", gn), ("k", gk))}
@@ -138,21 +148,32 @@ def matmul_costs(
     link = rates.link_bytes_per_cycle
     time = {g: flows[g] / link * np.maximum(1.0, strides[g] * spread[g]) for g in flows}
     step = {g: rates.start_cycles + rates.hop_cycles * strides[g] for g in flows}
-    # a small message of the chain may find a packet of the weight ring on its link, half of it on average
-    blocked = np.where(shared > 1, rates.packet_cycles / 2, 0)
-    chains = reductions * (gk - 1) * (step["k"] + blocked) + m * n * (gk - 1) / gk / rates.vector_lanes
-    time["k"] = np.where(gk > 1, time["k"] + chains, 0)
     compute = rates.matrix_cycles(*(v.astype(np.int64) for v in (m, n, k))).astype(np.float64)
-    exposed = time["n"] + time["k"] / reductions + (gn - 1) * step["n"]
     dram = w_bytes / shared * passes / rates.dram_bytes_per_cycle
     network = (flows["n"] + flows["m"] + flows["k"]) / link
-    moving = np.maximum(np.maximum(time["m"], time["k"]), network)
-    path = _overlapped(compute, moving) + exposed
-    total = _overlapped(dram, path)
-    too_big = act / passes > budget
+    gather = time["n"] + (gn - 1) * step["n"] + arrange * x_bytes / gn / link
+    # a small message of the chain may find a packet of the weight ring on its link, half of it on average
+    blocked = np.where(shared > 1, rates.packet_cycles / 2, 0)
+    adding = m * n * (gk - 1) / gk / rates.vector_lanes
+
+    def cycles(reductions: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Cycles in all, and those outside of the weight stream that nothing hides."""
+        reducing = np.where(gk > 1, time["k"] + reductions * (gk - 1) * (step["k"] + blocked) + adding, 0)
+        exposed = gather + reducing / reductions
+        moving = np.maximum(np.maximum(time["m"], reducing), network)
+        return _overlapped(dram, _overlapped(compute, moving) + exposed), exposed
+
+    # more stretches than the SRAM asks for, with an array's columns in each, where that saves enough
+    finer = np.array(FINER_STRETCHES, dtype=np.float64)[:, None] * stretches
+    possible = (gk > 1) & (finer * rates.columns_quantum <= n)
+    possible[0] = True
+    each = np.where(possible, [cycles(count)[0] for count in finer], np.inf)
+    reductions = finer[np.argmax(each <= (1 + WORTH) * each.min(axis=0), axis=0), np.arange(gk.size)]
+    total, exposed = cycles(reductions)
+    total = np.where(act / passes > budget, np.inf, total)
     return MatmulCost(
-        compute, dram, network, exposed, np.where(too_big, np.inf, total), act / passes, passes, reductions
-    )
+        compute, dram, network, exposed, total, act / passes, passes, reductions.astype(np.int64)
+    )  # fmt: skip
 
 
 def _overlapped(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -187,12 +208,20 @@ def _spread(size: FloatArray, paradigm: Paradigm, rates: CoreRates) -> FloatArra
     return np.maximum(1.0, size / 4)
 
 
-def choose_matmul(shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec) -> MatmulMapping:
-    """The split of least closed-form cost; InfeasibleError when no split fits the SRAM."""
+def choose_matmul(
+    shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec, before: Split | None = None
+) -> MatmulMapping:
+    """The split of least closed-form cost; InfeasibleError when no split fits the SRAM.
+
+    `before` is the split of the product that left x where it lies, if one did.
+    """
     rates = CoreRates.of(chip, grid, options)
     splits = _candidates(shape, grid)
     cost = matmul_costs(shape, splits, rates, options.paradigm, options.placement, options.core_group)
     best = int(np.argmin(cost.total))
+    if before is not None and options.paradigm is not Paradigm.SPMD:
+        splits, cost = _arranged(shape, chip, grid, options, before, splits, cost)
+        best = int(np.argmin(cost.total))
     if not np.isfinite(cost.total[best]):
         least = int(np.argmin(cost.act_bytes))
         bound = rates.sram_bytes - STREAM_TILES * rates.tile_bytes
@@ -215,6 +244,32 @@ def choose_matmul(shape: MatmulShape, chip: ChipSpec, grid: Grid, options: Mappi
         split, sharers, int(cost.passes[best]), int(cost.reductions[best]), tile_n, tile_k, float(cost.total[best]),
         max(parts, key=lambda name: float(parts[name])), int(cost.act_bytes[best]),
     )  # fmt: skip
+
+
+def _arranged(
+    shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec, before: Split, splits: tuple[Split, ...],
+    cost: MatmulCost,
+) -> tuple[tuple[Split, ...], MatmulCost]:  # fmt: skip
+    """The splits that may still be cheapest when bringing x from where `before` left it counts too, and their costs."""
+    rates = CoreRates.of(chip, grid, options)
+    order = np.argsort(cost.total, kind="stable")
+    kept: list[Split] = []
+    loads: list[float] = []
+    least = np.inf
+    for index in order.tolist():
+        if not cost.total[index] < least:  # bringing x can only add to it
+            break
+        split = splits[index]
+        load = arrangement_load(chip.noc.topology, grid, before, split)
+        one = matmul_costs(shape, (split,), rates, options.paradigm, options.placement, options.core_group, load)
+        least = min(least, float(one.total[0]))
+        kept.append(split)
+        loads.append(load)
+    if not kept:
+        return splits, cost
+    return tuple(kept), matmul_costs(
+        shape, tuple(kept), rates, options.paradigm, options.placement, options.core_group, np.array(loads)
+    )
 
 
 def _candidates(shape: MatmulShape, grid: Grid) -> tuple[Split, ...]:

@@ -12,14 +12,15 @@ import numpy.typing as npt
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.compute.vector.cycle import operations_of, passes_of, vector_cycles
 from cairn.sim.mapping.buffer import StreamBuffer
-from cairn.sim.mapping.choose import STREAM_TILES, elements_per_byte
+from cairn.sim.mapping.choices import choose_block
+from cairn.sim.mapping.choose import STREAM_TILES, MatmulMapping, elements_per_byte
 from cairn.sim.mapping.grid import Grid, bounds
 from cairn.sim.mapping.memory import Memory
 from cairn.sim.mapping.options import MappingSpec, Paradigm
 from cairn.sim.mapping.pieces import Pieces, pairs, redistribute, same_layout, wanted
 from cairn.sim.plan.builder import After, PlanBuilder, Region, Slice, Tile
 from cairn.sim.plan.plan import DRAM, SRAM
-from cairn.workloads.graph import Block, Operator, OpKind
+from cairn.workloads.graph import Block, Operator
 
 IntArray = npt.NDArray[np.int64]
 
@@ -44,6 +45,8 @@ class Stage:
     options: MappingSpec
     memory: Memory
     stream: StreamBuffer
+    choices: dict[str, dict[str, MatmulMapping]] = field(default_factory=dict)
+    """Mapping of every product, by block and operator name."""
 
     @classmethod
     def on(cls, plan: PlanBuilder, grid: Grid, options: MappingSpec, act_bytes: int) -> Stage:
@@ -52,6 +55,12 @@ class Stage:
         sram = chip.sram.capacity_kib * 1024
         stream = StreamBuffer(max(sram - act_bytes, sram // 4))
         return cls(plan, chip, grid, options, Memory(chip, options.banks), stream)
+
+    def mapping(self, block: Block, operator: Operator) -> MatmulMapping:
+        """How a matmul operator of a block is mapped."""
+        if block.name not in self.choices:
+            self.choices[block.name] = choose_block(block, self.chip, self.grid, self.options)
+        return self.choices[block.name][operator.name]
 
     @property
     def tile_bytes(self) -> int:
@@ -111,13 +120,6 @@ class Scope:
     def partial_bits(self) -> float:
         """Bits in which partial sums travel between cores."""
         return float(self.stage.options.partial_sum_bits)
-
-    def quantum(self, name: str) -> int:
-        """Columns of a tensor that must stay together: two where gate and up alternate."""
-        for operator in self.block.operators:
-            if operator.kind is OpKind.ACTIVATION and operator.inputs == (name,):
-                return self.block.tensor(name).columns // self.block.tensor(operator.outputs[0]).columns
-        return 1
 
     def op(self, operator: Operator) -> int:
         return self.operator_of[operator.name]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cairn.sim.mapping.choose import MatmulShape
+from cairn.sim.mapping.choices import columns_together
+from cairn.sim.mapping.choose import MatmulShape, choose_matmul
 from cairn.sim.mapping.context import NONE, Scope
 from cairn.sim.mapping.grouped import Grouped, lower_grouped
 from cairn.sim.mapping.matmul import Product, lower_matmul
@@ -105,12 +106,14 @@ def _one_expert(scope: Scope, operator: Operator, expert: int, first: int, rows:
     x_name, w_name = operator.inputs[:2]
     y_name = operator.outputs[0]
     x, w, y = (scope.block.tensor(name) for name in (x_name, w_name, y_name))
-    shape = MatmulShape(rows, y.columns, x.columns, x.bits, w.bits, scope.partial_bits, scope.quantum(y_name))
+    shape = MatmulShape(rows, y.columns, x.columns, x.bits, w.bits, scope.partial_bits,
+                        columns_together(scope.block, y_name))  # fmt: skip
     product = Product(scope.op(operator), scope.tensor(x_name), scope.tensor(w_name), scope.tensor(y_name), shape,
                       x.bits, expert, first)  # fmt: skip
     have = scope.pieces[x_name]
     mine = have.where((have.rect[:, 0] < first + rows) & (have.rect[:, 1] > first))
-    return lower_matmul(scope, product, mine)
+    mapping = choose_matmul(shape, scope.chip, scope.grid, scope.stage.options)
+    return lower_matmul(scope, product, mine, mapping)
 
 
 def lower_combine(scope: Scope, operator: Operator) -> None:

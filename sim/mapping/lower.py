@@ -11,7 +11,7 @@ import numpy.typing as npt
 from cairn.sim.mapping.attention import lower_attention
 from cairn.sim.mapping.attention_softmax import lower_softmax
 from cairn.sim.mapping.attention_unfused import lower_context, lower_scores
-from cairn.sim.mapping.choose import MatmulShape
+from cairn.sim.mapping.choices import matmul_shape
 from cairn.sim.mapping.context import Scope, row_bytes
 from cairn.sim.mapping.experts import lower_combine, lower_dispatch, lower_grouped_matmul
 from cairn.sim.mapping.grouped import Grouped, lower_grouped
@@ -19,7 +19,7 @@ from cairn.sim.mapping.heads import apply_pending, defer, flush_pending
 from cairn.sim.mapping.matmul import Product, lower_matmul
 from cairn.sim.mapping.pieces import Pieces, wanted
 from cairn.sim.mapping.recurrent import lower_channels, lower_retention
-from cairn.sim.mapping.vector import lower_activation, lower_add, lower_norm, lower_top_k
+from cairn.sim.mapping.vector import activate, lower_activation, lower_add, lower_norm, lower_top_k
 from cairn.sim.plan.builder import Region, Slice
 from cairn.sim.plan.plan import DRAM, SRAM
 from cairn.workloads.graph import Operator, OpKind
@@ -33,13 +33,21 @@ ON_HEADS: Final = {OpKind.ATTENTION, OpKind.ATTENTION_SCORES, OpKind.ATTENTION_C
 
 def lower_block(scope: Scope) -> Pieces:
     """Write all operators of the scope's block; answers where its output lies."""
+    done: set[str] = set()
     for operator in scope.block.operators:
+        if operator.name in done:
+            continue
         if operator.kind is OpKind.ROPE or (operator.kind is OpKind.NORM and operator.attention is not None):
             defer(scope, operator)
             continue
         if operator.kind not in ON_HEADS:
             for name in operator.inputs:
                 flush_pending(scope, name, operator)
+        following = None if scope.stage.spmd else _in_place_after(scope, operator)
+        if following is not None:
+            _matmul(scope, operator, following)
+            done.add(following.name)
+            continue
         LOWERINGS[operator.kind](scope, operator)
         if scope.stage.spmd:
             _barrier(scope, operator)
@@ -56,15 +64,30 @@ def _barrier(scope: Scope, operator: Operator) -> None:
         scope.pieces[name] = Pieces(pieces.core, pieces.rect, np.repeat(meeting, pieces.count))
 
 
-def _matmul(scope: Scope, operator: Operator) -> None:
+def _in_place_after(scope: Scope, operator: Operator) -> Operator | None:
+    """The activation function that works in place on the result of a product, if nothing else uses that result."""
+    if operator.kind is not OpKind.MATMUL:
+        return None
+    users = [other for other in scope.block.operators if operator.outputs[0] in other.inputs]
+    if len(users) != 1 or users[0].kind is not OpKind.ACTIVATION or len(users[0].inputs) != 1:
+        return None
+    return users[0]
+
+
+def _matmul(scope: Scope, operator: Operator, following: Operator | None = None) -> None:
+    """A product, and the activation function `following` on each stretch of its columns as soon as it is complete."""
     x_name, w_name = operator.inputs
     y_name = operator.outputs[0]
-    x, w, y = (scope.block.tensor(name) for name in (x_name, w_name, y_name))
-    shape = MatmulShape(y.rows, y.columns, x.columns, x.bits, w.bits, scope.partial_bits, scope.quantum(y_name))
+    shape = matmul_shape(scope.block, operator, scope.stage.options)
     product = Product(
-        scope.op(operator), scope.tensor(x_name), scope.tensor(w_name), scope.tensor(y_name), shape, x.bits
+        scope.op(operator), scope.tensor(x_name), scope.tensor(w_name), scope.tensor(y_name), shape, shape.x_bits
     )
-    scope.pieces[y_name] = lower_matmul(scope, product, scope.pieces[x_name])
+    mapping = scope.stage.mapping(scope.block, operator)
+    if following is None:
+        scope.pieces[y_name] = lower_matmul(scope, product, scope.pieces[x_name], mapping)
+        return
+    pieces = lower_matmul(scope, product, scope.pieces[x_name], mapping, lambda y: activate(scope, following, y))
+    scope.pieces[following.outputs[0]] = pieces
 
 
 def _head_matmul(scope: Scope, operator: Operator) -> None:

@@ -9,13 +9,14 @@ Compute-shift passes parts to the next core on a ring; SPMD sends each part from
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.mapping.buffer import Entry
-from cairn.sim.mapping.choose import MatmulMapping, MatmulShape, choose_matmul, elements_per_byte
+from cairn.sim.mapping.choose import MatmulMapping, MatmulShape, elements_per_byte
 from cairn.sim.mapping.context import NONE, Scope, row_bytes, tile_counts
 from cairn.sim.mapping.grid import Ranks, bounds, ranks_of
 from cairn.sim.mapping.pieces import Pieces, redistribute, wanted
@@ -23,8 +24,13 @@ from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile
 from cairn.sim.plan.plan import DRAM, SRAM
 
+MANY_PARTS = 8
+"""Parts that a core holds of its block of x, beyond which they are first brought together (assumed)."""
+
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+Epilogue = Callable[[Pieces], Pieces]
+"""Writes what follows in place on finished pieces of the result; answers what becomes of them."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +74,13 @@ class _Work:
         return int(self.core.size)
 
 
-def lower_matmul(scope: Scope, product: Product, x: Pieces, mapping: MatmulMapping | None = None) -> Pieces:
-    """Write the tasks of a product whose input lies as `x`; answers where its output lies."""
-    if mapping is None:
-        mapping = choose_matmul(product.shape, scope.chip, scope.grid, scope.stage.options)
+def lower_matmul(
+    scope: Scope, product: Product, x: Pieces, mapping: MatmulMapping, epilogue: Epilogue | None = None
+) -> Pieces:
+    """Write the tasks of a product whose input lies as `x`; answers where its output lies.
+
+    `epilogue` is done to every stretch of columns as soon as its sums are complete, while the next one is computed.
+    """
     work = _work(scope, product, mapping)
     outputs = []
     for turn in range(mapping.passes):
@@ -79,8 +88,8 @@ def lower_matmul(scope: Scope, product: Product, x: Pieces, mapping: MatmulMappi
         part = _work(scope, product, mapping)
         part.m0, part.m1 = work.m0 + rows * turn // mapping.passes, work.m0 + rows * (turn + 1) // mapping.passes
         part.first_pass = turn == 0
-        _gather(part, x)
-        outputs += _multiply(part)
+        _gather(part, x, (work.m0, work.m1))
+        outputs += _multiply(part, epilogue)
     if len(outputs) == 1:
         return outputs[0]
     return Pieces(*(np.concatenate([getattr(o, name) for o in outputs]) for name in ("core", "rect", "ready")))
@@ -99,8 +108,8 @@ def _work(scope: Scope, product: Product, mapping: MatmulMapping) -> _Work:
     )  # fmt: skip
 
 
-def _gather(work: _Work, x: Pieces) -> None:
-    """Bring x[m block, k block] to every core, part by part."""
+def _gather(work: _Work, x: Pieces, block: tuple[IntArray, IntArray]) -> None:
+    """Bring x[m block, k block] to every core, part by part; `block` has the rows of all passes."""
     scope, product = work.scope, work.product
     plan, gn = scope.plan, work.mapping.split.sizes[1]
     if scope.stage.spmd or gn == 1:
@@ -108,22 +117,55 @@ def _gather(work: _Work, x: Pieces) -> None:
         ready = redistribute(plan, product.x, x, want, product.op, product.x_bits / 8, "share").ready
         work.arrivals.append((work.k0, work.k1, ready))
         return
-    length = work.k1 - work.k0
-
-    def part(number: IntArray) -> tuple[IntArray, IntArray]:
-        return work.k0 + length * number // gn, work.k0 + length * (number + 1) // gn
-
-    begin, end = part(work.ranks.n)
-    want = wanted(work.core, work.m0, work.m1, begin, end)
-    ready = redistribute(plan, product.x, x, want, product.op, product.x_bits / 8).ready
-    work.arrivals.append((begin, end, ready))
-    previous = work.ranks.neighbour("n", -1)
-    for turn in range(1, gn):
-        begin, end = part((work.ranks.n - turn) % gn)
-        size = (work.m1 - work.m0) * row_bytes(end - begin, product.x_bits)
-        data = Slice(product.x, (work.m0, work.m1), (begin, end), size)
-        ready = _send(work, previous, data, ready[previous], size > 0)
+    for begin, end, ready in _own_parts(work, x, block):
         work.arrivals.append((begin, end, ready))
+        previous = work.ranks.neighbour("n", -1)
+        for turn in range(1, gn):
+            holder = work.ranks.neighbour("n", -turn)
+            size = (work.m1 - work.m0) * row_bytes(end[holder] - begin[holder], product.x_bits)
+            data = Slice(product.x, (work.m0, work.m1), (begin[holder], end[holder]), size)
+            ready = _send(work, previous, data, ready[previous], size > 0)
+            work.arrivals.append((begin[holder], end[holder], ready))
+
+
+def _own_parts(
+    work: _Work, x: Pieces, block: tuple[IntArray, IntArray]
+) -> list[tuple[IntArray, IntArray, IntArray]]:
+    """What each core holds of its block of x before the ring turns: (begin, end) along k, and when it is there.
+
+    Pieces that lie where they are needed stay as they are, each a ring of its own, which turns while later ones are
+    still being made. Otherwise every core is brought an equal part.
+    """
+    product, gn = work.product, work.mapping.split.sizes[1]
+    lying = _lying_parts(work, x, block)
+    if lying is not None:
+        return lying
+    length = work.k1 - work.k0
+    begin, end = work.k0 + length * work.ranks.n // gn, work.k0 + length * (work.ranks.n + 1) // gn
+    want = wanted(work.core, work.m0, work.m1, begin, end)
+    ready = redistribute(work.scope.plan, product.x, x, want, product.op, product.x_bits / 8).ready
+    return [(begin, end, ready)]
+
+
+def _lying_parts(
+    work: _Work, x: Pieces, block: tuple[IntArray, IntArray]
+) -> list[tuple[IntArray, IntArray, IntArray]] | None:
+    """The pieces on each core, if there are equally many of them, few, and all of them parts of the core's block."""
+    each = x.count // work.size
+    if each == 0 or each > MANY_PARTS or each * work.size != x.count:
+        return None
+    rank = np.full(int(max(x.core.max(), work.core.max())) + 1, NONE, dtype=np.int64)
+    rank[work.core] = np.arange(work.size)
+    owner = rank[x.core]
+    order = np.argsort(owner, kind="stable")
+    if not np.array_equal(owner[order], np.repeat(np.arange(work.size), each)):
+        return None
+    r0, r1, c0, c1 = (x.rect[order, side].reshape(work.size, each) for side in range(4))
+    inside = (r0 == block[0][:, None]) & (r1 == block[1][:, None]) & (c0 >= work.k0[:, None]) & (c1 <= work.k1[:, None])
+    if not inside.all():
+        return None
+    ready = x.ready[order].reshape(work.size, each)
+    return [(c0[:, i], c1[:, i], ready[:, i]) for i in range(each)]
 
 
 def _send(
@@ -153,8 +195,8 @@ def _part(data: Slice, pick: IntArray) -> Slice:
                  cut(data.bytes), data.group)  # fmt: skip
 
 
-def _multiply(work: _Work) -> list[Pieces]:
-    """All weight tiles of all cores and the compute tasks on them; answers where the result lies.
+def _multiply(work: _Work, epilogue: Epilogue | None) -> list[Pieces]:
+    """All weight tiles of all cores and the compute tasks on them; answers where the result of the epilogue lies.
 
     The columns are worked on in `reductions` stretches, each of which is added up while the next is computed.
     """
@@ -166,7 +208,8 @@ def _multiply(work: _Work) -> list[Pieces]:
         last = _multiply_columns(work, begin, end)
         n0 = np.minimum(work.n0 + begin * work.mapping.tile_n, work.n1)
         n1 = np.minimum(work.n0 + end * work.mapping.tile_n, work.n1)
-        outputs.append(_reduce(work, last, n0, n1))
+        y = _reduce(work, last, n0, n1)
+        outputs.append(y if epilogue is None else epilogue(y))
     return outputs
 
 

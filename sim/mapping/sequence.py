@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -13,7 +12,8 @@ import numpy.typing as npt
 from cairn.base.errors import CairnError
 from cairn.hw_models.chip import ChipSpec
 from cairn.sim.config.run_config import RunConfig
-from cairn.sim.mapping.choose import STREAM_TILES, MatmulShape, choose_matmul
+from cairn.sim.mapping.choices import choose_block
+from cairn.sim.mapping.choose import STREAM_TILES
 from cairn.sim.mapping.context import Scope, Stage
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.lower import lower_block
@@ -24,7 +24,7 @@ from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.plan import Plan, Trace
 from cairn.sim.record import OperatorInfo, Repetition
 from cairn.workloads.build import build_graph
-from cairn.workloads.graph import Block, Operator, OperatorGraph, OpKind, Request, Role, Segment
+from cairn.workloads.graph import Block, Operator, OperatorGraph, Request, Role, Segment
 from cairn.workloads.step import Phase, RequestSpec, WorkloadSpec
 
 IntArray = npt.NDArray[np.int64]
@@ -191,17 +191,9 @@ def activation_bytes(chip: ChipSpec, grid: Grid, options: MappingSpec, graph: Op
     """SRAM that is kept for activations: what the most demanding product holds, and at least a quarter of it all."""
     sram = chip.sram.capacity_kib * 1024
     tile = min(options.tile_kib * 1024, sram // (2 * STREAM_TILES))
-    most = max((choose_matmul(s, chip, grid, options).act_bytes for s in set(_shapes(graph, options))), default=0)
+    mappings = [m for s in graph.segments for m in choose_block(s.block, chip, grid, options).values()]
+    most = max((mapping.act_bytes for mapping in mappings), default=0)
     return min(max(most, sram // 4), sram - STREAM_TILES * tile)
-
-
-def _shapes(graph: OperatorGraph, options: MappingSpec) -> Iterator[MatmulShape]:
-    for segment in graph.segments:
-        block = segment.block
-        for op in block.operators:
-            if op.kind is OpKind.MATMUL:
-                x, w, y = block.tensor(op.inputs[0]), block.tensor(op.inputs[1]), block.tensor(op.outputs[0])
-                yield MatmulShape(y.rows, y.columns, x.columns, x.bits, w.bits, float(options.partial_sum_bits))
 
 
 # -- the pipeline -----------------------------------------------------------------------------------------------------

@@ -123,16 +123,19 @@ def lower_activation(scope: Scope, operator: Operator) -> None:
     if len(operator.inputs) == 2:
         lower_gating(scope, operator)
         return
-    x_name, y_name = operator.inputs[0], operator.outputs[0]
-    gated = scope.block.tensor(x_name).columns == 2 * scope.block.tensor(y_name).columns
-    x = scope.pieces[x_name]
+    scope.pieces[operator.outputs[0]] = activate(scope, operator, scope.pieces[operator.inputs[0]])
+
+
+def activate(scope: Scope, operator: Operator, x: Pieces) -> Pieces:
+    """f(x) of pieces of the one input, or f(gate) * up where gate and up alternate in its columns, in place."""
+    gated = scope.block.tensor(operator.inputs[0]).columns == 2 * scope.block.tensor(operator.outputs[0]).columns
     rect = x.rect.copy()
     if gated:
         rect[:, 2:] //= 2
     y = Pieces(x.core, rect, x.ready)
     kind = f"{operator.function}_mul" if gated else operator.function
     done = vector_tasks(scope, scope.op(operator), actions.ELEMENTWISE, kind, y, [x.ready])
-    scope.pieces[y_name] = Pieces(y.core, y.rect, done)
+    return Pieces(y.core, y.rect, done)
 
 
 def lower_gating(scope: Scope, operator: Operator) -> None:

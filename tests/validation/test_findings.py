@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+import pytest
+
 from cairn.validation.suites.findings.suite import step_ms
 
 
@@ -26,8 +28,9 @@ def test_banks_matter_more_at_a_higher_bandwidth() -> None:
     assert ms("decode", "mapping.banks=uniform", faster) / ms("decode", faster) > gap
 
 
-def test_decode_hardly_reacts_to_wider_links() -> None:
-    assert abs(ms("decode", "chip.noc.link_bytes_per_cycle=64") / ms("decode") - 1) < 0.05
+@pytest.mark.parametrize("width", [8, 64])
+def test_decode_hardly_reacts_to_the_width_of_links(width: int) -> None:
+    assert abs(ms("decode", f"chip.noc.link_bytes_per_cycle={width}") / ms("decode") - 1) < 0.05
 
 
 def test_prefill_slows_down_below_16_bytes_per_cycle() -> None:

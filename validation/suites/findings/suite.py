@@ -40,7 +40,7 @@ FINDINGS = (
     Finding("decode/aware_16384_gib_s", "decode", ("chip.dram.bandwidth_gb_per_s=17592.2",)),
     Finding("prefill/uniform", "prefill", ("mapping.banks=uniform",), slow=True),
     _links("decode", 4),
-    _links("decode", 8),
+    _links("decode", 8, "decode_ignores_links"),
     _links("decode", 32, "decode_ignores_links"),
     _links("decode", 64, "decode_ignores_links"),
     _links("prefill", 4, "prefill_needs_links", slow=True),

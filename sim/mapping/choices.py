@@ -1,0 +1,63 @@
+"""The mapping choices of a whole block: the split of every matrix product, each in view of the one before it.
+
+Where a product's input was left by another product, with operators between them that work in place, bringing it into
+the new split's layout is part of the cost. The choices of a block depend on nothing outside it, so that all instances
+of a repeated block are lowered alike, and the analytical twin finds the same ones.
+"""
+
+from __future__ import annotations
+
+from cairn.hw_models.chip import ChipSpec
+from cairn.sim.mapping.choose import MatmulMapping, MatmulShape, choose_matmul
+from cairn.sim.mapping.grid import Grid, Split
+from cairn.sim.mapping.options import MappingSpec
+from cairn.workloads.graph import Block, Operator, OpKind
+
+
+def matmul_shape(block: Block, operator: Operator, options: MappingSpec) -> MatmulShape:
+    """The product that a matmul operator asks for."""
+    x, w, y = (block.tensor(name) for name in (*operator.inputs[:2], operator.outputs[0]))
+    quantum = columns_together(block, operator.outputs[0])
+    return MatmulShape(y.rows, y.columns, x.columns, x.bits, w.bits, float(options.partial_sum_bits), quantum)
+
+
+def columns_together(block: Block, name: str) -> int:
+    """Columns of a tensor that must stay together: two where gate and up alternate."""
+    for operator in block.operators:
+        if operator.kind is OpKind.ACTIVATION and operator.inputs == (name,):
+            return block.tensor(name).columns // block.tensor(operator.outputs[0]).columns
+    return 1
+
+
+def choose_block(block: Block, chip: ChipSpec, grid: Grid, options: MappingSpec) -> dict[str, MatmulMapping]:
+    """The mapping of every matmul operator of a block, by its name.
+
+    A block whose output may become its own input (a layer) is taken as following itself if that settles: the split of
+    the product that leaves the output then counts for the first one.
+    """
+    mappings, left = _choose(block, chip, grid, options, None)
+    if block.input is None or left is None:
+        return mappings
+    following, again = _choose(block, chip, grid, options, left)
+    return following if again == left else mappings
+
+
+def _choose(
+    block: Block, chip: ChipSpec, grid: Grid, options: MappingSpec, before: Split | None
+) -> tuple[dict[str, MatmulMapping], Split | None]:
+    """Choices given how the block's input lies, and the split in which its output lies."""
+    lies: dict[str, Split | None] = {}
+    if block.input is not None:
+        lies[block.input] = before
+    mappings: dict[str, MatmulMapping] = {}
+    for operator in block.operators:
+        y = operator.outputs[0]
+        if operator.kind is OpKind.MATMUL:
+            shape = matmul_shape(block, operator, options)
+            mapping = choose_matmul(shape, chip, grid, options, lies.get(operator.inputs[0]))
+            mappings[operator.name], lies[y] = mapping, mapping.split
+        elif operator.kind is OpKind.NORM and operator.attention is None:
+            lies[y] = lies.get(operator.inputs[0])
+        elif operator.kind in (OpKind.ACTIVATION, OpKind.ADD):  # the result lies where the last input does
+            lies[y] = lies.get(operator.inputs[-1])
+    return mappings, lies.get(block.output)
