@@ -8,8 +8,9 @@ of a repeated block are lowered alike, and the analytical twin finds the same on
 from __future__ import annotations
 
 from cairn.hw_models.chip import ChipSpec
-from cairn.sim.mapping.choose import MatmulMapping, MatmulShape, choose_matmul
+from cairn.sim.mapping.choose import MatmulMapping, choose_matmul
 from cairn.sim.mapping.grid import Grid, Split
+from cairn.sim.mapping.matmul_cost import MatmulShape
 from cairn.sim.mapping.options import MappingSpec
 from cairn.workloads.graph import Block, Operator, OpKind
 

@@ -1,53 +1,37 @@
 """Mapping choices: how a matrix product is split over the cores, as one vectorised pure function of plain numbers.
 
-Lowering calls it with the one chip of a run; the analytical twin calls it with many. Both therefore choose the same.
+Lowering calls it with the one chip of a run, the analytical twin with many. Both therefore choose the same.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import Infeasibility, InfeasibleError
 from cairn.hw_models.chip import ChipSpec
+from cairn.hw_models.noc.spec import NocTopology
 from cairn.sim.mapping.arrangement import arrangement_load
 from cairn.sim.mapping.grid import Grid, Split, all_splits
-from cairn.sim.mapping.options import MappingSpec, Paradigm, Placement
+from cairn.sim.mapping.matmul_cost import (
+    STREAM_TILES,
+    CoreRates,
+    MatmulCost,
+    MatmulShape,
+    elements_per_byte,
+    matmul_costs,
+    sharers_of,
+)
+from cairn.sim.mapping.options import MappingSpec, Paradigm
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-STREAM_TILES = 4
-"""Tiles that the stream buffer holds at least: two in use (one computed, one passed on) and two on their way."""
-
-PARTIAL_SHARE = 16
-"""Partial sums of a stretch of columns take at most this part of the SRAM, twice (assumed)."""
-
-FINER_STRETCHES = (1, 2, 4)
-"""Times as many stretches as the SRAM asks for that are costed (assumed to be enough): what is left of the reduction
-when the products end is one stretch, but every stretch pays the start of its transfers."""
-
-WORTH = 0.05
-"""Part of a product's cycles that cutting its columns finer must save (assumed: it costs simulation time as well)."""
-
-
-@dataclass(frozen=True)
-class MatmulShape:
-    """y[m, n] = x[m, k] w[k, n], with the bits of an element of x, w and of a partial sum."""
-
-    m: int
-    n: int
-    k: int
-    x_bits: float
-    w_bits: float
-    partial_bits: float
-    quantum: int = 1
-    """Columns of y that must stay together (gate and up)."""
+NO_SPLIT = -1
 
 
 @dataclass(frozen=True)
@@ -68,235 +52,144 @@ class MatmulMapping:
 
 
 @dataclass(frozen=True)
-class MatmulCost:
-    """Cycles of the resources for each candidate split, and whether it fits; all of shape (candidates,)."""
+class Choice:
+    """The cheapest split of a product on each of several designs (arrays (designs,)), and its cost.
 
+    `split` is a place in `splits`; `feasible` is False where none fits the SRAM; the least demanding one stands there.
+    """
+
+    splits: tuple[Split, ...]
+    split: IntArray
+    feasible: npt.NDArray[np.bool_]
+    sharers: IntArray
+    passes: IntArray
+    reductions: IntArray
+    tile_n: IntArray
+    tile_k: IntArray
+    cycles: FloatArray
     compute: FloatArray
     dram: FloatArray
     network: FloatArray
-    exposed: FloatArray
-    total: FloatArray
     act_bytes: FloatArray
-    passes: IntArray
-    reductions: IntArray
 
 
-@dataclass(frozen=True)
-class CoreRates:
-    """What a core has for a mapping decision: bytes a cycle of its channel and link, cycles of a hop and a start."""
+def choose_splits(
+    shape: MatmulShape, rates: CoreRates, grid: Grid, topology: NocTopology, options: MappingSpec,
+    before: IntArray | None = None,
+) -> Choice:  # fmt: skip
+    """The split of least closed-form cost for each design of `rates` (arrays (designs, 1), or numbers for one design).
 
-    dram_bytes_per_cycle: float
-    link_bytes_per_cycle: float
-    hop_cycles: float
-    start_cycles: float
-    sram_bytes: int
-    tile_bytes: int
-    all_to_all: bool
-    matrix_cycles: Callable[[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike], IntArray]
-    columns_quantum: int
-    vector_lanes: int
-    packet_cycles: float
-
-    @classmethod
-    def of(cls, chip: ChipSpec, grid: Grid, options: MappingSpec) -> CoreRates:
-        share = chip.dram.bandwidth_gb_per_s / chip.channels * min(1.0, chip.channels / chip.core_count)
-        sram = chip.sram.capacity_kib * 1024
-        return cls(
-            dram_bytes_per_cycle=share / chip.clock_ghz,
-            link_bytes_per_cycle=chip.noc.link_bytes_per_cycle,
-            hop_cycles=chip.noc.hop_cycles,
-            start_cycles=chip.noc.start,
-            sram_bytes=sram,
-            tile_bytes=min(options.tile_kib * 1024, sram // (2 * STREAM_TILES)),
-            all_to_all=chip.noc.topology == "all_to_all",
-            matrix_cycles=lambda m, n, k: chip.matrix_cycles(m, n, k),
-            columns_quantum=chip.matrix_unit.columns,
-            vector_lanes=chip.vector_unit.lanes,
-            packet_cycles=chip.noc.max_packet_bytes / chip.noc.link_bytes_per_cycle,
-        )
-
-
-def matmul_costs(
-    shape: MatmulShape, splits: tuple[Split, ...], rates: CoreRates, paradigm: Paradigm, placement: Placement,
-    sharers_limit: int | None, arrange: FloatArray | float = 0.0,
-) -> MatmulCost:  # fmt: skip
-    """Closed-form cost of every split: the busiest core's compute, DRAM and network cycles.
-
-    Weights stream while the cores compute. Gathering x and reducing y come before and after the compute ("exposed") but
-    not before and after the weight stream, which runs ahead. A ring over stride s loads each link s times; unicasts
-    from each of P members of a line to all others load its middle link P/4 times as much as a ring does. `arrange`
-    says, for each split, how many times the part of x that a core begins with passes the most loaded link while x is
-    brought from where it was made (`arrangement`).
+    `before` (designs,) is the split, as a place in `all_splits` of the grid, in which another product left x; NO_SPLIT
+    where none did.
     """
-    factors = np.array([[*s.m, *s.n, *s.k] for s in splits], dtype=np.float64)
-    gm, gn, gk = factors[:, 0] * factors[:, 1], factors[:, 2] * factors[:, 3], factors[:, 4] * factors[:, 5]
-    m, n, k = np.ceil(shape.m / gm), np.ceil(shape.n / gn), np.ceil(shape.k / gk)
-    shared = _sharers(gm, sharers_limit)
-    x_bytes, w_bytes = m * k * shape.x_bits / 8, k * n * shape.w_bits / 8
-    y_bytes = m * n * shape.partial_bits / 8
-    budget = rates.sram_bytes - STREAM_TILES * rates.tile_bytes
-    stretches = np.where(gk > 1, np.ceil(y_bytes / (rates.sram_bytes / PARTIAL_SHARE)), 1)
-    act = x_bytes + y_bytes / gk + np.where(gk > 1, 2 * y_bytes / stretches, 0)
-    passes = np.minimum(np.ceil(act / budget), np.maximum(m, 1)).astype(np.int64)
-    strides = _strides(factors, placement, gn, gk)
-    spread = {g: _spread(size, paradigm, rates) for g, size in (("m", shared), ("n", gn), ("k", gk))}
-    flows = {
-        "n": x_bytes * (gn - 1) / gn,
-        "m": w_bytes * (shared - 1) / shared * passes,
-        "k": y_bytes * (gk - 1) / gk,
-    }
-    link = rates.link_bytes_per_cycle
-    time = {g: flows[g] / link * np.maximum(1.0, strides[g] * spread[g]) for g in flows}
-    step = {g: rates.start_cycles + rates.hop_cycles * strides[g] for g in flows}
-    compute = rates.matrix_cycles(*(v.astype(np.int64) for v in (m, n, k))).astype(np.float64)
-    dram = w_bytes / shared * passes / rates.dram_bytes_per_cycle
-    network = (flows["n"] + flows["m"] + flows["k"]) / link
-    gather = time["n"] + (gn - 1) * step["n"] + arrange * x_bytes / gn / link
-    # a small message of the chain may find a packet of the weight ring on its link, half of it on average
-    blocked = np.where(shared > 1, rates.packet_cycles / 2, 0)
-    adding = m * n * (gk - 1) / gk / rates.vector_lanes
+    splits, fits = _candidates(shape.m, max(1, shape.n // shape.quantum), shape.k, grid.rows, grid.columns)
 
-    def cycles(reductions: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Cycles in all, and those outside of the weight stream that nothing hides."""
-        reducing = np.where(gk > 1, time["k"] + reductions * (gk - 1) * (step["k"] + blocked) + adding, 0)
-        exposed = gather + reducing / reductions
-        moving = np.maximum(np.maximum(time["m"], reducing), network)
-        return _overlapped(dram, _overlapped(compute, moving) + exposed), exposed
+    def costs(arrange: FloatArray | float) -> MatmulCost:
+        return matmul_costs(shape, splits, rates, options.paradigm, options.placement, options.core_group, arrange)
 
-    # more stretches than the SRAM asks for, with an array's columns in each, where that saves enough
-    finer = np.array(FINER_STRETCHES, dtype=np.float64)[:, None] * stretches
-    possible = (gk > 1) & (finer * rates.columns_quantum <= n)
-    possible[0] = True
-    each = np.where(possible, [cycles(count)[0] for count in finer], np.inf)
-    reductions = finer[np.argmax(each <= (1 + WORTH) * each.min(axis=0), axis=0), np.arange(gk.size)]
-    total, exposed = cycles(reductions)
-    total = np.where(act / passes > budget, np.inf, total)
-    return MatmulCost(
-        compute, dram, network, exposed, total, act / passes, passes, reductions.astype(np.int64)
+    cost = costs(0.0)
+    total = np.atleast_2d(cost.total)
+    total = np.where(fits, total, np.inf)
+    if before is not None and options.paradigm is not Paradigm.SPMD and bool(np.any(before != NO_SPLIT)):
+        cost = costs(_loads(total, costs, splits, before, grid, topology))
+        total = np.where(fits, np.atleast_2d(cost.total), np.inf)
+    best = np.argmin(total, axis=1)
+    row = np.arange(best.size)
+    feasible = np.isfinite(total[row, best])
+    best = np.where(feasible, best, np.argmin(np.where(fits, np.atleast_2d(cost.act_bytes), np.inf), axis=1))
+    gm, gn, gk = np.array([split.sizes for split in splits], dtype=np.int64)[best].T
+    sharers = sharers_of(gm.astype(np.float64), options.core_group).astype(np.int64)
+    tile_n, tile_k = tile_shape(shape, -(-shape.n // gn), -(-shape.k // gk), sharers, rates)
+
+    def of(values: Any) -> Any:
+        return np.broadcast_to(np.atleast_2d(values), total.shape)[row, best]
+
+    return Choice(
+        splits, best, feasible, sharers, of(cost.passes), of(cost.reductions), tile_n, tile_k, total[row, best],
+        of(cost.compute), of(cost.dram), of(cost.network), of(cost.act_bytes),
     )  # fmt: skip
 
 
-def _overlapped(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Time of two activities that overlap through buffers of a few tiles: a little over the longer one when both are
-    about as long, because then each waits for the other in turn (assumed: the 4-norm)."""
-    return np.asarray((a**4 + b**4) ** 0.25)
+def _loads(
+    total: FloatArray, costs: Any, splits: tuple[Split, ...], before: IntArray, grid: Grid, topology: NocTopology
+) -> FloatArray:
+    """How often x passes the busiest link on its way into each split's layout, where that may decide.
+
+    Bringing x only adds to a split's cost: one that costs more without it than the best one with it needs no load.
+    """
+    row = np.arange(before.size)
+    loads = np.zeros(total.shape)
+    first = np.argmin(total, axis=1)
+    known = np.nonzero(before != NO_SPLIT)[0]
+    loads[known, first[known]] = _table(topology, grid, splits, before[known], first[known])
+    bound = np.broadcast_to(np.atleast_2d(costs(loads).total), total.shape)[row, first]
+    needed = (total <= bound[:, None]) & (before != NO_SPLIT)[:, None]
+    design, split = np.nonzero(needed)
+    loads[design, split] = _table(topology, grid, splits, before[design], split)
+    return loads
 
 
-def _sharers(gm: FloatArray, limit: int | None) -> FloatArray:
-    """Cores that pass a weight block round: all of the m group, or its largest divisor within `limit`."""
-    if limit is None:
-        return gm
-    return np.array([max(d for d in range(1, int(g) + 1) if g % d == 0 and d <= limit) for g in gm], dtype=np.float64)
-
-
-def _strides(factors: FloatArray, placement: Placement, gn: FloatArray, gk: FloatArray) -> dict[str, FloatArray]:
-    """Hops between ring neighbours of each dimension (as `grid.ranks_of` lays them out)."""
-    if placement is Placement.SEQUENTIAL:
-        one = np.ones_like(gn)
-        return {"n": gk, "k": one, "m": np.minimum(gn * gk, 16 * one)}
-    m0, m1, n0, n1, k0, k1 = factors.T
-    return {
-        "n": np.ones_like(m0),
-        "k": np.maximum(np.where(k0 > 1, n0, 1), np.where(k1 > 1, n1, 1)),
-        "m": np.maximum(np.where(m0 > 1, n0 * k0, 1), np.where(m1 > 1, n1 * k1, 1)),
-    }
-
-
-def _spread(size: FloatArray, paradigm: Paradigm, rates: CoreRates) -> FloatArray:
-    if paradigm is not Paradigm.SPMD or rates.all_to_all:
-        return np.ones_like(size)
-    return np.maximum(1.0, size / 4)
+def _table(
+    topology: NocTopology, grid: Grid, splits: tuple[Split, ...], before: IntArray, split: IntArray
+) -> FloatArray:
+    """The loads of pairs of splits, each different pair worked out once."""
+    unique, index = np.unique(before * len(splits) + split, return_inverse=True)
+    pairs = [divmod(int(code), len(splits)) for code in unique]
+    return np.array([arrangement_load(topology, grid, splits[a], splits[b]) for a, b in pairs], dtype=np.float64)[index]
 
 
 def choose_matmul(
     shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec, before: Split | None = None
 ) -> MatmulMapping:
-    """The split of least closed-form cost; InfeasibleError when no split fits the SRAM.
+    """The choice for one chip; InfeasibleError when no split fits the SRAM.
 
     `before` is the split of the product that left x where it lies, if one did.
     """
     rates = CoreRates.of(chip, grid, options)
-    splits = _candidates(shape, grid)
-    cost = matmul_costs(shape, splits, rates, options.paradigm, options.placement, options.core_group)
-    best = int(np.argmin(cost.total))
-    if before is not None and options.paradigm is not Paradigm.SPMD:
-        splits, cost = _arranged(shape, chip, grid, options, before, splits, cost)
-        best = int(np.argmin(cost.total))
-    if not np.isfinite(cost.total[best]):
-        least = int(np.argmin(cost.act_bytes))
+    earlier = np.array([NO_SPLIT if before is None else split_number(before, grid)])
+    choice = choose_splits(shape, rates, grid, chip.noc.topology, options, earlier)
+    if not choice.feasible[0]:
         bound = rates.sram_bytes - STREAM_TILES * rates.tile_bytes
         remedy = "more SRAM a core (chip.sram.capacity_kib), more cores (chip.cores), smaller tiles "
         remedy += "(mapping.tile_kib) or fewer tokens at a time (workload)"
+        constraint = f"SRAM of a core for a {shape.m} x {shape.k} x {shape.n} product"
         raise InfeasibleError(
-            [
-                Infeasibility(
-                    f"SRAM of a core for a {shape.m} x {shape.k} x {shape.n} product", float(cost.act_bytes[least]),
-                    float(bound), "bytes", remedy,
-                )
-            ]
-        )  # fmt: skip
-    split = splits[best]
-    gm, gn, gk = split.sizes
-    sharers = int(_sharers(np.array([float(gm)]), options.core_group)[0])
-    tile_n, tile_k = tile_shape(shape, -(-shape.n // gn), -(-shape.k // gk), sharers, rates)
-    parts = {"compute": cost.compute[best], "dram": cost.dram[best], "network": cost.network[best]}
+            [Infeasibility(constraint, float(choice.act_bytes[0]), float(bound), "bytes", remedy)]
+        )
+    parts = {"compute": choice.compute[0], "dram": choice.dram[0], "network": choice.network[0]}
     return MatmulMapping(
-        split, sharers, int(cost.passes[best]), int(cost.reductions[best]), tile_n, tile_k, float(cost.total[best]),
-        max(parts, key=lambda name: float(parts[name])), int(cost.act_bytes[best]),
+        choice.splits[choice.split[0]], int(choice.sharers[0]), int(choice.passes[0]), int(choice.reductions[0]),
+        int(choice.tile_n[0]), int(choice.tile_k[0]), float(choice.cycles[0]),
+        max(parts, key=lambda name: float(parts[name])), int(choice.act_bytes[0]),
     )  # fmt: skip
 
 
-def _arranged(
-    shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec, before: Split, splits: tuple[Split, ...],
-    cost: MatmulCost,
-) -> tuple[tuple[Split, ...], MatmulCost]:  # fmt: skip
-    """The splits that may still be cheapest when bringing x from where `before` left it counts too, and their costs."""
-    rates = CoreRates.of(chip, grid, options)
-    order = np.argsort(cost.total, kind="stable")
-    kept: list[Split] = []
-    loads: list[float] = []
-    least = np.inf
-    for index in order.tolist():
-        if not cost.total[index] < least:  # bringing x can only add to it
-            break
-        split = splits[index]
-        load = arrangement_load(chip.noc.topology, grid, before, split)
-        one = matmul_costs(shape, (split,), rates, options.paradigm, options.placement, options.core_group, load)
-        least = min(least, float(one.total[0]))
-        kept.append(split)
-        loads.append(load)
-    if not kept:
-        return splits, cost
-    return tuple(kept), matmul_costs(
-        shape, tuple(kept), rates, options.paradigm, options.placement, options.core_group, np.array(loads)
-    )
+def split_number(split: Split, grid: Grid) -> int:
+    """The place of a split in `all_splits` of a grid."""
+    return all_splits(grid.rows, grid.columns).index(split)
 
 
-def _candidates(shape: MatmulShape, grid: Grid) -> tuple[Split, ...]:
-    """Splits that give no dimension more parts than it has elements; the finest ones when none does."""
-    splits = all_splits(grid.rows, grid.columns)
-    columns = max(1, shape.n // shape.quantum)
-    fit = [s for s in splits if s.sizes[0] <= shape.m and s.sizes[1] <= columns and s.sizes[2] <= shape.k]
-    return tuple(fit) if fit else splits
+@lru_cache(maxsize=1024)
+def _candidates(
+    m: int, columns: int, k: int, rows: int, across: int
+) -> tuple[tuple[Split, ...], npt.NDArray[np.bool_]]:
+    """All splits, and which give no dimension more parts than it has elements; all of them where none does."""
+    splits = all_splits(rows, across)
+    sizes = np.array([split.sizes for split in splits])
+    fits = np.asarray((sizes <= (m, columns, k)).all(axis=1))
+    return splits, fits if bool(fits.any()) else np.ones(fits.size, dtype=bool)
 
 
-def tile_shape(shape: MatmulShape, n: int, k: int, sharers: int, rates: CoreRates) -> tuple[int, int]:
-    """Columns and reduction length of the weight tiles that stream: about `tile_bytes`, whole array columns if
-    possible.
+def tile_shape(shape: MatmulShape, n: Any, k: Any, sharers: Any, rates: CoreRates) -> tuple[IntArray, IntArray]:
+    """Columns and reduction length of the weight tiles that stream, (designs,): about `tile_bytes`, whole array columns
+    if possible.
     """
+    tile_bytes, array_columns = np.ravel(rates.tile_bytes), np.ravel(rates.columns_quantum)
     block_k = -(-k // sharers)
-    quantum = math.lcm(shape.quantum, elements_per_byte(shape.w_bits))
-    whole = math.lcm(rates.columns_quantum, quantum)
-    tile_k = block_k
+    quantum = np.lcm(shape.quantum, elements_per_byte(shape.w_bits))
+    whole = np.lcm(array_columns, quantum)
     column_bytes = whole * shape.w_bits / 8
-    if tile_k * column_bytes > rates.tile_bytes:
-        pieces = math.ceil(tile_k * column_bytes / rates.tile_bytes)
-        tile_k = max(1, -(-block_k // pieces))
-    tile_n = max(whole, int(rates.tile_bytes * 8 / (tile_k * shape.w_bits)) // whole * whole)
-    return min(tile_n, -(-n // quantum) * quantum), tile_k
-
-
-def elements_per_byte(bits: float) -> int:
-    """The least number of elements that fills whole bytes: 1 for 8 and 16 bits, 4 for 2 bits, 5 for 1.6 bits."""
-    exact = Fraction(bits).limit_denominator(1000) / 8
-    return exact.denominator
+    pieces = np.maximum(1, np.ceil(block_k * column_bytes / tile_bytes)).astype(np.int64)
+    tile_k = np.maximum(1, -(-block_k // pieces))
+    tile_n = np.maximum(whole, (tile_bytes * 8 / (tile_k * shape.w_bits)).astype(np.int64) // whole * whole)
+    return np.minimum(tile_n, -(-n // quantum) * quantum), tile_k

@@ -13,8 +13,9 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.compute.vector.cycle import operations_of, passes_of, vector_cycles
 from cairn.sim.mapping.buffer import StreamBuffer
 from cairn.sim.mapping.choices import choose_block
-from cairn.sim.mapping.choose import STREAM_TILES, MatmulMapping, elements_per_byte
+from cairn.sim.mapping.choose import MatmulMapping
 from cairn.sim.mapping.grid import Grid, bounds
+from cairn.sim.mapping.matmul_cost import STREAM_TILES, elements_per_byte
 from cairn.sim.mapping.memory import Memory
 from cairn.sim.mapping.options import MappingSpec, Paradigm
 from cairn.sim.mapping.pieces import Pieces, pairs, redistribute, same_layout, wanted

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.mapping.choices import columns_together
-from cairn.sim.mapping.choose import MatmulShape, choose_matmul
+from cairn.sim.mapping.choose import choose_matmul
 from cairn.sim.mapping.context import NONE, Scope
 from cairn.sim.mapping.grouped import Grouped, lower_grouped
 from cairn.sim.mapping.matmul import Product, lower_matmul
+from cairn.sim.mapping.matmul_cost import MatmulShape
 from cairn.sim.mapping.pieces import Pieces, wanted
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Tile

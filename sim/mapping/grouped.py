@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cairn.sim.mapping.choose import elements_per_byte
 from cairn.sim.mapping.context import NONE, Scope, row_bytes
+from cairn.sim.mapping.matmul_cost import elements_per_byte
 from cairn.sim.mapping.pieces import Pieces, wanted
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile

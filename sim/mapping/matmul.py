@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.mapping.buffer import Entry
-from cairn.sim.mapping.choose import MatmulMapping, MatmulShape, elements_per_byte
+from cairn.sim.mapping.choose import MatmulMapping
 from cairn.sim.mapping.context import NONE, Scope, row_bytes, tile_counts
 from cairn.sim.mapping.grid import Ranks, bounds, ranks_of
+from cairn.sim.mapping.matmul_cost import MatmulShape, elements_per_byte
 from cairn.sim.mapping.pieces import Pieces, redistribute, wanted
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile

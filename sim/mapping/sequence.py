@@ -13,10 +13,10 @@ from cairn.base.errors import CairnError
 from cairn.hw_models.chip import ChipSpec
 from cairn.sim.config.run_config import RunConfig
 from cairn.sim.mapping.choices import choose_block
-from cairn.sim.mapping.choose import STREAM_TILES
 from cairn.sim.mapping.context import Scope, Stage
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.lower import lower_block
+from cairn.sim.mapping.matmul_cost import STREAM_TILES
 from cairn.sim.mapping.options import MappingSpec
 from cairn.sim.mapping.pieces import Pieces
 from cairn.sim.plan.builder import PlanBuilder

@@ -11,8 +11,9 @@ import pytest
 from cairn.base.errors import InfeasibleError
 from cairn.hw_models.chip import ChipSpec
 from cairn.sim.config.run_config import load
-from cairn.sim.mapping.choose import STREAM_TILES, CoreRates, MatmulShape, choose_matmul, matmul_costs
+from cairn.sim.mapping.choose import choose_matmul
 from cairn.sim.mapping.grid import all_splits
+from cairn.sim.mapping.matmul_cost import STREAM_TILES, CoreRates, MatmulShape, matmul_costs
 from cairn.sim.mapping.memory import Memory
 from cairn.sim.mapping.options import BankPlacement, MappingSpec, Paradigm
 from cairn.sim.mapping.sequence import whole_grid
