@@ -42,7 +42,7 @@ class MatmulMapping:
     sharers: int
     passes: int
     reductions: int
-    """In how many stretches of columns partial sums are added up; a stretch travels while the next is computed."""
+    """In how many stretches of columns a pass adds up partial sums; one travels while the next is computed."""
     tile_n: int
     tile_k: int
     cycles: float
@@ -121,15 +121,15 @@ def _loads(
     loads = np.zeros(total.shape)
     first = np.argmin(total, axis=1)
     known = np.nonzero(before != NO_SPLIT)[0]
-    loads[known, first[known]] = _table(topology, grid, splits, before[known], first[known])
+    loads[known, first[known]] = arrangement_loads(topology, grid, splits, before[known], first[known])
     bound = np.broadcast_to(np.atleast_2d(costs(loads).total), total.shape)[row, first]
     needed = (total <= bound[:, None]) & (before != NO_SPLIT)[:, None]
     design, split = np.nonzero(needed)
-    loads[design, split] = _table(topology, grid, splits, before[design], split)
+    loads[design, split] = arrangement_loads(topology, grid, splits, before[design], split)
     return loads
 
 
-def _table(
+def arrangement_loads(
     topology: NocTopology, grid: Grid, splits: tuple[Split, ...], before: IntArray, split: IntArray
 ) -> FloatArray:
     """The loads of pairs of splits, each different pair worked out once."""

@@ -121,9 +121,10 @@ def matmul_costs(
     x_bytes, w_bytes = m * k * shape.x_bits / 8, k * n * shape.w_bits / 8
     y_bytes = m * n * shape.partial_bits / 8
     budget = rates.sram_bytes - STREAM_TILES * rates.tile_bytes
-    stretches = np.where(gk > 1, np.ceil(y_bytes / (rates.sram_bytes / PARTIAL_SHARE)), 1.0)
-    act = x_bytes + y_bytes / gk + np.where(gk > 1, 2 * y_bytes / stretches, 0)
-    passes = np.minimum(np.ceil(act / budget), np.maximum(m, 1)).astype(np.int64)
+    partial = np.where(gk > 1, 2 * np.minimum(y_bytes, rates.sram_bytes / PARTIAL_SHARE), 0.0)
+    passes = np.clip(np.ceil((x_bytes + y_bytes / gk) / np.maximum(budget - partial, 1)), 1, np.maximum(m, 1))
+    act = (x_bytes + y_bytes / gk) / passes + partial
+    stretches = np.where(gk > 1, np.ceil(y_bytes / passes / (rates.sram_bytes / PARTIAL_SHARE)), 1.0)
     strides = _strides(factors, placement, gn, gk)
     spread = {g: _spread(size, paradigm, rates) for g, size in (("m", shared), ("n", gn), ("k", gk))}
     flows = {
@@ -144,8 +145,9 @@ def matmul_costs(
 
     def cycles(reductions: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Cycles in all, and those outside of the weight stream that nothing hides."""
-        reducing = np.where(gk > 1, time["k"] + reductions * (gk - 1) * (step["k"] + blocked) + adding, 0)
-        exposed = gather + reducing / reductions
+        in_all = reductions * passes
+        reducing = np.where(gk > 1, time["k"] + in_all * (gk - 1) * (step["k"] + blocked) + adding, 0)
+        exposed = gather + reducing / in_all
         moving = np.maximum(np.maximum(time["m"], reducing), network)
         return _overlapped(dram, _overlapped(compute, moving) + exposed), exposed
 
@@ -159,10 +161,9 @@ def matmul_costs(
     first = np.argmax(each <= (1 + WORTH) * each.min(axis=0), axis=0)
     reductions = np.take_along_axis(finer, first[None], axis=0)[0]
     total, exposed = cycles(reductions)
-    total = np.where(act / passes > budget, np.inf, total)
-    return MatmulCost(
-        compute, dram, network, exposed, total, act / passes, passes, reductions.astype(np.int64)
-    )  # fmt: skip
+    total = np.where(act > budget, np.inf, total)
+    whole = [np.asarray(count, dtype=np.int64) for count in (passes, reductions)]
+    return MatmulCost(compute, dram, network, exposed, total, act, *whole)
 
 
 def _overlapped(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -189,6 +190,13 @@ def _strides(factors: FloatArray, placement: Placement, gn: FloatArray, gk: Floa
         "k": np.maximum(np.where(k0 > 1, n0, 1), np.where(k1 > 1, n1, 1)),
         "m": np.maximum(np.where(m0 > 1, n0 * k0, 1), np.where(m1 > 1, n1 * k1, 1)),
     }
+
+
+def ring_strides(splits: tuple[Split, ...], options: MappingSpec) -> dict[str, FloatArray]:
+    """Hops between ring neighbours of the m, n and k group of each split."""
+    factors = np.array([[*s.m, *s.n, *s.k] for s in splits], dtype=np.float64)
+    gn, gk = factors[:, 2] * factors[:, 3], factors[:, 4] * factors[:, 5]
+    return _strides(factors, options.placement, gn, gk)
 
 
 def _spread(size: FloatArray, paradigm: Paradigm, rates: CoreRates) -> FloatArray:

@@ -63,7 +63,8 @@ def passes_of(spec: VectorSpec, kind: str) -> int:
     """Cycles that one element of work of `kind` (a key of OPERATIONS) keeps a lane of `spec` busy."""
     if kind not in OPERATIONS:
         raise CairnError(f"no vector work is called {kind!r}{nearest_hint(kind, OPERATIONS)}")
-    return sum(count * int(getattr(spec, f"{operation}_cycles")) for operation, count in OPERATIONS[kind].items())
+    cycles: int = sum(count * getattr(spec, f"{operation}_cycles") for operation, count in OPERATIONS[kind].items())
+    return cycles
 
 
 def operations_of(kind: str) -> int:

@@ -1,0 +1,142 @@
+"""Stages of fused attention, from the very units and key blocks that lowering gives to the cores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.hw_models.compute.vector.cycle import operations_of
+from cairn.sim.mapping.attention import SCORE_BYTES, STREAMED
+from cairn.sim.mapping.attention_work import Units, Visits, decoding, place_keys, plan_visits, share_units
+from cairn.sim.mapping.matmul_cost import STREAM_TILES
+from cairn.sim.twin.machine import Machine
+from cairn.sim.twin.stage import Counts, Stage
+from cairn.workloads.graph import Attention, Block, Operator, Role
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """How an attention is shared on so many cores with tiles of so many keys: visits, and what each of them is."""
+
+    units: Units
+    visits: Visits
+    rows: IntArray
+    """Query rows of each visit that see any of its keys."""
+    keys: IntArray
+    away: npt.NDArray[np.bool_]
+    """Whether the keys of a visit come from another core's channel."""
+    rank: IntArray
+    home: IntArray
+    query_rows: IntArray
+    """Most query rows of a unit, over the ranks."""
+
+
+@lru_cache(maxsize=4096)
+def shared(attention: Attention, cores: int, quantum: int, tile: int) -> Shared:
+    """The units and visits of lowering."""
+    units = share_units(attention, cores, quantum)
+    blocks = place_keys(attention, units, tile)
+    visits = plan_visits(units, blocks, decoding(attention))
+    unit = visits.unit
+    q0 = units.q0[unit]
+    if attention.causal:
+        cached = np.array([r.cached for r in attention.requests])
+        q0 = np.maximum(q0, visits.n0 - cached[units.request[unit]])
+    rows = np.maximum(0, units.q1[unit] - np.minimum(q0, units.q1[unit]))
+    rank, home = units.rank[unit], blocks.home[visits.block]
+    return Shared(units, visits, rows, visits.n1 - visits.n0, rank != home, rank, home, units.q1 - units.q0)
+
+
+def attention_stage(machine: Machine, block: Block, operator: Operator, stream_bytes: Any) -> Stage:
+    """A fused attention, `stream_bytes` (designs,) of SRAM being there for keys and values."""
+    attention = operator.attention
+    if attention is None:
+        raise ValueError(f"operator {operator.name} has no attention parameters")
+    caches = [block.tensor(name) for name in operator.inputs if block.tensor(name).role is Role.KV]
+    x = block.tensor(operator.inputs[0])
+    group = attention.heads // attention.kv_heads
+    columns = machine.array(machine.chip.matrix_unit.columns).astype(np.int64)
+    tile = _tile_keys(machine, attention, caches[0].bits, columns, stream_bytes)
+    lead, work, tail, stream, macs, vector, moved, dram = (np.zeros(machine.designs) for _ in range(8))
+    codes, index = np.unique(np.stack([columns, tile], axis=1), axis=0, return_inverse=True)
+    for number, (quantum, keys) in enumerate(codes.tolist()):
+        pick = np.nonzero(np.ravel(index) == number)[0]
+        work_of = _Work(machine, attention, shared(attention, machine.cores, quantum, keys), group, caches)
+        lead[pick], work[pick], tail[pick], stream[pick], macs[pick], vector[pick], moved[pick], dram[pick] = (
+            np.broadcast_to(machine.array(value) if np.size(value) > 1 else value, (machine.designs,))[pick]
+            for value in work_of.numbers(x.bits)
+        )
+    counts = Counts(macs=macs, vector_ops=vector, noc_bytes=moved, dram_bytes=dram)
+    return Stage(operator.name, lead, work, tail, stream, counts)
+
+
+def _tile_keys(
+    machine: Machine, attention: Attention, bits: float, columns: IntArray, stream_bytes: Any
+) -> IntArray:
+    """Keys of a tile, as lowering takes them."""
+    units = share_units(attention, machine.cores, int(columns.max()))
+    rows = int((units.q1 - units.q0).max()) * (attention.heads // attention.kv_heads)
+    sram = machine.array(machine.sram_bytes)
+    row = -(-attention.head_dim * bits // 8)
+    by_scores = sram // 8 // (rows * SCORE_BYTES)
+    tile = np.minimum(machine.options.tile_kib * 1024, stream_bytes // STREAM_TILES)
+    by_bytes = np.minimum(tile, stream_bytes // STREAMED) // row
+    keys = np.minimum(by_bytes, by_scores).astype(np.int64)
+    return np.maximum(columns, keys // columns * columns)
+
+
+@dataclass(frozen=True)
+class _Work:
+    machine: Machine
+    attention: Attention
+    shared: Shared
+    group: int
+    caches: list[Any]
+
+    def numbers(self, x_bits: float) -> tuple[Any, ...]:
+        """Lead, work, tail, streamed bytes; operations; network and DRAM bytes."""
+        machine, attention, s = self.machine, self.attention, self.shared
+        busiest = self._busiest()
+        mine = s.rank == busiest
+        count, keys = (s.rows * self.group)[mine], s.keys[mine]
+        matrix: Any = 0.0
+        vector: Any = 0.0
+        sizes, times = np.unique(np.stack([count, keys], axis=1), axis=0, return_counts=True)
+        key_bits, value_bits = self.caches[0].bits, self.caches[-1].bits
+        for (rows, length), often in zip(sizes.tolist(), times.tolist(), strict=True):
+            scores = machine.chip.matrix_cycles(rows, length, attention.head_dim, x_bits, key_bits, 8.0 * SCORE_BYTES)
+            context = machine.chip.matrix_cycles(rows, attention.value_dim, length, 8.0 * SCORE_BYTES, value_bits, 32.0)
+            matrix = matrix + often * (scores + context + 2 * machine.issue_cycles)
+            vector = vector + often * machine.vector_cycles(rows * length, "softmax_online")
+        width = sum(tensor.columns * tensor.bits / 8 for tensor in self.caches)
+        tokens = sum(r.new for r in attention.requests)
+        read = np.bincount(s.home, weights=s.keys * width, minlength=machine.cores)
+        inward = np.bincount(s.rank[s.away], weights=(s.keys * width)[s.away], minlength=machine.cores)
+        outward = np.bincount(s.home[s.away], weights=(s.keys * width)[s.away], minlength=machine.cores)
+        across = max(float(inward.max(initial=0)), float(outward.max(initial=0))) / machine.link
+        queries = tokens * (attention.heads * attention.head_dim * x_bits / 8) / machine.cores
+        appended = tokens * attention.kv_heads * width / machine.cores
+        lead = machine.message_cycles(1.5 * (queries + appended), (machine.grid.rows + machine.grid.columns) / 2)
+        elements = tokens * (attention.heads + attention.kv_heads) * attention.head_dim / machine.cores
+        lead = lead + machine.vector_cycles(elements, "rope")
+        first = machine.vector_cycles(float(count[0] * keys[0]), "softmax_online")
+        work = np.maximum(np.maximum(matrix, vector), across) + first
+        done = tokens * attention.heads * attention.value_dim
+        tail = machine.vector_cycles(done / machine.cores, "divide")
+        pairs = float((s.rows * self.group * s.keys).sum())
+        macs = pairs * (attention.head_dim + attention.value_dim)
+        operations = pairs * operations_of("softmax_online") + done + elements * machine.cores * operations_of("rope")
+        moved = (queries + appended) * machine.cores + float(inward.sum())
+        return lead, work, tail, read.max(), macs, operations, moved, float(read.sum()) + appended * machine.cores
+
+    def _busiest(self) -> int:
+        """The rank with the most multiply-accumulates."""
+        s = self.shared
+        return int(np.argmax(np.bincount(s.rank, weights=(s.rows * s.keys).astype(np.float64))))

@@ -1,0 +1,84 @@
+"""What the stages of a step need to know of many designs that share a grid of cores: rates and sizes as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.hw_models.compute.vector.cycle import passes_of
+from cairn.hw_models.noc.spec import NocTopology
+from cairn.sim.mapping.grid import Grid
+from cairn.sim.mapping.matmul_cost import STREAM_TILES, CoreRates
+from cairn.sim.mapping.options import MappingSpec
+from cairn.sim.twin.swept import Swept
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+PORT_CYCLES = 2
+"""Cycles of an uncontended transfer beside start, hops and bytes: from the injection port, and its first flit (rules N3
+and N4 of the network)."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`designs` designs: a chip whose swept parameters are arrays (designs,), on one grid with one mapping."""
+
+    chip: Swept
+    grid: Grid
+    options: MappingSpec
+    designs: int
+
+    @property
+    def cores(self) -> int:
+        return self.grid.size
+
+    @property
+    def topology(self) -> NocTopology:
+        return NocTopology(self.chip.noc.topology)
+
+    @property
+    def rates(self) -> CoreRates:
+        """For choosing splits: arrays (designs, 1)."""
+        return CoreRates.of(self.chip.shaped((-1, 1)), self.grid, self.options)  # type: ignore[arg-type]
+
+    def array(self, value: Any) -> FloatArray:
+        """A number or array of designs as an array (designs,)."""
+        return np.broadcast_to(np.asarray(value, dtype=np.float64), (self.designs,))
+
+    @property
+    def issue_cycles(self) -> Any:
+        return self.chip.synchronisation.task_issue_cycles
+
+    @property
+    def link(self) -> Any:
+        """Bytes a cycle of a link or port."""
+        noc = self.chip.noc
+        return np.minimum(noc.link_bytes_per_cycle, np.minimum(noc.injection, noc.ejection))
+
+    @property
+    def dram_rate(self) -> FloatArray:
+        """Bytes a core clock cycle of a core's share of its DRAM channel."""
+        share = self.chip.dram.bandwidth_gb_per_s / self.cores
+        return self.array(share / self.chip.clock_ghz)
+
+    @property
+    def sram_bytes(self) -> Any:
+        return self.chip.sram.capacity_kib * 1024
+
+    def message_cycles(self, size_bytes: Any, hops: Any = 1) -> Any:
+        """An uncontended transfer."""
+        return self.chip.noc.start + PORT_CYCLES + hops * self.chip.noc.hop_cycles + size_bytes / self.link
+
+    def vector_cycles(self, elements: Any, kind: str) -> Any:
+        """A task of the vector unit."""
+        unit = self.chip.vector_unit
+        return unit.startup_cycles + np.ceil(elements / unit.lanes) * passes_of(unit, kind) + self.issue_cycles
+
+    def tile_bytes(self, stream_bytes: Any) -> Any:
+        """Size that streamed tiles aim at, in a stream buffer of so many bytes."""
+        return np.minimum(self.options.tile_kib * 1024, stream_bytes // STREAM_TILES)
+

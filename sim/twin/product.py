@@ -1,0 +1,89 @@
+"""Stages of matrix products: gathering x, tiles of weights against compute, partial sums."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.sim.mapping.choose import NO_SPLIT, Choice, arrangement_loads
+from cairn.sim.mapping.matmul_cost import MatmulShape, ring_strides
+from cairn.sim.twin.machine import PORT_CYCLES, Machine
+from cairn.sim.twin.stage import Counts, Stage
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+def product_stage(name: str, machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray) -> Stage:
+    """A product as `choice` splits it; `before` (designs,) is the split that left x, NO_SPLIT where none did."""
+    gm, gn, gk = np.array([split.sizes for split in choice.splits], dtype=np.int64)[choice.split].T
+    m, n, k = -(-shape.m // gm), -(-shape.n // gn), -(-shape.k // gk)
+    rows = -(-m // choice.passes)
+    strides = {axis: stride[choice.split] for axis, stride in ring_strides(choice.splits, machine.options).items()}
+    part = m * k * shape.x_bits / 8 / gn
+    lead = _gather(machine, choice, before, part, gn, strides["n"])
+    compute = _tiles(machine, shape, choice, rows, n, k)
+    weights = k * n * shape.w_bits / 8 * choice.passes
+    relayed = weights * (choice.sharers - 1) / choice.sharers
+    sums = rows * n * choice.passes * shape.partial_bits / 8 * (gk - 1) / gk
+    stretch = _stretch(machine, shape, choice, rows, n, gk, strides["k"])
+    reducing = stretch * choice.reductions * choice.passes
+    sent = (part * (gn - 1) + sums + relayed) / machine.link
+    relaying = relayed / machine.link * np.maximum(1, strides["m"])
+    work = np.maximum(np.maximum(compute, reducing), np.maximum(relaying, sent - lead))
+    copies = gm // choice.sharers
+    moved = machine.cores * (part * (gn - 1) + sums + relayed)
+    counts = Counts(
+        macs=float(shape.m) * shape.n * shape.k,
+        vector_ops=machine.cores * sums * 8 / shape.partial_bits,
+        noc_bytes=moved,
+        dram_bytes=shape.n * shape.k * shape.w_bits / 8 * choice.passes * copies,
+    )
+    return Stage(name, lead, work, np.where(gk > 1, stretch, 0.0), weights / choice.sharers, counts)
+
+
+def _gather(
+    machine: Machine, choice: Choice, before: IntArray, part: FloatArray, gn: IntArray, stride: FloatArray
+) -> FloatArray:
+    """Cycles until every core has all of its block of x: brought from where it was made, then passed round a ring."""
+    load = np.zeros(machine.designs)
+    known = before != NO_SPLIT
+    load[known] = arrangement_loads(
+        machine.topology, machine.grid, choice.splits, before[known], choice.split[known]
+    )
+    across = (machine.grid.rows + machine.grid.columns) / 2
+    bring = np.where(load > 0, machine.message_cycles(load * part, across), 0.0)
+    step = machine.message_cycles(part * np.maximum(1, stride), np.maximum(1, stride)) + machine.issue_cycles
+    return bring + (gn - 1) * step + np.where(gn > 1, gn * machine.chip.noc.hop_cycles, 0.0)
+
+
+def _tiles(
+    machine: Machine, shape: MatmulShape, choice: Choice, rows: IntArray, n: IntArray, k: IntArray
+) -> FloatArray:
+    """Cycles of the matrix unit for all weight tiles of a core, whole ones and what is left of each block."""
+    block_k = -(-k // choice.sharers)
+    bits = shape.x_bits, shape.w_bits, shape.partial_bits
+    total: Any = 0.0
+    for width, columns in ((choice.tile_n, n // choice.tile_n), (n % choice.tile_n, (n % choice.tile_n > 0) * 1)):
+        for depth, parts in (
+            (choice.tile_k, block_k // choice.tile_k), (block_k % choice.tile_k, (block_k % choice.tile_k > 0) * 1)
+        ):  # fmt: skip
+            cycles = machine.chip.matrix_cycles(rows, width, depth, *bits) + machine.issue_cycles
+            total = total + cycles * columns * parts * choice.sharers
+    return np.asarray(total * choice.passes, dtype=np.float64)
+
+
+def _stretch(
+    machine: Machine, shape: MatmulShape, choice: Choice, rows: IntArray, n: IntArray, gk: IntArray, stride: FloatArray
+) -> FloatArray:
+    """Cycles in which the partial sums of one stretch of columns travel once round the ring, growing at each core."""
+    elements = rows * n / gk / choice.reductions
+    hops = np.maximum(1, stride)
+    step = machine.message_cycles(elements * shape.partial_bits / 8 * hops, hops) + machine.issue_cycles
+    step = step - machine.issue_cycles + machine.vector_cycles(elements, "reduce_add")
+    return np.where(gk > 1, (gk - 1) * step + gk * machine.chip.noc.hop_cycles, 0.0)
+
+
+__all__ = ["PORT_CYCLES", "product_stage"]
