@@ -29,7 +29,8 @@ FINER_STRETCHES = (1, 2, 4)
 when the products end is one stretch, but every stretch pays the start of its transfers."""
 
 WORTH = 0.05
-"""Part of a product's cycles that cutting its columns finer must save (assumed: it costs simulation time as well)."""
+"""Part of a product's cycles that cutting its columns finer must save (assumed: it costs simulation time as well).
+Splits are compared as if the finest cut were made."""
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,10 @@ def matmul_costs(
     possible = (gk > 1) & (finer * rates.columns_quantum <= n)
     possible[0] = True
     each = np.where(possible, [cycles(count)[0] for count in finer], np.inf)
-    first = np.argmax(each <= (1 + WORTH) * each.min(axis=0), axis=0)
+    total = each.min(axis=0)
+    first = np.argmax(each <= (1 + WORTH) * total, axis=0)
     reductions = np.take_along_axis(finer, first[None], axis=0)[0]
-    total, exposed = cycles(reductions)
+    exposed = cycles(reductions)[1]
     total = np.where(act > budget, np.inf, total)
     whole = [np.asarray(count, dtype=np.int64) for count in (passes, reductions)]
     return MatmulCost(compute, dram, network, exposed, total, act, *whole)
