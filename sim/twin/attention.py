@@ -64,16 +64,14 @@ def attention_stage(machine: Machine, block: Block, operator: Operator, stream_b
     group = attention.heads // attention.kv_heads
     columns = machine.array(machine.chip.matrix_unit.columns).astype(np.int64)
     tile = _tile_keys(machine, attention, caches[0].bits, columns, stream_bytes)
-    lead, work, tail, stream, macs, vector, moved, dram = (np.zeros(machine.designs) for _ in range(8))
+    results = np.zeros((9, machine.designs))
     codes, index = np.unique(np.stack([columns, tile], axis=1), axis=0, return_inverse=True)
     for number, (quantum, keys) in enumerate(codes.tolist()):
         pick = np.nonzero(np.ravel(index) == number)[0]
         work_of = _Work(machine, attention, shared(attention, machine.cores, quantum, keys), group, caches)
-        lead[pick], work[pick], tail[pick], stream[pick], macs[pick], vector[pick], moved[pick], dram[pick] = (
-            np.broadcast_to(machine.array(value) if np.size(value) > 1 else value, (machine.designs,))[pick]
-            for value in work_of.numbers(x.bits)
-        )
-    counts = Counts(macs=macs, vector_ops=vector, noc_bytes=moved, dram_bytes=dram)
+        results[:, pick] = np.stack([machine.array(value)[pick] for value in work_of.numbers(x.bits)])
+    lead, work, tail, stream, macs, vector, moved, dram, sram = results
+    counts = Counts(macs, vector, sram, moved, dram)
     return Stage(operator.name, lead, work, tail, stream, counts)
 
 
@@ -89,7 +87,8 @@ def _tile_keys(
     tile = np.minimum(machine.options.tile_kib * 1024, stream_bytes // STREAM_TILES)
     by_bytes = np.minimum(tile, stream_bytes // STREAMED) // row
     keys = np.minimum(by_bytes, by_scores).astype(np.int64)
-    return np.maximum(columns, keys // columns * columns)
+    whole: IntArray = np.maximum(columns, keys // columns * columns)
+    return whole
 
 
 @dataclass(frozen=True)
@@ -101,13 +100,14 @@ class _Work:
     caches: list[Any]
 
     def numbers(self, x_bits: float) -> tuple[Any, ...]:
-        """Lead, work, tail, streamed bytes; operations; network and DRAM bytes."""
+        """Lead, work, tail, streamed bytes; multiply-accumulates, vector operations; network, DRAM and SRAM bytes."""
         machine, attention, s = self.machine, self.attention, self.shared
         busiest = self._busiest()
         mine = s.rank == busiest
         count, keys = (s.rows * self.group)[mine], s.keys[mine]
         matrix: Any = 0.0
         vector: Any = 0.0
+        touched: Any = 0.0
         sizes, times = np.unique(np.stack([count, keys], axis=1), axis=0, return_counts=True)
         key_bits, value_bits = self.caches[0].bits, self.caches[-1].bits
         for (rows, length), often in zip(sizes.tolist(), times.tolist(), strict=True):
@@ -115,6 +115,11 @@ class _Work:
             context = machine.chip.matrix_cycles(rows, attention.value_dim, length, 8.0 * SCORE_BYTES, value_bits, 32.0)
             matrix = matrix + often * (scores + context + 2 * machine.issue_cycles)
             vector = vector + often * machine.vector_cycles(rows * length, "softmax_online")
+            score_bits, context_bits = (x_bits, key_bits, 8.0 * SCORE_BYTES), (8.0 * SCORE_BYTES, value_bits, 32.0)
+            touched = touched + often * (
+                machine.matrix_bytes(rows, length, attention.head_dim, score_bits)
+                + machine.matrix_bytes(rows, attention.value_dim, length, context_bits)
+            )
         width = sum(tensor.columns * tensor.bits / 8 for tensor in self.caches)
         tokens = sum(r.new for r in attention.requests)
         read = np.bincount(s.home, weights=s.keys * width, minlength=machine.cores)
@@ -134,7 +139,9 @@ class _Work:
         macs = pairs * (attention.head_dim + attention.value_dim)
         operations = pairs * operations_of("softmax_online") + done + elements * machine.cores * operations_of("rope")
         moved = (queries + appended) * machine.cores + float(inward.sum())
-        return lead, work, tail, read.max(), macs, operations, moved, float(read.sum()) + appended * machine.cores
+        dram = float(read.sum()) + appended * machine.cores
+        sram = touched * pairs / max(1.0, float((count * keys).sum())) + pairs * 2 * SCORE_BYTES + 2 * moved + dram
+        return lead, work, tail, read.max(), macs, operations, moved, dram, sram
 
     def _busiest(self) -> int:
         """The rank with the most multiply-accumulates."""

@@ -32,7 +32,7 @@ class BlockChoices:
 
     @property
     def feasible(self) -> BoolArray:
-        return np.all([choice.feasible for choice in self.choices.values()], axis=0)
+        return np.asarray(np.all([choice.feasible for choice in self.choices.values()], axis=0))
 
     def act_bytes(self) -> Any:
         return np.max([choice.act_bytes for choice in self.choices.values()], axis=0) if self.choices else 0.0

@@ -31,11 +31,17 @@ def norm_stage(machine: Machine, block: Block, operator: Operator, row_parts: An
         cycles = cycles + np.where(apart < pieces, step, 0.0)
     operations = sum(operations_of(f"norm_{what}{suffix}") for what in ("stats", "apply"))
     moved = 2 * (pieces - 1) * row_parts * size
-    return Stage(operator.name, lead=cycles, counts=Counts(vector_ops=operations * x.rows * x.columns, noc_bytes=moved))
+    counts = Counts(
+        vector_ops=operations * x.rows * x.columns, sram_bytes=3 * x.rows * x.columns * x.bits / 8 + 2 * moved,
+        noc_bytes=moved,
+    )  # fmt: skip
+    return Stage(operator.name, lead=cycles, counts=counts)
 
 
 def elementwise_stage(machine: Machine, block: Block, operator: Operator, kind: str, stretches: Any = 1) -> Stage:
     """Work in place on what each core holds; of `stretches` that become ready one by one the last one counts."""
     y = block.tensor(operator.outputs[0])
     cycles = machine.vector_cycles(y.rows * y.columns / machine.cores / stretches, kind)
-    return Stage(operator.name, lead=cycles, counts=Counts(vector_ops=operations_of(kind) * y.rows * y.columns))
+    read = sum(block.tensor(name).bytes for name in operator.inputs)
+    counts = Counts(vector_ops=operations_of(kind) * y.rows * y.columns, sram_bytes=float(read + y.bytes))
+    return Stage(operator.name, lead=cycles, counts=counts)

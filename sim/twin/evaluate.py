@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import CairnError
+from cairn.hw_models import cost
 from cairn.sim.config.run_config import RunConfig
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.matmul_cost import STREAM_TILES
@@ -32,9 +33,15 @@ class Estimate:
     feasible: BoolArray
     block_cycles: dict[str, FloatArray]
     """Core cycles of one block of each kind."""
+    energy_j: FloatArray
+    area_mm2: FloatArray
     dram_bytes: FloatArray
     noc_bytes: FloatArray
     matrix_ops: FloatArray
+    act_bytes: FloatArray
+    """SRAM that the most demanding product takes."""
+    held_bytes: float
+    """Weights, caches and states in DRAM."""
 
 
 def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str, ...], Any], designs: int) -> Estimate:
@@ -53,7 +60,7 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     rate = machine.dram_rate
     total = np.zeros(designs)
     ahead = np.zeros(designs)
-    counted = {name: np.zeros(designs) for name in ("dram_bytes", "noc_bytes", "macs")}
+    counted = {name: np.zeros(designs) for name in ("macs", "vector_ops", "sram_bytes", "noc_bytes", "dram_bytes")}
     cycles: dict[str, FloatArray] = {}
     for segment in graph.segments:
         stages = block_stages(segment.block, machine, chosen[segment.block.name], stream)
@@ -70,10 +77,19 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
         total = total + took
         for name in counted:
             counted[name] = counted[name] + segment.repeat * sum(getattr(s.counts, name) for s in stages)
-    feasible = np.all([c.feasible for c in chosen.values() if c.choices], axis=0) & _fits(machine, graph)
+    held = _held_bytes(graph)
+    chip_of = machine.chip
+    feasible = np.all([c.feasible for c in chosen.values() if c.choices], axis=0)
+    feasible &= held <= machine.array(chip_of.dram.capacity_gb) * 1e9
+    latency = np.where(feasible, total / (machine.array(chip_of.clock_ghz) * 1e9), np.nan)
+    dynamic = cost.dynamic_energy_pj(chip_of.energy, noc_hop_bytes=counted["noc_bytes"], **counted)  # type: ignore[arg-type]
+    static = sum(cost.static_power_w(chip_of).values())  # type: ignore[arg-type]
+    energy = sum(dynamic.values()) * 1e-12 + static * latency
+    area = machine.array(sum(cost.area_mm2(chip_of).values()))  # type: ignore[arg-type]
+    act = np.max([machine.array(c.act_bytes()) for c in chosen.values()], axis=0)
     return Estimate(
-        np.where(feasible, total / (machine.array(machine.chip.clock_ghz) * 1e9), np.nan), feasible, cycles,
-        counted["dram_bytes"], counted["noc_bytes"], 2 * counted["macs"],
+        latency, feasible, cycles, np.asarray(energy), area, counted["dram_bytes"], counted["noc_bytes"],
+        2 * counted["macs"], act, held,
     )  # fmt: skip
 
 
@@ -83,15 +99,14 @@ def _stream_bytes(machine: Machine, acts: list[Any]) -> FloatArray:
     tile = np.minimum(machine.options.tile_kib * 1024, sram // (2 * STREAM_TILES))
     most = np.max([machine.array(act) for act in acts], axis=0)
     kept = np.minimum(np.maximum(most, sram // 4), sram - STREAM_TILES * tile)
-    return np.maximum(sram - kept, sram // 4)
+    return np.asarray(np.maximum(sram - kept, sram // 4))
 
 
-def _fits(machine: Machine, graph: OperatorGraph) -> BoolArray:
-    """Whether weights, caches and states fit the DRAM."""
-    held = sum(
+def _held_bytes(graph: OperatorGraph) -> float:
+    """Bytes of weights, caches and states."""
+    return float(sum(
         segment.repeat * tensor.bytes
         for segment in graph.segments
         for tensor in segment.block.tensors
         if tensor.role is not Role.ACTIVATION
-    )
-    return np.asarray(held <= machine.array(machine.chip.dram.capacity_gb) * 1e9)
+    ))  # fmt: skip

@@ -78,6 +78,12 @@ class Machine:
         unit = self.chip.vector_unit
         return unit.startup_cycles + np.ceil(elements / unit.lanes) * passes_of(unit, kind) + self.issue_cycles
 
+    def matrix_bytes(self, m: Any, n: Any, k: Any, bits: tuple[float, float, float]) -> Any:
+        """Bytes that a matrix unit moves from and to SRAM for an m x n x k tile of operands of `bits` (x, w, y)."""
+        traffic = self.chip.matrix_unit.tile_traffic(m, n, k)
+        results = traffic.outputs_written + traffic.outputs_read
+        return (traffic.inputs * bits[0] + traffic.weights * bits[1] + results * bits[2]) / 8
+
     def tile_bytes(self, stream_bytes: Any) -> Any:
         """Size that streamed tiles aim at, in a stream buffer of so many bytes."""
         return np.minimum(self.options.tile_kib * 1024, stream_bytes // STREAM_TILES)

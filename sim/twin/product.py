@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cairn.sim.mapping.choose import NO_SPLIT, Choice, arrangement_loads
 from cairn.sim.mapping.matmul_cost import MatmulShape, ring_strides
-from cairn.sim.twin.machine import PORT_CYCLES, Machine
+from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.stage import Counts, Stage
 
 FloatArray = npt.NDArray[np.float64]
@@ -24,7 +24,7 @@ def product_stage(name: str, machine: Machine, shape: MatmulShape, choice: Choic
     strides = {axis: stride[choice.split] for axis, stride in ring_strides(choice.splits, machine.options).items()}
     part = m * k * shape.x_bits / 8 / gn
     lead = _gather(machine, choice, before, part, gn, strides["n"])
-    compute = _tiles(machine, shape, choice, rows, n, k)
+    compute, touched = _tiles(machine, shape, choice, rows, n, k)
     weights = k * n * shape.w_bits / 8 * choice.passes
     relayed = weights * (choice.sharers - 1) / choice.sharers
     sums = rows * n * choice.passes * shape.partial_bits / 8 * (gk - 1) / gk
@@ -35,11 +35,14 @@ def product_stage(name: str, machine: Machine, shape: MatmulShape, choice: Choic
     work = np.maximum(np.maximum(compute, reducing), np.maximum(relaying, sent - lead))
     copies = gm // choice.sharers
     moved = machine.cores * (part * (gn - 1) + sums + relayed)
+    loaded = shape.n * shape.k * shape.w_bits / 8 * choice.passes * copies
+    added = machine.cores * sums * 8 / shape.partial_bits
     counts = Counts(
         macs=float(shape.m) * shape.n * shape.k,
-        vector_ops=machine.cores * sums * 8 / shape.partial_bits,
+        vector_ops=added,
+        sram_bytes=machine.cores * touched + loaded + 2 * moved + added * shape.partial_bits / 8 * 2,
         noc_bytes=moved,
-        dram_bytes=shape.n * shape.k * shape.w_bits / 8 * choice.passes * copies,
+        dram_bytes=loaded,
     )
     return Stage(name, lead, work, np.where(gk > 1, stretch, 0.0), weights / choice.sharers, counts)
 
@@ -56,23 +59,27 @@ def _gather(
     across = (machine.grid.rows + machine.grid.columns) / 2
     bring = np.where(load > 0, machine.message_cycles(load * part, across), 0.0)
     step = machine.message_cycles(part * np.maximum(1, stride), np.maximum(1, stride)) + machine.issue_cycles
-    return bring + (gn - 1) * step + np.where(gn > 1, gn * machine.chip.noc.hop_cycles, 0.0)
+    return machine.array(bring + (gn - 1) * step + np.where(gn > 1, gn * machine.chip.noc.hop_cycles, 0.0))
 
 
 def _tiles(
     machine: Machine, shape: MatmulShape, choice: Choice, rows: IntArray, n: IntArray, k: IntArray
-) -> FloatArray:
-    """Cycles of the matrix unit for all weight tiles of a core, whole ones and what is left of each block."""
+) -> tuple[FloatArray, FloatArray]:
+    """Cycles of the matrix unit for all weight tiles of a core, whole ones and what is left of each block; and the
+    bytes that it moves from and to SRAM.
+    """
     block_k = -(-k // choice.sharers)
     bits = shape.x_bits, shape.w_bits, shape.partial_bits
-    total: Any = 0.0
+    cycles: Any = 0.0
+    touched: Any = 0.0
     for width, columns in ((choice.tile_n, n // choice.tile_n), (n % choice.tile_n, (n % choice.tile_n > 0) * 1)):
         for depth, parts in (
             (choice.tile_k, block_k // choice.tile_k), (block_k % choice.tile_k, (block_k % choice.tile_k > 0) * 1)
         ):  # fmt: skip
-            cycles = machine.chip.matrix_cycles(rows, width, depth, *bits) + machine.issue_cycles
-            total = total + cycles * columns * parts * choice.sharers
-    return np.asarray(total * choice.passes, dtype=np.float64)
+            tiles = columns * parts * choice.sharers * choice.passes
+            cycles = cycles + tiles * (machine.chip.matrix_cycles(rows, width, depth, *bits) + machine.issue_cycles)
+            touched = touched + tiles * machine.matrix_bytes(rows, width, depth, bits)
+    return machine.array(cycles), machine.array(touched)
 
 
 def _stretch(
@@ -85,5 +92,3 @@ def _stretch(
     step = step - machine.issue_cycles + machine.vector_cycles(elements, "reduce_add")
     return np.where(gk > 1, (gk - 1) * step + gk * machine.chip.noc.hop_cycles, 0.0)
 
-
-__all__ = ["PORT_CYCLES", "product_stage"]
