@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cairn.sim.mapping.attention import Job, tell_used
+from cairn.sim.mapping.attention_job import Job, tell_used
 from cairn.sim.mapping.attention_tiles import Parts, ScoreTiles
 from cairn.sim.mapping.attention_unfused import tiles_for
 from cairn.sim.mapping.attention_work import count_up

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import Infeasibility, InfeasibleError
-from cairn.sim.mapping.attention import Job, rows_of
+from cairn.sim.mapping.attention_job import Job, rows_of
 from cairn.sim.mapping.buffer import Entry
 from cairn.sim.mapping.context import row_bytes
 from cairn.sim.mapping.pieces import Pieces

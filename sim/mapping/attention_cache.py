@@ -1,0 +1,188 @@
+"""Keys and values of an attention: where they lie in DRAM, how new ones get there, and how tiles of them come back.
+
+New keys and values go to the core below the channel that keeps them, are turned there (rotary embedding) and appended.
+In decoding a core works on the keys of its own channel and takes the newest ones from SRAM; otherwise tiles are read
+back from their channels, over the network where the reader is another core.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.sim.mapping.attention_job import Job
+from cairn.sim.mapping.buffer import Entry
+from cairn.sim.mapping.context import NONE, row_bytes
+from cairn.sim.mapping.heads import apply_pending
+from cairn.sim.mapping.pieces import wanted
+from cairn.sim.plan.builder import Region, Slice
+from cairn.sim.plan.plan import DRAM, SRAM
+from cairn.workloads.graph import Role
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def place_blocks(job: Job) -> None:
+    """Places for the blocks of each cache, the n-th block of every home at the same address."""
+    memory = job.scope.stage.memory
+    caches = [cache for cache in (job.keys, job.values) if cache is not None]
+    size = np.zeros(int(job.blocks.order.max()) + 1, dtype=np.int64)
+    np.maximum.at(size, job.blocks.order, job.blocks.s1 - job.blocks.s0)
+    for cache in caches:
+        job.caches.addresses[cache] = []
+    for rows in size:
+        for cache in caches:
+            width = int(row_bytes(job.width(cache), job.scope.bits(cache)))
+            job.caches.addresses[cache].append(memory.place(int(rows) * width))
+
+
+def _address(job: Job, cache: str, block: IntArray, row: IntArray) -> tuple[IntArray, ...]:
+    """DRAM address of key `row` of each block."""
+    table = np.array([a.at(0) for a in job.caches.addresses[cache]], dtype=np.int64)[job.blocks.order[block]]
+    width = row_bytes(job.width(cache), job.scope.bits(cache))
+    table[:, 4] += (row - job.blocks.s0[block]) * width
+    return tuple(table.T)
+
+
+def append_rows(job: Job, cache: str) -> None:
+    """New rows of a cache: to the home of their block, turned there, and written to its channel."""
+    scope, blocks = job.scope, job.blocks
+    cached = job.cached[blocks.request]
+    pick = np.nonzero(blocks.s1 > cached)[0]
+    ready = np.full(blocks.s0.size, NONE, dtype=np.int64)
+    job.caches.stored[cache] = ready
+    if pick.size == 0:
+        return
+    row = np.maximum(blocks.s0, cached)[pick]
+    token = job.token0[blocks.request[pick]] + row - cached[pick]
+    rows = blocks.s1[pick] - row
+    name, first = _source_columns(job, cache)
+    width = job.width(cache)
+    column = first + blocks.head[pick] * width
+    core = job.core(blocks.home[pick])
+    want = wanted(core, token, token + rows, column, column + width)
+    x = scope.bring(name, want, job.op)
+    _, x = apply_pending(scope, name, x)
+    ready[pick] = x.ready
+    if not any(tensor == cache for tensor, _ in job.operator.writes):
+        job.caches.kept.add(cache)
+        return
+    size = rows * row_bytes(width, scope.bits(cache))
+    group = job.group(blocks.request[pick], blocks.head[pick])
+    data = Slice(scope.tensor(cache), (row, row + rows), (0, width), size, group)
+    target = Region(DRAM, scope.stage.channel(core), data, _address(job, cache, pick, row))  # type: ignore[arg-type]
+    stored = scope.plan.copy(Region(SRAM, core, data), target, job.op, after=x.ready, cause="append")
+    if not job.local:
+        ready[pick] = stored
+
+
+def _source_columns(job: Job, cache: str) -> tuple[str, int]:
+    """The activation that holds the new rows of a cache, and the first column of its first head there."""
+    attention = job.attention
+    activations = [n for n in job.operator.inputs if job.scope.block.tensor(n).role is Role.ACTIVATION]
+    if attention.latent:
+        return activations[-1], 0
+    keys = attention.heads * attention.head_dim
+    return activations[-1], keys if cache == job.keys else keys + attention.kv_heads * attention.head_dim
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """Tiles of one step: the task after which each visit's is there, and their place in the stream buffer."""
+
+    ready: IntArray
+    place: Entry
+
+
+def bring_tile(job: Job, cache: str, now: IntArray, fresh: BoolArray, columns: int | None = None) -> Arrived:
+    """The rows of a cache (their first `columns`) for each visit of a step, into the stream buffer."""
+    scope, visits, blocks, stage = job.scope, job.visits, job.blocks, job.scope.stage
+    unit, block = visits.unit[now], visits.block[now]
+    core, home = job.core(job.units.rank[unit]), job.core(blocks.home[block])
+    cached = job.cached[blocks.request[block]]
+    n1 = np.minimum(visits.n1[now], cached) if job.local else visits.n1[now]
+    n0 = visits.n0[now]
+    width = columns or job.width(cache)
+    size = np.maximum(0, n1 - n0) * row_bytes(width, scope.bits(cache))
+    most = int(((visits.n1[now] - n0) * row_bytes(width, scope.bits(cache))).max())
+    place, waits = stage.stream.reserve(max(1, most))
+    ready = np.full(now.size, NONE, dtype=np.int64)
+    group = job.group(blocks.request[block], blocks.head[block])
+    new_rows = n0 >= cached
+    for pick, cause in _causes(job, size > 0, fresh, new_rows):
+        rank = job.units.rank[unit[pick]]
+        part = Slice(scope.tensor(cache), (n0[pick], n1[pick]), (0, width), size[pick], group[pick])
+        address = _address(job, cache, block[pick], n0[pick])
+        source = Region(DRAM, stage.channel(home[pick]), part, address)  # type: ignore[arg-type]
+        after = [w[rank] for w in waits] + ([] if job.local else [job.caches.stored[cache][block[pick]]])
+        near = home[pick] == core[pick]
+        if cause == "spill" and cache in job.caches.kept:
+            ready[pick] = _share(job, part, core[pick], home[pick], near, after)
+            continue
+        ready[pick] = _read(job, source, part, core[pick], home[pick], near, after, cause)
+    if job.local:
+        newest = np.nonzero(visits.n1[now] > cached)[0]
+        fresh_rows = job.caches.stored[cache][block[newest]]
+        owner = np.concatenate([np.arange(newest.size)] * 2)
+        both = np.concatenate([ready[newest], fresh_rows])
+        ready[newest] = scope.plan.join(owner, both, newest.size, job.op)
+    return Arrived(ready, place)
+
+
+def _causes(job: Job, there: BoolArray, fresh: BoolArray, new_rows: BoolArray) -> list[tuple[IntArray, str]]:
+    """Visits by why their bytes are read: cached rows once, cached rows again, rows written in this step."""
+    kinds = ((there & ~new_rows & fresh, "unique"), (there & ~new_rows & ~fresh, "reread"), (there & new_rows, "spill"))
+    return [(np.nonzero(mask)[0], cause) for mask, cause in kinds if mask.any()]
+
+
+def _read(
+    job: Job, source: Region, part: Slice, core: IntArray, home: IntArray, near: BoolArray, after: list[IntArray],
+    cause: str,
+) -> IntArray:  # fmt: skip
+    """Loads from the own channel where `near`, over the network elsewhere; the task after which the data is there."""
+    plan = job.scope.plan
+    if near.all():
+        return plan.copy(source, Region(SRAM, core, part), job.op, after, cause)
+    ready = np.full(core.size, NONE, dtype=np.int64)
+    for mask in (near, ~near):
+        pick = np.nonzero(mask)[0]
+        if pick.size == 0:
+            continue
+        cut = _cut(part, pick)
+        address = tuple(_at(a, pick) for a in source.address or ())
+        begin = Region(DRAM, _at(source.place, pick), cut, address)  # type: ignore[arg-type]
+        end = Region(SRAM, core[pick], cut)
+        waits = [w[pick] for w in after]
+        if mask is near:
+            ready[pick] = plan.copy(begin, end, job.op, waits, cause)
+        else:
+            legs = plan.fetch(begin, end, home[pick], job.op, waits, cause)
+            ready[pick] = plan.join(
+                np.concatenate([np.arange(pick.size)] * 2), np.concatenate(legs), pick.size, job.op
+            )
+    return ready
+
+
+def _share(
+    job: Job, part: Slice, core: IntArray, home: IntArray, near: BoolArray, after: list[IntArray]
+) -> IntArray:
+    """New rows that were not appended: over the network from the SRAM of their home, which has them already."""
+    ready = after[-1].copy()
+    pick = np.nonzero(~near)[0]
+    if pick.size:
+        cut = _cut(part, pick)
+        source, target = Region(SRAM, home[pick], cut), Region(SRAM, core[pick], cut)
+        ready[pick] = job.scope.plan.copy(source, target, job.op, [w[pick] for w in after], "share")
+    return ready
+
+
+def _cut(part: Slice, pick: IntArray) -> Slice:
+    rows = _at(part.rows[0], pick), _at(part.rows[1], pick)
+    return Slice(part.tensor, rows, part.columns, _at(part.bytes, pick), _at(part.group, pick))
+
+
+def _at(value: object, pick: IntArray) -> IntArray:
+    return np.asarray(value, dtype=np.int64)[pick]

@@ -1,0 +1,152 @@
+"""An attention being lowered: who does what, in which order, and which rows of queries look at which tile of keys."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.sim.mapping.attention_work import KeyBlocks, Units, Visits, decoding, place_keys, plan_visits, share_units
+from cairn.sim.mapping.buffer import Entry
+from cairn.sim.mapping.context import NONE, Scope, row_bytes
+from cairn.sim.mapping.memory import Address
+from cairn.workloads.graph import Attention, Operator, Role
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+SCORE_BYTES = 2
+"""Bytes of a score between the matrix and the vector unit (assumed: the precision of activations)."""
+
+STREAMED = 8
+"""Tiles that the stream buffer holds at least: keys and values of a step that waits for its soft-max, of the step that
+is scored, and of the two after it, which are on their way (assumed)."""
+
+
+@dataclass
+class Caches:
+    """Where the caches of an attention lie, and which of their new rows are there."""
+
+    blocks: KeyBlocks
+    local: bool
+    """Whether a core works on the keys of its own channel alone, and takes the newest from its SRAM (decoding)."""
+    before: IntArray
+    """Rows of each request that lay in DRAM before the step."""
+    addresses: dict[str, list[Address]] = field(default_factory=dict)
+    """By cache, the place of the n-th block of every home."""
+    stored: dict[str, IntArray] = field(default_factory=dict)
+    """By cache, the task after which the new rows of each block may be used."""
+    kept: set[str] = field(default_factory=set)
+    """Caches whose new rows are not appended: they stay in the SRAM of their home."""
+
+
+@dataclass
+class Job:
+    """One attention being lowered."""
+
+    scope: Scope
+    operator: Operator
+    attention: Attention
+    units: Units
+    visits: Visits
+    caches: Caches
+    keys: str
+    values: str | None
+    token0: IntArray
+    """First token row of each request."""
+    cached: IntArray
+    """Rows of each request before its new ones."""
+
+    @property
+    def op(self) -> int:
+        return self.scope.op(self.operator)
+
+    @property
+    def blocks(self) -> KeyBlocks:
+        return self.caches.blocks
+
+    @property
+    def local(self) -> bool:
+        return self.caches.local
+
+    @property
+    def queries_per_key(self) -> int:
+        return self.attention.heads // self.attention.kv_heads
+
+    def core(self, rank: IntArray) -> IntArray:
+        return self.scope.grid.cores[rank]
+
+    def group(self, request: IntArray, head: IntArray) -> IntArray:
+        return request * self.attention.kv_heads + head
+
+    def width(self, cache: str) -> int:
+        return self.scope.block.tensor(cache).columns
+
+
+def job_of(scope: Scope, operator: Operator) -> Job:
+    """Who does what in an attention (of the scores and, unfused, of the context that follows them)."""
+    attention = operator.attention
+    if attention is None:
+        raise ValueError(f"operator {operator.name} has no attention parameters")
+    keys, *values = (name for name in operator.inputs if scope.block.tensor(name).role is Role.KV)
+    new = np.array([r.new for r in attention.requests])
+    quantum = scope.chip.matrix_unit.columns
+    units = share_units(attention, scope.grid.size, quantum)
+    tile = _tile_keys(scope, attention, units, scope.bits(keys), quantum)
+    cached = np.array([r.cached for r in attention.requests])
+    caches = Caches(place_keys(attention, units, tile), decoding(attention), cached)
+    visits = plan_visits(units, caches.blocks, caches.local)
+    return Job(
+        scope, operator, attention, units, visits, caches, keys, values[0] if values else None,
+        np.cumsum(new) - new, cached,
+    )  # fmt: skip
+
+
+def _tile_keys(scope: Scope, attention: Attention, units: Units, bits: float, quantum: int) -> int:
+    """Keys of a tile: about the tile size in bytes, and few enough that its scores fit an eighth of the SRAM."""
+    row = int(row_bytes(attention.head_dim, bits))
+    rows = int((units.q1 - units.q0).max()) * (attention.heads // attention.kv_heads)
+    by_scores = scope.chip.sram.capacity_kib * 1024 // 8 // (rows * SCORE_BYTES)
+    by_bytes = min(scope.stage.tile_bytes, scope.stage.stream.capacity_bytes // STREAMED) // row
+    keys = min(by_bytes, by_scores)
+    return max(quantum, keys // quantum * quantum)
+
+
+def steps_of(visits: Visits) -> Iterator[tuple[IntArray, BoolArray]]:
+    """Visits that the cores do at the same time, step by step, and which of them are the first to their block."""
+    if visits.step.size == 0:
+        return
+    order = np.argsort(visits.step, kind="stable")
+    starts = np.searchsorted(visits.step[order], np.arange(int(visits.step.max()) + 2))
+    first_read = np.zeros(visits.unit.size, dtype=bool)
+    first_read[np.unique(visits.block[order], return_index=True)[1]] = True
+    for begin, end in itertools.pairwise(starts):
+        yield order[begin:end], first_read[begin:end]
+
+
+@dataclass(frozen=True)
+class _Effective:
+    """Query rows of a unit that look at any key of a visit, and the tile they form."""
+
+    row0: IntArray
+    row1: IntArray
+
+
+def rows_of(job: Job, now: IntArray) -> _Effective:
+    visits, units = job.visits, job.units
+    unit = visits.unit[now]
+    q0 = units.q0[unit]
+    if job.attention.causal:
+        q0 = np.maximum(q0, visits.n0[now] - job.cached[units.request[unit]])
+    token = job.token0[units.request[unit]]
+    return _Effective(token + np.minimum(q0, units.q1[unit]), token + units.q1[unit])
+
+
+def tell_used(job: Job, place: Entry, unit: IntArray, tasks: IntArray) -> None:
+    """Tell a place in the stream buffer that `tasks` of these units use what lies there."""
+    by_rank = np.full(job.scope.grid.size, NONE, dtype=np.int64)
+    by_rank[job.units.rank[unit]] = tasks
+    place.users.append(by_rank)
