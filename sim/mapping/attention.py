@@ -122,9 +122,9 @@ def context_tasks(job: Job, now: IntArray, after: IntArray, values: Arrived) -> 
 def join_parts(job: Job, done: IntArray, normalised: bool = False) -> IntArray:
     """Partial results of a pair whose keys were split, joined in a tree towards its part 0.
 
-    Normalised ones are added; others come with their maximum and sum and are rescaled.
+    Normalised ones are partial sums of the result and are added; others come with maximum and sum and are rescaled.
     """
-    units, scope = job.units, job.scope
+    units, scope, value_dim = job.units, job.scope, job.attention.value_dim
     most = int(units.parts.max(initial=1))
     if most == 1:
         return done
@@ -132,9 +132,10 @@ def join_parts(job: Job, done: IntArray, normalised: bool = False) -> IntArray:
     number = np.full((int(units.pair.max()) + 1, most), NONE, dtype=np.int64)
     number[units.pair, units.part] = np.arange(units.count)
     rows = (units.q1 - units.q0) * job.queries_per_key
-    columns = job.queries_per_key * (job.attention.value_dim + (0 if normalised else 2))  # result, maximum, sum
+    columns = job.queries_per_key * (value_dim + (0 if normalised else 2))  # result, maximum, sum
     size = (units.q1 - units.q0) * columns * 4  # in 32 bits
-    tensor = scope.tensor(f"{job.operator.outputs[0]}.partial")
+    y = job.operator.outputs[0]
+    tensor = scope.tensor(y if normalised else f"{y}.partial")
     step = 1
     while step < most:
         sender = np.nonzero(units.part % (2 * step) == step)[0]
@@ -142,14 +143,15 @@ def join_parts(job: Job, done: IntArray, normalised: bool = False) -> IntArray:
         row0 = job.token0[units.request[sender]] + units.q0[sender]
         span = (row0, row0 + (units.q1 - units.q0)[sender])
         group = job.group(units.request[sender], units.head[sender])
-        data = Slice(tensor, span, (0, columns), size[sender], group)
+        first, matrix = (units.head[sender] * columns, 0 * group) if normalised else (0 * group, group)
+        data = Slice(tensor, span, (first, first + columns), size[sender], matrix)
         core = job.core(units.rank)
         sent = scope.plan.copy(
             Region(SRAM, core[sender], data), Region(SRAM, core[receiver], data), job.op, result[sender], "reduce",
             reduce=True,
         )  # fmt: skip
         tile = Tile(job.op, actions.MERGE, span, (units.s0[sender], units.s1[sender]), (0, 0), group)
-        elements = rows[sender] * job.attention.value_dim
+        elements = rows[sender] * value_dim
         kind, terms = ("reduce_add", 1) if normalised else ("rescale", 2)
         result[receiver] = scope.vector(core[receiver], tile, kind, terms * elements, [sent, result[receiver]])
         step *= 2

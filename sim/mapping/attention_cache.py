@@ -29,22 +29,28 @@ def place_blocks(job: Job) -> None:
     """Places for the blocks of each cache, the n-th block of every home at the same address."""
     memory = job.scope.stage.memory
     caches = [cache for cache in (job.keys, job.values) if cache is not None]
+    areas = [(cache, *area) for cache in caches for area in job.areas(cache)]
     size = np.zeros(int(job.blocks.order.max()) + 1, dtype=np.int64)
     np.maximum.at(size, job.blocks.order, job.blocks.s1 - job.blocks.s0)
-    for cache in caches:
-        job.caches.addresses[cache] = []
     for rows in size:
-        for cache in caches:
-            width = int(row_bytes(job.width(cache), job.scope.bits(cache)))
-            job.caches.addresses[cache].append(memory.place(int(rows) * width))
+        for cache, first, last in areas:
+            place = memory.place(int(rows) * int(row_bytes(last - first, job.scope.bits(cache))))
+            job.caches.addresses.setdefault((cache, first), []).append(place)
 
 
-def _address(job: Job, cache: str, block: IntArray, row: IntArray) -> tuple[IntArray, ...]:
-    """DRAM address of key `row` of each block."""
-    table = np.array([a.at(0) for a in job.caches.addresses[cache]], dtype=np.int64)[job.blocks.order[block]]
-    width = row_bytes(job.width(cache), job.scope.bits(cache))
-    table[:, 4] += (row - job.blocks.s0[block]) * width
-    return tuple(table.T)
+def _region(
+    job: Job, cache: str, area: tuple[int, int], block: IntArray, rows: tuple[IntArray, IntArray]
+) -> Region:  # fmt: skip
+    """Rows of an area of a cache as they lie in the channels of the blocks' homes."""
+    blocks, (first, last) = job.blocks, area
+    width = row_bytes(last - first, job.scope.bits(cache))
+    table = np.array([a.at(0) for a in job.caches.addresses[cache, first]], dtype=np.int64)[blocks.order[block]]
+    table[:, 4] += (rows[0] - blocks.s0[block]) * width
+    bank, banks, row, stripe, offset = table.T
+    group = job.group(blocks.request[block], blocks.head[block])
+    data = Slice(job.scope.tensor(cache), rows, area, (rows[1] - rows[0]) * width, group)
+    channel = job.scope.stage.channel(job.core(blocks.home[block]))
+    return Region(DRAM, channel, data, (bank, banks, row, stripe, offset))
 
 
 def append_rows(job: Job, cache: str) -> None:
@@ -70,13 +76,17 @@ def append_rows(job: Job, cache: str) -> None:
     if not any(tensor == cache for tensor, _ in job.operator.writes):
         job.caches.kept.add(cache)
         return
-    size = rows * row_bytes(width, scope.bits(cache))
-    group = job.group(blocks.request[pick], blocks.head[pick])
-    data = Slice(scope.tensor(cache), (row, row + rows), (0, width), size, group)
-    target = Region(DRAM, scope.stage.channel(core), data, _address(job, cache, pick, row))  # type: ignore[arg-type]
-    stored = scope.plan.copy(Region(SRAM, core, data), target, job.op, after=x.ready, cause="append")
+    stored = []
+    for area in job.areas(cache):
+        target = _region(job, cache, area, pick, (row, row + rows))
+        stored.append(scope.plan.copy(Region(SRAM, core, target.slice), target, job.op, x.ready, "append"))
     if not job.local:
-        ready[pick] = stored
+        ready[pick] = _all(job, stored)
+
+
+def _all(job: Job, tasks: list[IntArray]) -> IntArray:
+    """Tasks that end when those of all arrays have, entry by entry."""
+    return tasks[0] if len(tasks) == 1 else job.scope.plan.sync(tasks, tasks[0].size, 0, job.op)
 
 
 def _source_columns(job: Job, cache: str) -> tuple[str, int]:
@@ -99,30 +109,15 @@ class Arrived:
 
 def bring_tile(job: Job, cache: str, now: IntArray, fresh: BoolArray, columns: int | None = None) -> Arrived:
     """The rows of a cache (their first `columns`) for each visit of a step, into the stream buffer."""
-    scope, visits, blocks, stage = job.scope, job.visits, job.blocks, job.scope.stage
-    unit, block = visits.unit[now], visits.block[now]
-    core, home = job.core(job.units.rank[unit]), job.core(blocks.home[block])
+    scope, visits, blocks = job.scope, job.visits, job.blocks
+    block = visits.block[now]
     cached = job.cached[blocks.request[block]]
-    n1 = np.minimum(visits.n1[now], cached) if job.local else visits.n1[now]
-    n0 = visits.n0[now]
-    width = columns or job.width(cache)
-    size = np.maximum(0, n1 - n0) * row_bytes(width, scope.bits(cache))
-    most = int(((visits.n1[now] - n0) * row_bytes(width, scope.bits(cache))).max())
-    place, waits = stage.stream.reserve(max(1, most))
-    ready = np.full(now.size, NONE, dtype=np.int64)
-    group = job.group(blocks.request[block], blocks.head[block])
-    new_rows = n0 >= cached
-    for pick, cause in _causes(job, size > 0, fresh, new_rows):
-        rank = job.units.rank[unit[pick]]
-        part = Slice(scope.tensor(cache), (n0[pick], n1[pick]), (0, width), size[pick], group[pick])
-        address = _address(job, cache, block[pick], n0[pick])
-        source = Region(DRAM, stage.channel(home[pick]), part, address)  # type: ignore[arg-type]
-        after = [w[rank] for w in waits] + ([] if job.local else [job.caches.stored[cache][block[pick]]])
-        near = home[pick] == core[pick]
-        if cause == "spill" and cache in job.caches.kept:
-            ready[pick] = _share(job, part, core[pick], home[pick], near, after)
-            continue
-        ready[pick] = _read(job, source, part, core[pick], home[pick], near, after, cause)
+    n0, n1 = visits.n0[now], visits.n1[now]
+    areas = [area for area in job.areas(cache) if columns is None or area[0] < columns]
+    width = sum(int(row_bytes(last - first, scope.bits(cache))) for first, last in areas)
+    place, waits = scope.stage.stream.reserve(max(1, int((n1 - n0).max()) * width))
+    rows = n0, np.minimum(n1, cached) if job.local else n1
+    ready = _all(job, [_bring_area(job, cache, area, now, rows, fresh, waits) for area in areas])
     if job.local:
         newest = np.nonzero(visits.n1[now] > cached)[0]
         fresh_rows = job.caches.stored[cache][block[newest]]
@@ -132,18 +127,39 @@ def bring_tile(job: Job, cache: str, now: IntArray, fresh: BoolArray, columns: i
     return Arrived(ready, place)
 
 
-def _causes(job: Job, there: BoolArray, fresh: BoolArray, new_rows: BoolArray) -> list[tuple[IntArray, str]]:
+def _bring_area(
+    job: Job, cache: str, area: tuple[int, int], now: IntArray, rows: tuple[IntArray, IntArray], fresh: BoolArray,
+    waits: list[IntArray],
+) -> IntArray:  # fmt: skip
+    """Rows of an area of a cache, once the tasks `waits` of the core have ended; the task after which each is there."""
+    visits, blocks = job.visits, job.blocks
+    unit, block = visits.unit[now], visits.block[now]
+    core, home = job.core(job.units.rank[unit]), job.core(blocks.home[block])
+    ready = np.full(now.size, NONE, dtype=np.int64)
+    new_rows = rows[0] >= job.cached[blocks.request[block]]
+    for pick, cause in _causes(rows[1] > rows[0], fresh, new_rows):
+        rank = job.units.rank[unit[pick]]
+        source = _region(job, cache, area, block[pick], (rows[0][pick], rows[1][pick]))
+        after = [w[rank] for w in waits] + ([] if job.local else [job.caches.stored[cache][block[pick]]])
+        near = home[pick] == core[pick]
+        if cause == "spill" and cache in job.caches.kept:
+            ready[pick] = _share(job, source.slice, core[pick], home[pick], near, after)
+        else:
+            ready[pick] = _read(job, source, core[pick], home[pick], near, after, cause)
+    return ready
+
+
+def _causes(there: BoolArray, fresh: BoolArray, new_rows: BoolArray) -> list[tuple[IntArray, str]]:
     """Visits by why their bytes are read: cached rows once, cached rows again, rows written in this step."""
     kinds = ((there & ~new_rows & fresh, "unique"), (there & ~new_rows & ~fresh, "reread"), (there & new_rows, "spill"))
     return [(np.nonzero(mask)[0], cause) for mask, cause in kinds if mask.any()]
 
 
 def _read(
-    job: Job, source: Region, part: Slice, core: IntArray, home: IntArray, near: BoolArray, after: list[IntArray],
-    cause: str,
+    job: Job, source: Region, core: IntArray, home: IntArray, near: BoolArray, after: list[IntArray], cause: str
 ) -> IntArray:  # fmt: skip
     """Loads from the own channel where `near`, over the network elsewhere; the task after which the data is there."""
-    plan = job.scope.plan
+    plan, part = job.scope.plan, source.slice
     if near.all():
         return plan.copy(source, Region(SRAM, core, part), job.op, after, cause)
     ready = np.full(core.size, NONE, dtype=np.int64)

@@ -13,7 +13,7 @@ from cairn.sim.mapping.attention_work import KeyBlocks, Units, Visits, decoding,
 from cairn.sim.mapping.buffer import Entry
 from cairn.sim.mapping.context import NONE, Scope, row_bytes
 from cairn.sim.mapping.memory import Address
-from cairn.workloads.graph import Attention, Operator, Role
+from cairn.workloads.graph import Attention, Operator, OpKind, Role
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -35,8 +35,8 @@ class Caches:
     """Whether a core works on the keys of its own channel alone, and takes the newest from its SRAM (decoding)."""
     before: IntArray
     """Rows of each request that lay in DRAM before the step."""
-    addresses: dict[str, list[Address]] = field(default_factory=dict)
-    """By cache, the place of the n-th block of every home."""
+    addresses: dict[tuple[str, int], list[Address]] = field(default_factory=dict)
+    """By cache and first column of an area, the place of the n-th block of every home."""
     stored: dict[str, IntArray] = field(default_factory=dict)
     """By cache, the task after which the new rows of each block may be used."""
     kept: set[str] = field(default_factory=set)
@@ -84,6 +84,16 @@ class Job:
 
     def width(self, cache: str) -> int:
         return self.scope.block.tensor(cache).columns
+
+    def areas(self, cache: str) -> list[tuple[int, int]]:
+        """Columns [first, last) of a cache that lie together in a block, row after row.
+
+        All of them do, but for latents whose first columns are read alone, as values: those lie apart from the rest.
+        """
+        width, values = self.width(cache), self.attention.value_dim
+        if self.attention.latent and self.operator.kind is not OpKind.ATTENTION and values < width:
+            return [(0, values), (values, width)]
+        return [(0, width)]
 
 
 def job_of(scope: Scope, operator: Operator) -> Job:

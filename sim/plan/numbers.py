@@ -5,8 +5,9 @@ missing shows as data that is not there, or as a wrong number. Rules:
 
 1. A copy takes its rectangle from the source at its start. One that follows another copy's first data (a streamed leg)
    takes what that one carries, and is complete when both have ended.
-2. A reduce copy takes the partial sum away from its source. A task of action REDUCE or MERGE on the destination that
-   waits for the copy adds it to what lies there; without such a task the copy adds it itself, at its end.
+2. A reduce copy takes the partial sum away from its source, and one that spills scores to DRAM takes the scores away.
+   A task of action REDUCE or MERGE on the destination that waits for a reduce copy adds it to what lies there; without
+   such a task the copy adds it itself, at its end.
 3. Tensors in DRAM lie where they are loaded from; what a task has stored lies in the channel, and at the address, that
    it was stored to.
 4. Numbers are 64-bit floats whatever bits a tensor has: formats are not the executor's business.
@@ -21,14 +22,20 @@ import numpy as np
 
 from cairn.base.errors import CairnError
 from cairn.hw_models.dram.layout import REQUEST_COLUMNS
-from cairn.sim.plan import actions, numbers_actions, numbers_attention
+from cairn.sim.plan import actions, numbers_actions, numbers_attention, numbers_unfused
 from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.numbers_machine import Effect, Job, Machine
 from cairn.sim.plan.numbers_memory import Numbers, Rect
-from cairn.sim.plan.plan import COMPUTE, COMPUTE_COLUMNS, COPY, COPY_COLUMNS, DRAM, SYNC, Plan, Trace
+from cairn.sim.plan.plan import CAUSES, COMPUTE, COMPUTE_COLUMNS, COPY, COPY_COLUMNS, DRAM, SYNC, Plan, Trace
+from cairn.workloads.graph import OpKind
 
 _ACTIONS = {**numbers_actions.ACTIONS, **numbers_attention.ACTIONS}
 _ADDING = (actions.REDUCE, actions.MERGE)
+_MERGES = {
+    OpKind.ATTENTION: numbers_attention.merge,
+    OpKind.SOFTMAX: numbers_unfused.merge_statistics,
+    OpKind.ATTENTION_CONTEXT: numbers_unfused.merge_results,
+}
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,8 @@ class _Run:
         if row["source_kind"] == DRAM:
             return self._loaded(task, place, tensor, group, rect)
         values = self.machine.need(place, tensor, group, rect, task, "copies")
-        if row["reduce"]:
+        spilled = row["destination_kind"] == DRAM and row["cause"] == CAUSES.index("spill")
+        if row["reduce"] or spilled:
             self.machine.forget(place, tensor, group, rect)
         return values
 
@@ -228,9 +236,10 @@ class _Run:
         job, action = self._job(task, row), row["action"]
         if action in _ADDING:
             return self._added(job, action)
-        if action not in _ACTIONS:
+        effect = numbers_unfused.ACTIONS.get((job.operator.kind, action)) or _ACTIONS.get(action)
+        if effect is None:
             raise CairnError(f"task {task} has action {action}, which has no meaning on numbers")
-        return _ACTIONS[action](self.machine, job)
+        return effect(self.machine, job)
 
     def _job(self, task: int, row: Mapping[str, int]) -> Job:
         key = (int(self.plan.block[task]), self.plan.operators[row["op"]] if row["op"] >= 0 else "")
@@ -246,7 +255,7 @@ class _Run:
         if not received:
             raise CairnError(f"task {job.task} on core {job.core} adds a partial sum that no reduce copy has brought")
         if action == actions.MERGE:
-            effects = [numbers_attention.merge(self.machine, job, values) for values in received]
+            effects = [_MERGES[job.operator.kind](self.machine, job, values) for values in received]
         else:
             y = self.machine.key(job.instance, job.operator.outputs[0])
             effects = [

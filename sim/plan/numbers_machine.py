@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
+import numpy.typing as npt
 
 from cairn.base.errors import CairnError
 from cairn.base.registry import nearest_hint
 from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.numbers_memory import Dram, Numbers, Rect, Sram, shape_of
 from cairn.sim.plan.plan import Plan
-from cairn.workloads.graph import Operator, OpKind, Request, Role
+from cairn.workloads.graph import Block, Operator, OpKind, Request, Role
 
 View = Callable[[int, int, Rect], Numbers]
 """Another form in which a core may hold a rectangle (core, group, rectangle) of a tensor; NaN where it does not."""
@@ -117,12 +118,16 @@ class Machine:
             values = np.where(np.isnan(values), view(core, group, rect), values)
         return values
 
-    def need(self, core: int, tensor: Hashable, group: int, rect: Rect, task: int, verb: str = "reads") -> Numbers:
-        """The rectangle, which must lie in the core's SRAM."""
+    def need(
+        self, core: int, tensor: Hashable, group: int, rect: Rect, task: int, verb: str = "reads",
+        needless: npt.NDArray[np.bool_] | None = None,
+    ) -> Numbers:  # fmt: skip
+        """The rectangle, which must lie in the core's SRAM (cells that are `needless` may be missing: NaN)."""
         values = np.empty(shape_of(rect))
         for matrix, part, rows in self.parts(tensor, group, rect):
             values[rows] = self.look(core, tensor, matrix, part)
-        if np.isnan(values).any():
+        missing = np.isnan(values) if needless is None else np.isnan(values) & ~needless
+        if missing.any():
             raise CairnError(f"core {core} has no {self.region(tensor, group, rect)} when task {task} {verb} it")
         return values
 
@@ -135,7 +140,7 @@ class Machine:
         self.put(core, tensor, group, rect, self.need(core, tensor, group, rect, task, "adds to") + values)
 
     def forget(self, core: int, tensor: Hashable, group: int, rect: Rect) -> None:
-        """What was sent away as a partial sum must not be used again."""
+        """What was sent away, or has no room here, must not be used again."""
         self.sram.sheet(core, tensor, group).cells(rect)[...] = np.nan
 
     def region(self, tensor: Hashable, group: int, rect: Rect) -> str:
@@ -186,11 +191,10 @@ class Machine:
         if attention is None:
             raise ValueError(f"operator {operator.name} has no attention parameters")
         activations = [n for n in operator.inputs if block.tensor(n).role is Role.ACTIVATION]
-        keys = [n for n in operator.inputs if block.tensor(n).role is Role.KV]
         width, first = block.tensor(cache).columns, 0
         if not attention.latent:
             first = attention.heads * attention.head_dim
-            first += attention.kv_heads * attention.head_dim if cache != keys[0] else 0
+            first += attention.kv_heads * attention.head_dim if cache in _values_of(operator, block) else 0
         tensor = self.source(instance, operator, activations[-1])
         starts = token_starts(attention.requests)
 
@@ -206,6 +210,12 @@ class Machine:
             return values
 
         return view
+
+
+def _values_of(operator: Operator, block: Block) -> list[str]:
+    """The caches of an attention that hold values, not keys: the second of two, or that of an unfused context."""
+    caches = [name for name in operator.inputs if block.tensor(name).role is Role.KV]
+    return caches if operator.kind is OpKind.ATTENTION_CONTEXT else caches[1:]
 
 
 def _matrices(values: Numbers) -> Numbers:

@@ -14,7 +14,7 @@ from cairn.sim.mapping.options import Paradigm
 from cairn.sim.mapping.sequence import Sequence, micro_batches, pipelined, straight
 from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.numbers import Outcome, execute
-from cairn.sim.plan.plan import SYNC, Plan, Trace
+from cairn.sim.plan.plan import COMPUTE, COPY, NO_QUEUE, SYNC, Edges, Plan, Trace
 from cairn.sim.run import run_plan
 from cairn.workloads.build import build_graph
 from cairn.workloads.graph import Block, OperatorGraph, OpKind, Role
@@ -74,8 +74,9 @@ GRIDS = {"2x2": (2, 2), "4x4": (4, 4), "2x4": (2, 4)}
 
 
 def config_of(
-    model: str, step: str, grid: str = "4x4", sram_kib: int = 16, layers: int = 2, **mapping: Any
-) -> RunConfig:
+    model: str, step: str, grid: str = "4x4", sram_kib: int = 16, layers: int = 2, attention: str = "fused",
+    **mapping: Any,
+) -> RunConfig:  # fmt: skip
     """A run of a small model on the tiny chip, with another grid of cores and less SRAM."""
     base = load("demo")
     rows, columns = GRIDS[grid]
@@ -87,8 +88,9 @@ def config_of(
     settings = {"tile_kib": 1, **mapping}
     return RunConfig.model_validate(
         {
-            "name": f"{model} {step}", "chip": ChipSpec.model_validate(chip), "model": spec, "workload": STEPS[step],
-            "mapping": settings, "engine": {"exact": True}, "routing": {"law": "uniform"}, "seed": 3,
+            "name": f"{model} {step}", "chip": ChipSpec.model_validate(chip), "model": spec,
+            "workload": {**STEPS[step], "attention": attention}, "mapping": settings, "engine": {"exact": True},
+            "routing": {"law": "uniform"}, "seed": 3,
         }
     )  # fmt: skip
 
@@ -192,7 +194,8 @@ def _evaluate(
 
 def _content(block: Block, layer: int, which: str) -> Iterator[tuple[str, Array]]:
     """Weights are the same for all micro-batches, caches and states are not."""
-    attention = next((op.attention for op in block.operators if op.kind is OpKind.ATTENTION), None)
+    kinds = OpKind.ATTENTION, OpKind.ATTENTION_SCORES
+    attention = next((op.attention for op in block.operators if op.kind in kinds), None)
     for tensor in block.tensors:
         if tensor.role is Role.KV and attention is not None:
             yield tensor.name, without_new_rows(draw(tensor, layer, which), attention)
@@ -200,3 +203,34 @@ def _content(block: Block, layer: int, which: str) -> Iterator[tuple[str, Array]
             yield tensor.name, draw(tensor, layer, which)
         elif tensor.role is Role.WEIGHT:
             yield tensor.name, draw(tensor, layer)
+
+
+# -- plans that are looked at and spoiled ------------------------------------------------------------------------------
+
+
+def computes(plan: Plan, *wanted: int) -> np.ndarray:
+    """Tasks of these actions."""
+    tasks = np.nonzero(plan.kind == COMPUTE)[0]
+    return tasks[np.isin(plan.compute[plan.row[tasks], 1], wanted)]
+
+
+def copies(plan: Plan, source: int, destination: int) -> np.ndarray:
+    tasks = np.nonzero(plan.kind == COPY)[0]
+    rows = plan.copies[plan.row[tasks]]
+    return tasks[(rows[:, 6] == source) & (rows[:, 8] == destination)]
+
+
+def hasty(plan: Plan, task: int) -> Plan:
+    """The plan with one task that waits for nothing and stands in no line."""
+    queue, waits = plan.queue.copy(), plan.waits.copy()
+    queue[task], waits[task] = NO_QUEUE, 0
+    first, done = (without(edges, task) for edges in (plan.on_first, plan.on_done))
+    return replace(plan, queue=queue, waits=waits, on_first=first, on_done=done)
+
+
+def without(edges: Edges, task: int) -> Edges:
+    owner = np.repeat(np.arange(edges.start.size - 1), np.diff(edges.start))
+    keep = edges.targets != task
+    start = np.zeros_like(edges.start)
+    np.cumsum(np.bincount(owner[keep], minlength=start.size - 1), out=start[1:])
+    return Edges(start, edges.targets[keep])
