@@ -26,7 +26,9 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def place_blocks(job: Job) -> None:
-    """Places for the blocks of each cache, the n-th block of every home at the same address."""
+    """Places for the blocks of each cache, the n-th block of every home at the same address (unless they have one)."""
+    if job.caches.addresses:
+        return
     memory = job.scope.stage.memory
     caches = [cache for cache in (job.keys, job.values) if cache is not None]
     areas = [(cache, *area) for cache in caches for area in job.areas(cache)]
@@ -57,9 +59,9 @@ def append_rows(job: Job, cache: str) -> None:
     """New rows of a cache: to the home of their block, turned there, and written to its channel."""
     scope, blocks = job.scope, job.blocks
     cached = job.cached[blocks.request]
-    pick = np.nonzero(blocks.s1 > cached)[0]
-    ready = np.full(blocks.s0.size, NONE, dtype=np.int64)
-    job.caches.stored[cache] = ready
+    new = np.array([request.new for request in job.attention.requests])[blocks.request]
+    pick = np.nonzero((blocks.s1 > cached) & (blocks.s0 < cached + new))[0]
+    ready = job.caches.stored.setdefault(cache, np.full(blocks.s0.size, NONE, dtype=np.int64))
     if pick.size == 0:
         return
     row = np.maximum(blocks.s0, cached)[pick]
@@ -136,7 +138,7 @@ def _bring_area(
     unit, block = visits.unit[now], visits.block[now]
     core, home = job.core(job.units.rank[unit]), job.core(blocks.home[block])
     ready = np.full(now.size, NONE, dtype=np.int64)
-    new_rows = rows[0] >= job.cached[blocks.request[block]]
+    new_rows = rows[0] >= job.caches.before[blocks.request[block]]
     for pick, cause in _causes(rows[1] > rows[0], fresh, new_rows):
         rank = job.units.rank[unit[pick]]
         source = _region(job, cache, area, block[pick], (rows[0][pick], rows[1][pick]))
@@ -150,7 +152,7 @@ def _bring_area(
 
 
 def _causes(there: BoolArray, fresh: BoolArray, new_rows: BoolArray) -> list[tuple[IntArray, str]]:
-    """Visits by why their bytes are read: cached rows once, cached rows again, rows written in this step."""
+    """Visits by why their bytes are read: rows from before the step once, or again, and rows written in this step."""
     kinds = ((there & ~new_rows & fresh, "unique"), (there & ~new_rows & ~fresh, "reread"), (there & new_rows, "spill"))
     return [(np.nonzero(mask)[0], cause) for mask, cause in kinds if mask.any()]
 

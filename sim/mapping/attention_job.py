@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from cairn.sim.mapping.attention_work import KeyBlocks, Units, Visits, decoding, place_keys, plan_visits, share_units
+from cairn.sim.mapping.attention_work import (
+    KeyBlocks,
+    Units,
+    Visits,
+    decoding,
+    place_keys,
+    plan_visits,
+    share_rows,
+    share_units,
+)
 from cairn.sim.mapping.buffer import Entry
 from cairn.sim.mapping.context import NONE, Scope, row_bytes
-from cairn.sim.mapping.memory import Address
+from cairn.sim.mapping.past import Caches, Past
 from cairn.workloads.graph import Attention, Operator, OpKind, Role
 
 IntArray = npt.NDArray[np.int64]
@@ -24,23 +33,6 @@ SCORE_BYTES = 2
 STREAMED = 8
 """Tiles that the stream buffer holds at least: keys and values of a step that waits for its soft-max, of the step that
 is scored, and of the two after it, which are on their way (assumed)."""
-
-
-@dataclass
-class Caches:
-    """Where the caches of an attention lie, and which of their new rows are there."""
-
-    blocks: KeyBlocks
-    local: bool
-    """Whether a core works on the keys of its own channel alone, and takes the newest from its SRAM (decoding)."""
-    before: IntArray
-    """Rows of each request that lay in DRAM before the step."""
-    addresses: dict[tuple[str, int], list[Address]] = field(default_factory=dict)
-    """By cache and first column of an area, the place of the n-th block of every home."""
-    stored: dict[str, IntArray] = field(default_factory=dict)
-    """By cache, the task after which the new rows of each block may be used."""
-    kept: set[str] = field(default_factory=set)
-    """Caches whose new rows are not appended: they stay in the SRAM of their home."""
 
 
 @dataclass
@@ -102,12 +94,14 @@ def job_of(scope: Scope, operator: Operator) -> Job:
     if attention is None:
         raise ValueError(f"operator {operator.name} has no attention parameters")
     keys, *values = (name for name in operator.inputs if scope.block.tensor(name).role is Role.KV)
-    new = np.array([r.new for r in attention.requests])
-    quantum = scope.chip.matrix_unit.columns
-    units = share_units(attention, scope.grid.size, quantum)
-    tile = _tile_keys(scope, attention, units, scope.bits(keys), quantum)
-    cached = np.array([r.cached for r in attention.requests])
-    caches = Caches(place_keys(attention, units, tile), decoding(attention), cached)
+    new, cached = (np.array([getattr(r, what) for r in attention.requests]) for what in ("new", "cached"))
+    if scope.past is None:
+        units = share_units(attention, scope.grid.size, scope.chip.matrix_unit.columns)
+        blocks = place_keys(attention, units, _tile_keys(scope, attention, units, keys))
+        caches = Caches(blocks, decoding(attention), cached)
+    else:
+        units = share_rows(attention, scope.grid.size)
+        caches = _caches_of_all(scope, scope.past, attention, keys)
     visits = plan_visits(units, caches.blocks, caches.local)
     return Job(
         scope, operator, attention, units, visits, caches, keys, values[0] if values else None,
@@ -115,9 +109,28 @@ def job_of(scope: Scope, operator: Operator) -> Job:
     )  # fmt: skip
 
 
-def _tile_keys(scope: Scope, attention: Attention, units: Units, bits: float, quantum: int) -> int:
+def _caches_of_all(scope: Scope, past: Past, attention: Attention, keys: str) -> Caches:
+    """The caches of a request that comes in several micro-batches, decided for all of them by the first.
+
+    Blocks are dealt over the cores that would work on the whole request. They are as long as the micro-batch with most
+    scores allows, and a new one begins where the rows of a micro-batch do, or what its window shows it.
+    """
+    if keys not in past.caches:
+        cores = scope.grid.size
+        parts = [replace(attention, requests=(part,)) for part in past.parts]
+        tile = min(_tile_keys(scope, part, share_rows(part, cores), keys) for part in parts)
+        begins = [part.cached for part in past.parts]
+        shown = [max(0, begin - attention.window + 1) for begin in begins] if attention.window else []
+        whole = replace(attention, requests=(past.whole,))
+        blocks = place_keys(whole, share_rows(whole, cores), tile, (*begins, *shown))
+        past.caches[keys] = Caches(blocks, local=False, before=np.array([past.whole.cached]))
+    return past.caches[keys]
+
+
+def _tile_keys(scope: Scope, attention: Attention, units: Units, cache: str) -> int:
     """Keys of a tile: about the tile size in bytes, and few enough that its scores fit an eighth of the SRAM."""
-    row = int(row_bytes(attention.head_dim, bits))
+    quantum = scope.chip.matrix_unit.columns
+    row = int(row_bytes(attention.head_dim, scope.bits(cache)))
     rows = int((units.q1 - units.q0).max()) * (attention.heads // attention.kv_heads)
     by_scores = scope.chip.sram.capacity_kib * 1024 // 8 // (rows * SCORE_BYTES)
     by_bytes = min(scope.stage.tile_bytes, scope.stage.stream.capacity_bytes // STREAMED) // row

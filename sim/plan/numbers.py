@@ -75,7 +75,9 @@ def execute(
     """Run a plan on numbers in the order of its trace (None: in plan order, one task after the other).
 
     `instances` say which operators the plan's compute tasks belong to; `inputs` has what lies in DRAM before the step,
-    by tensor name: a matrix or (groups, rows, columns), NaN where nothing lies yet (rows that will be appended).
+    by tensor name: a matrix or (groups, rows, columns), NaN where nothing lies yet (rows that will be appended). A
+    hidden state that no block makes (a step without embedding) is an input too; it lies on the cores that the instance
+    names.
     CairnError, with the rectangle, the core and the task, when a task needs what is not where it works.
     """
     run = _Run(plan, Machine(plan, instances, inputs), instances)
@@ -159,10 +161,11 @@ class _Run:
         tensor, group, place = row["tensor"], row["group"], row["source"]
         if row["source_kind"] == DRAM:
             return self._loaded(task, place, tensor, group, rect)
-        values = self.machine.need(place, tensor, group, rect, task, "copies")
+        held = self.machine.held(tensor, int(self.plan.block[task]))
+        values = self.machine.need(place, held, group, rect, task, "copies")
         spilled = row["destination_kind"] == DRAM and row["cause"] == CAUSES.index("spill")
         if row["reduce"] or spilled:
-            self.machine.forget(place, tensor, group, rect)
+            self.machine.forget(place, held, group, rect)
         return values
 
     def _loaded(self, task: int, channel: int, tensor: int, group: int, rect: Rect) -> Numbers:
@@ -192,10 +195,12 @@ class _Run:
             self._stored.update(self._addresses(task, place, tensor, group, rect))
         elif task in self._adder:
             self._inbox.setdefault(self._adder[task], []).append(values)
-        elif row["reduce"]:
-            self.machine.add(place, tensor, group, rect, values, task)
         else:
-            self.machine.put(place, tensor, group, rect, values)
+            held = self.machine.held(tensor, int(self.plan.block[task]))
+            if row["reduce"]:
+                self.machine.add(place, held, group, rect, values, task)
+            else:
+                self.machine.put(place, held, group, rect, values)
 
     def _addresses(
         self, task: int, channel: int, tensor: int, group: int, rect: Rect

@@ -68,12 +68,20 @@ class Machine:
         for name in inputs:
             if name not in self.numbers:
                 raise CairnError(f"the plan has no tensor {name!r}{nearest_hint(name, self.numbers)}")
-        self.dram = Dram({self.numbers[name]: _matrices(values) for name, values in inputs.items()})
+        begun = {plan.tensors[i.input]: i for i in instances if i.input is not None and i.begins}
+        resident = {self.numbers[name]: _matrices(values) for name, values in inputs.items() if name not in begun}
+        self.dram = Dram(resident)
         self.shapes: dict[Hashable, tuple[int, int]] = {}
         self._rows: dict[Hashable, int] = {}
         self._views: dict[Hashable, View] = {}
+        self._made: dict[str, View] = {}
+        self._shared = {self.numbers[name] for instance in instances for name in instance.names.values()}
         for instance in instances:
             self._describe(instance)
+        for name in begun.keys() & inputs.keys():
+            for core, rect in begun[name].begins:
+                values = _matrices(inputs[name])[0, rect[0] : rect[1], rect[2] : rect[3]]
+                self.put(core, self.numbers[name], 0, rect, values)
 
     # -- names ---------------------------------------------------------------------------------------------------------
 
@@ -82,7 +90,14 @@ class Machine:
         if name == instance.block.input and instance.input is not None:
             return instance.input
         full = instance.tensor_name(name)
-        return self.numbers.get(full, full)
+        return self.held(self.numbers[full], instance.number) if full in self.numbers else full
+
+    def held(self, tensor: int, block: int) -> Hashable:
+        """A tensor as the SRAM holds it for a block instance.
+
+        What several instances have in DRAM (caches and states that micro-batches leave each other) each loads anew.
+        """
+        return (tensor, block) if tensor in self._shared else tensor
 
     def source(self, instance: BlockInstance, operator: Operator, name: str) -> Hashable:
         """What `operator` reads as its input `name`: turned or normed heads where an operator before it does that."""
@@ -95,12 +110,13 @@ class Machine:
         return self.key(instance, found)
 
     def title(self, tensor: Hashable) -> str:
-        return self.plan.tensors[tensor] if isinstance(tensor, int) else str(tensor)
+        itself = _itself(tensor)
+        return self.plan.tensors[itself] if isinstance(itself, int) else str(itself)
 
     def parts(self, tensor: Hashable, group: int, rect: Rect) -> Iterator[tuple[int, Rect, slice]]:
         """Matrices that a rectangle covers: rows beyond the last one of a matrix lie in the next group's matrix."""
         r0, r1, c0, c1 = rect
-        rows = self._rows.get(tensor, r1)
+        rows = self._rows.get(_itself(tensor), r1)
         row = r0
         while row < r1:
             further, first = divmod(row, max(rows, 1))
@@ -153,7 +169,8 @@ class Machine:
         for tensor in instance.block.tensors:
             self.shapes[self.key(instance, tensor.name)] = tensor.rows, tensor.columns
             if tensor.role is not Role.ACTIVATION:
-                self._rows[self.key(instance, tensor.name)] = tensor.rows
+                key = _itself(self.key(instance, tensor.name))
+                self._rows[key] = max(tensor.rows, self._rows.get(key, 0))
         for operator in instance.block.operators:
             if is_deferred(operator):
                 result = self.key(instance, f"{operator.inputs[0]}@{operator.name}")
@@ -162,7 +179,8 @@ class Machine:
                 self._views[self.key(instance, operator.outputs[0])] = self._table_rows(instance, operator)
             elif operator.attention is not None:
                 for cache in (n for n in operator.inputs if instance.block.tensor(n).role is Role.KV):
-                    self._views.setdefault(self.key(instance, cache), self._new_keys(instance, operator, cache))
+                    if self.key(instance, cache) not in self._views:
+                        self._views[self.key(instance, cache)] = self._rows_made(instance, operator, cache)
 
     def _unchanged_columns(self, instance: BlockInstance, operator: Operator) -> View:
         """Columns behind the heads that are turned: the tensor as it was before."""
@@ -183,6 +201,21 @@ class Machine:
             rows = operator.rows[rect[0] : rect[1]]
             return np.concatenate([self.look(core, table, group, (row, row + 1, rect[2], rect[3])) for row in rows])
 
+        return view
+
+    def _rows_made(self, instance: BlockInstance, operator: Operator, cache: str) -> View:
+        """New rows of a cache; where they are not appended, those of earlier instances too, which the cores keep."""
+        own, name = self._new_keys(instance, operator, cache), instance.tensor_name(cache)
+        earlier = self._made.get(name)
+        self._made[name] = own
+        if earlier is None or any(cache in dict(other.writes) for other in instance.block.operators):
+            return own
+
+        def view(core: int, group: int, rect: Rect) -> Numbers:
+            values = own(core, group, rect)
+            return np.where(np.isnan(values), earlier(core, group, rect), values)
+
+        self._made[name] = view
         return view
 
     def _new_keys(self, instance: BlockInstance, operator: Operator, cache: str) -> View:
@@ -210,6 +243,11 @@ class Machine:
             return values
 
         return view
+
+
+def _itself(tensor: Hashable) -> Hashable:
+    """The tensor, whichever instance holds it in SRAM."""
+    return tensor[0] if isinstance(tensor, tuple) else tensor
 
 
 def _values_of(operator: Operator, block: Block) -> list[str]:

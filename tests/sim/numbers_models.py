@@ -158,9 +158,9 @@ def _reference(
     past: dict[tuple[int, str], Array] = {}
     for batch in range(len(micro_batches(config.workload, config.mapping.stages))):
         mine = [i for i in sequence.instances if i.block.name.endswith(f".{batch}")]
-        more = _evaluate(list(enumerate(mine)), f"micro-batch {batch}", past)
+        more = _evaluate(list(enumerate(mine)), "whole step" if cut else f"micro-batch {batch}", past)
         past = past if cut else {}
-        inputs.update(more[0])
+        inputs = {**more[0], **inputs}  # what lay there before the step is what the first micro-batch finds
         expected.update(more[1])
     return inputs, expected
 
@@ -174,11 +174,14 @@ def _evaluate(
     hidden = np.zeros((0, 0))
     for layer, instance in layers:
         block = instance.block
+        if layer == 0 and block.input is not None:  # a step without embedding
+            hidden = _tokens(block, which)
+            inputs[instance.tensor_name(block.input)] = hidden
         before = dict(_content(block, layer, which))
-        for name in before:
-            if (layer, name) in past:
-                rows = past[layer, name].shape[1]
-                before[name][:, :rows] = past[layer, name]
+        later = {name for name in before if (layer, name) in past}
+        for name in later:
+            rows = past[layer, name].shape[1]
+            before[name][:, :rows] = past[layer, name]
         evaluation = Evaluation(block, dict(before))
         if block.input is not None:
             evaluation.values[block.input] = hidden
@@ -187,9 +190,19 @@ def _evaluate(
         names = [t.name for t in block.tensors if t.role in (Role.KV, Role.STATE)] + [block.output]
         past.update({(layer, name): evaluation.values[name] for name in names[:-1]})
         written = {name for op in block.operators for name, _ in op.writes} | {block.output}
+        names = [name for name in names if name in written or name not in later]
         after = {name: (evaluation.values if name in written else before)[name] for name in names}
         expected.update({instance.tensor_name(name): value for name, value in after.items()})
     return inputs, expected
+
+
+def _tokens(block: Block, which: str) -> Array:
+    """The hidden state that a step without embedding begins with: a token's row is the same in whatever part it is."""
+    operator = next(op for op in block.operators if op.attention is not None or op.recurrence is not None)
+    requests = (operator.attention or operator.recurrence).requests  # type: ignore[union-attr]
+    row = replace(block.tensor(block.input or ""), rows=1)
+    places = [(r, request.cached + new) for r, request in enumerate(requests) for new in range(request.new)]
+    return np.concatenate([draw(row, which, *place)[0] for place in places])
 
 
 def _content(block: Block, layer: int, which: str) -> Iterator[tuple[str, Array]]:

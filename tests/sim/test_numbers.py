@@ -91,6 +91,21 @@ def test_new_keys_that_are_not_appended_are_read_from_the_core_that_made_them() 
     assert "append" not in causes(done.plan)
 
 
+@pytest.mark.parametrize("step", ["decode", "mixed"])
+@pytest.mark.parametrize(
+    "mapping", [{"paradigm": "compute_shift"}, {"paradigm": "spmd"}, {"paradigm": "dataflow", "stages": 2}], ids=str
+)
+def test_a_step_without_embedding_and_head_begins_with_the_hidden_state_that_it_is_given(
+    step: str, mapping: dict[str, Any]
+) -> None:
+    config = config_of("gqa", step, "2x4", **mapping)
+    part = {"embedding": False, "lm_head": False}
+    done = check_against_numpy(config.model_copy(update={"workload": config.workload.model_copy(update=part)}))
+    given = [name for name in done.inputs if name.endswith("/hidden")]
+    assert len(given) == mapping.get("stages", 1)  # one for each micro-batch
+    assert not {name for name in done.plan.tensors if "embedding" in name or "lm_head" in name}
+
+
 def test_the_model_with_many_experts_uses_more_than_are_worked_on_by_all_cores() -> None:
     done = run_on_numbers(config_of("moe_many", "prefill"))
     operators = [op for i in done.sequence.instances for op in i.block.operators if op.name == "experts_down"]
