@@ -12,7 +12,7 @@ import math
 
 from cairn.workloads import counts
 from cairn.workloads.architecture import AttentionSpec, MLASpec, PositionKind
-from cairn.workloads.blocks import BlockBuilder
+from cairn.workloads.blocks import BlockBuilder, Traffic
 from cairn.workloads.graph import Attention, Operator, OpKind, Role, Tensor
 
 
@@ -158,14 +158,14 @@ def _attend(b: BlockBuilder, attention: Attention, x: tuple[str, ...], keys: str
     )
 
 
-Traffic = tuple[tuple[str, int], ...]
-
-
 def _traffic(b: BlockBuilder, attention: Attention, cache: str, columns: int) -> tuple[Traffic, Traffic]:
-    """What is read from and appended to `cache`: the cached rows that any new token looks at, and the new rows."""
+    """What is read from and appended to `cache`: the cached rows that any new token looks at, and the new rows.
+
+    Rows that an earlier part of the step has appended are the last of the cached ones.
+    """
     row_bytes = attention.kv_heads * math.ceil(columns * b.tensor(cache).bits / 8)
     past = [request.cached for request in attention.requests]
     if attention.window is not None:
         past = [min(cached, attention.window - 1) for cached in past]
-    read, new = sum(past) * row_bytes, b.step.tokens * row_bytes
+    read, new = sum(max(0, rows - b.step.appended) for rows in past) * row_bytes, b.step.tokens * row_bytes
     return ((cache, read),) if read else (), ((cache, new),) if b.step.kv_append else ()

@@ -10,6 +10,9 @@ from cairn.workloads.architecture import ModelSpec
 from cairn.workloads.graph import Attention, Block, Operator, OpKind, Recurrence, Request, Role, Tensor
 from cairn.workloads.step import AttentionForm, WorkloadSpec
 
+Traffic = tuple[tuple[str, int], ...]
+"""Unique bytes that an operator reads or writes, by tensor."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -20,12 +23,14 @@ class Step:
     tokens: int
     fused: bool
     kv_append: bool
+    appended: int = 0
+    """Cached tokens of each request that an earlier part of the same step has appended."""
 
     @classmethod
-    def of(cls, model: ModelSpec, workload: WorkloadSpec) -> Step:
+    def of(cls, model: ModelSpec, workload: WorkloadSpec, appended: int = 0) -> Step:
         requests = workload.requests()
         tokens = sum(request.new for request in requests)
-        return cls(model, requests, tokens, workload.attention is AttentionForm.FUSED, workload.kv_append)
+        return cls(model, requests, tokens, workload.attention is AttentionForm.FUSED, workload.kv_append, appended)
 
 
 @dataclass
@@ -104,11 +109,12 @@ class BlockBuilder:
             Operator(name, OpKind.ACTIVATION, tuple(inputs), (y,), vector_ops=ops, function=function)
         )
 
-    def state(self, name: str, recurrence: Recurrence) -> tuple[str, tuple[tuple[str, int], ...]]:
-        """A recurrent state, and the entry that says it is read (or written) once."""
+    def state(self, name: str, recurrence: Recurrence) -> tuple[str, Traffic, Traffic]:
+        """A recurrent state, and what is read and written of it: all, once (read if it is from before the step)."""
         groups, bits = len(recurrence.requests) * recurrence.heads, self.step.model.precision.state_bits
         state = Tensor(name, Role.STATE, recurrence.key_dim, recurrence.value_dim, bits, groups)
-        return self.declare(state), ((name, state.bytes),)
+        once = ((name, state.bytes),)
+        return self.declare(state), () if self.step.appended else once, once
 
     def build(self, input_name: str | None, output: str) -> Block:
         return Block(self.name, tuple(self.operators), tuple(self.tensors.values()), input_name, output)

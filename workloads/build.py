@@ -19,15 +19,20 @@ from cairn.workloads.routing import IntArray, Router, RoutingSpec
 from cairn.workloads.step import WorkloadSpec
 
 
-def build_graph(model: ModelSpec, workload: WorkloadSpec, routing: RoutingSpec, seed: int) -> OperatorGraph:
+def build_graph(
+    model: ModelSpec, workload: WorkloadSpec, routing: RoutingSpec, seed: int, appended: int = 0
+) -> OperatorGraph:
     """The operators of one step of `model`. Experts and token numbers are drawn from streams of `seed`.
+
+    `appended` says that this is a later part of a step: so many of its request's cached tokens were appended by earlier
+    parts, as was its state. Reading those back is nothing that the step must do, and no unique byte.
 
     Equal consecutive layers are one segment; every layer with experts is a block of its own, because its experts are
     chosen anew. Biases are not operators: they add less than 0.1 % of the weights' bytes and one addition per output.
     Raises CairnError when the step does not suit the model (a learned position beyond its table, a routing trace of
     another number of experts).
     """
-    step = Step.of(model, workload)
+    step = Step.of(model, workload, appended)
     segments = [Segment(_prologue(step, seed))] if workload.embedding else []
     segments += _layers(step, Router(routing, model, step.tokens, seed))
     segments.append(Segment(_epilogue(step, workload.lm_head)))

@@ -18,7 +18,7 @@ def retention_block(b: BlockBuilder, spec: RetNetSpec, x: str) -> str:
         b.rope("rope", qkv, Attention(b.step.requests, spec.heads, spec.heads, spec.key_dim, spec.value_dim))
     longest = max(request.new for request in b.step.requests)
     recurrence = Recurrence(b.step.requests, spec.heads, spec.key_dim, spec.value_dim, min(spec.chunk, longest))
-    state, once = b.state("state", recurrence)
+    state, read, written = b.state("state", recurrence)
     y = b.activation("retention", values, precision.residual_bits)
     matrix_ops, vector_ops = retention_ops(recurrence)
     b.add_operator(
@@ -30,8 +30,8 @@ def retention_block(b: BlockBuilder, spec: RetNetSpec, x: str) -> str:
             matrix_ops=matrix_ops,
             vector_ops=vector_ops,
             recurrence=recurrence,
-            reads=once,
-            writes=once,
+            reads=read,
+            writes=written,
         )
     )
     normed = b.activation("group_norm", values, precision.residual_bits)
@@ -80,11 +80,11 @@ def mamba_block(b: BlockBuilder, spec: MambaSpec, x: str) -> str:
     u = b.matmul("in_proj_x", x, inner)
     gate = b.matmul("in_proj_z", x, inner)
     window = Recurrence(b.step.requests, 1, spec.d_conv, inner)
-    conv_state, conv_once = b.state("conv_state", window)
+    conv_state, conv_read, conv_written = b.state("conv_state", window)
     conv_w = b.weight("conv_w", spec.d_conv, inner, precision.norm_bits)
     y = b.activation("conv", inner, precision.residual_bits)
     ops = tokens * inner * (spec.d_conv * counts.CONV1D + counts.CONV1D_BIAS)
-    conv_reads = ((conv_w, b.tensor(conv_w).bytes), *conv_once)
+    conv_reads = ((conv_w, b.tensor(conv_w).bytes), *conv_read)
     b.add_operator(
         Operator(
             "conv",
@@ -94,7 +94,7 @@ def mamba_block(b: BlockBuilder, spec: MambaSpec, x: str) -> str:
             vector_ops=ops,
             recurrence=window,
             reads=conv_reads,
-            writes=conv_once,
+            writes=conv_written,
         )
     )
     u = b.activate("conv_act", (y,), "silu", bits)
@@ -108,7 +108,7 @@ def mamba_block(b: BlockBuilder, spec: MambaSpec, x: str) -> str:
 def _scan(b: BlockBuilder, spec: MambaSpec, inputs: tuple[str, str, str]) -> str:
     precision, inner = b.step.model.precision, spec.d_inner
     recurrence = Recurrence(b.step.requests, 1, spec.d_state, inner)
-    state, once = b.state("ssm_state", recurrence)
+    state, read, written = b.state("ssm_state", recurrence)
     a = b.weight("a_w", spec.d_state, inner, precision.norm_bits)
     d = b.weight("d_w", 1, inner, precision.norm_bits)
     y = b.activation("scan", inner, precision.residual_bits)
@@ -120,7 +120,7 @@ def _scan(b: BlockBuilder, spec: MambaSpec, inputs: tuple[str, str, str]) -> str
             (y,),
             vector_ops=b.step.tokens * inner * (spec.d_state * counts.SSM_STATE + counts.SSM_CHANNEL),
             recurrence=recurrence,
-            reads=((a, b.tensor(a).bytes), (d, b.tensor(d).bytes), *once),
-            writes=once,
+            reads=((a, b.tensor(a).bytes), (d, b.tensor(d).bytes), *read),
+            writes=written,
         )
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cairn.sim.mapping.attention import Job, tell_used
+from cairn.sim.mapping.attention_job import Job, tell_used
 from cairn.sim.mapping.attention_tiles import Parts, ScoreTiles
 from cairn.sim.mapping.attention_unfused import tiles_for
 from cairn.sim.mapping.attention_work import count_up
@@ -39,9 +39,9 @@ class _Work:
 
 
 _ALL = _Work(actions.SOFTMAX, "softmax", writes=True)
-_STATISTICS = _Work(actions.SOFTMAX, "softmax_online", writes=False)
-_SCALE = _Work(actions.FINISH, "scale", writes=True)  # exponentials that lie in SRAM, times one number a row
-_AGAIN = _Work(actions.FINISH, "softmax", writes=True)  # scores read once more: their exponentials are taken again
+_STATISTICS = _Work(actions.ROW_STATS, "softmax_online", writes=False)
+_SCALE = _Work(actions.PROBABILITIES, "scale", writes=True)  # exponentials that lie in SRAM, times one number a row
+_AGAIN = _Work(actions.PROBABILITIES, "softmax", writes=True)  # scores read once more, exponentials taken again
 
 
 @dataclass(frozen=True)
@@ -188,9 +188,10 @@ def _exchange(job: Job, name: str, statistics: IntArray) -> IntArray:
 def _send(job: Job, name: str, sender: IntArray, receiver: IntArray, after: IntArray, cause: str) -> IntArray:
     core = job.core(job.units.rank)
     rows, span = _rows(job, sender)
-    data = Slice(job.scope.tensor(f"{name}.statistics"), span, (0, 2), rows * STATISTICS_BYTES, _group(job, sender))
+    columns = 0, 2 * job.queries_per_key  # maxima of the query heads, then their sums
+    data = Slice(job.scope.tensor(f"{name}.statistics"), span, columns, rows * STATISTICS_BYTES, _group(job, sender))
     here, there = Region(SRAM, core[sender], data), Region(SRAM, core[receiver], data)
-    return job.scope.plan.copy(here, there, job.op, after, cause)
+    return job.scope.plan.copy(here, there, job.op, after, cause, reduce=cause == "reduce")
 
 
 def _rows(job: Job, unit: IntArray) -> tuple[IntArray, tuple[IntArray, IntArray]]:

@@ -1,8 +1,8 @@
 """Scores of an unfused attention: which tiles there are, which of them lie in DRAM, and the copies there and back.
 
 A tile of scores belongs to one visit: the query rows that look at any of the visit's keys, for all query heads of the
-visit's key head. As a slice of the tensor of scores it has these token rows, these keys, and the number of its
-(request, key head) as group.
+visit's key head. As a slice of the tensor of scores it has these token rows, the number of its (request, key head) as
+group, and for each key as many columns as there are query heads, the columns of a key side by side.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import Infeasibility, InfeasibleError
-from cairn.sim.mapping.attention import Job, rows_of
+from cairn.sim.mapping.attention_job import Job, rows_of
 from cairn.sim.mapping.buffer import Entry
 from cairn.sim.mapping.context import row_bytes
 from cairn.sim.mapping.pieces import Pieces
@@ -101,7 +101,8 @@ class ScoreTiles:
         job, visit = self.job, parts.visit
         units, visits, unit = job.units, job.visits, self.unit[visit]
         group = job.group(units.request[unit], units.head[unit])
-        span = (parts.row0, parts.row1), (visits.n0[visit], visits.n1[visit])
+        each = job.queries_per_key
+        span = (parts.row0, parts.row1), (visits.n0[visit] * each, visits.n1[visit] * each)
         data = Slice(job.scope.tensor(self.name), *span, self.size(parts), group)
         core = job.core(units.rank[unit])
         at = self.address[visit].T.copy()

@@ -11,19 +11,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from cairn.sim.mapping.attention import (
-    append_rows,
-    bring_queries,
-    bring_tile,
-    context_tasks,
-    job_of,
-    join_parts,
-    place_blocks,
-    result_pieces,
-    score_tasks,
-    steps_of,
-    tell_used,
-)
+from cairn.sim.mapping.attention import bring_queries, context_tasks, join_parts, result_pieces, score_tasks
+from cairn.sim.mapping.attention_cache import append_rows, bring_tile, place_blocks
+from cairn.sim.mapping.attention_job import job_of, steps_of, tell_used
 from cairn.sim.mapping.attention_tiles import ScoreTiles, rows_of_a_tile, score_tiles, spilling_ranks
 from cairn.sim.mapping.attention_work import limit_rows, plan_visits
 from cairn.sim.mapping.context import NONE, Scope

@@ -76,17 +76,16 @@ def decoding(attention: Attention) -> bool:
 
 def share_units(attention: Attention, cores: int, key_quantum: int) -> Units:
     """The units of an attention on `cores` cores, in rank order; keys are cut at multiples of `key_quantum`."""
-    new = np.array([r.new for r in attention.requests])
-    cached = np.array([r.cached for r in attention.requests])
-    whole = _share_rows(attention, new, cached, cores)
+    whole = share_rows(attention, cores)
     if not decoding(attention):
         return whole
     most = np.bincount(whole.rank, weights=whole.s1 - whole.s0, minlength=cores)
-    return whole if most.max() <= UNEVEN * most.mean() else _split_keys(attention, cached, cores, key_quantum)
+    return whole if most.max() <= UNEVEN * most.mean() else _split_keys(attention, cores, key_quantum)
 
 
-def _share_rows(attention: Attention, new: IntArray, cached: IntArray, cores: int) -> Units:
+def share_rows(attention: Attention, cores: int) -> Units:
     """Query rows of all pairs end to end, cut into stretches of equal work; no row's keys are cut."""
+    new, cached = (np.array([getattr(r, what) for r in attention.requests]) for what in ("new", "cached"))
     row_request = np.repeat(np.arange(new.size), new)
     row = np.arange(row_request.size) - np.repeat(np.cumsum(new) - new, new)
     seen = cached[row_request] + (row + 1 if attention.causal else new[row_request])
@@ -111,8 +110,9 @@ def _share_rows(attention: Attention, new: IntArray, cached: IntArray, cores: in
     return Units(rank[first], request, head, q0, q1, s0, s1, 0 * one, one)
 
 
-def _split_keys(attention: Attention, cached: IntArray, cores: int, quantum: int) -> Units:
+def _split_keys(attention: Attention, cores: int, quantum: int) -> Units:
     """Keys of all pairs end to end, cut into stretches of equal length, so that a pair may lie on several ranks."""
+    cached = np.array([r.cached for r in attention.requests])
     pair = np.arange(cached.size * attention.kv_heads)
     head, request = pair // cached.size, pair % cached.size
     high = cached[request] + 1
@@ -147,10 +147,13 @@ def limit_rows(attention: Attention, units: Units, most: int, ranks: npt.NDArray
     return Units(units.rank[index], request, units.head[index], q0, q1, s0, s1, units.part[index], units.parts[index])
 
 
-def place_keys(attention: Attention, units: Units, tile: int) -> KeyBlocks:
-    """Blocks of at most `tile` keys. Decoding: each with its unit; otherwise dealt over the ranks of its pair."""
+def place_keys(attention: Attention, units: Units, tile: int, begins: tuple[int, ...] = ()) -> KeyBlocks:
+    """Blocks of at most `tile` keys. Decoding: each with its unit; otherwise dealt over the ranks of its pair.
+
+    Where they are dealt, one begins with the first new key of each request, and at each of the keys `begins`.
+    """
     if decoding(attention):
-        unit, s0, s1 = _cut(units.s0, units.s1, tile, None)
+        unit, s0, s1 = _cut(units.s0, units.s1, tile)
         home, order = units.rank[unit], count_up(units.rank[unit])
         return KeyBlocks(units.request[unit], units.head[unit], s0, s1, home, order)
     pairs, first = np.unique(units.pair, return_index=True)
@@ -160,7 +163,7 @@ def place_keys(attention: Attention, units: Units, tile: int) -> KeyBlocks:
     high = np.zeros(pairs.size, dtype=np.int64)
     np.maximum.at(high, index, units.s1)
     cached = np.array([r.cached for r in attention.requests])[units.request[first]]
-    pair, s0, s1 = _cut(low, high, tile, cached)
+    pair, s0, s1 = _cut(low, high, tile, cached, *(np.full_like(low, key) for key in begins))
     members = np.bincount(index)
     start = np.cumsum(members) - members
     by_pair = np.argsort(index, kind="stable")
@@ -189,17 +192,15 @@ def plan_visits(units: Units, blocks: KeyBlocks, local: bool) -> Visits:
     return Visits(unit, block, n0, n1, count_up(units.rank[unit]), last)
 
 
-def _cut(low: IntArray, high: IntArray, tile: int, extra: IntArray | None) -> tuple[IntArray, IntArray, IntArray]:
+def _cut(low: IntArray, high: IntArray, tile: int, *extra: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """Cut each range [low, high) every `tile` (and at `extra`): (range number, begin, end) of the pieces, in order."""
     count = np.maximum(0, -(-(high - low) // tile))
     number = np.repeat(np.arange(low.size), count)
-    begin = low[number] + count_up(number) * tile
-    if extra is not None:
-        inside = (extra > low) & (extra < high) & ((extra - low) % tile != 0)
-        number = np.concatenate([number, np.nonzero(inside)[0]])
-        begin = np.concatenate([begin, extra[inside]])
-        order = np.lexsort((begin, number))
-        number, begin = number[order], begin[order]
+    marks = [np.stack([number, low[number] + count_up(number) * tile], axis=1)]
+    for cut in extra:
+        inside = np.nonzero((cut > low) & (cut < high))[0]
+        marks.append(np.stack([inside, cut[inside]], axis=1))
+    number, begin = np.unique(np.concatenate(marks), axis=0).T
     end = high[number].copy()
     same = number[1:] == number[:-1]
     end[:-1][same] = begin[1:][same]

@@ -18,6 +18,7 @@ from cairn.sim.mapping.grid import Grid, bounds
 from cairn.sim.mapping.matmul_cost import STREAM_TILES, elements_per_byte
 from cairn.sim.mapping.memory import Memory
 from cairn.sim.mapping.options import MappingSpec, Paradigm
+from cairn.sim.mapping.past import Past
 from cairn.sim.mapping.pieces import Pieces, pairs, redistribute, same_layout, wanted
 from cairn.sim.plan.builder import After, PlanBuilder, Region, Slice, Tile
 from cairn.sim.plan.plan import DRAM, SRAM
@@ -85,6 +86,8 @@ class Scope:
     block: Block
     label: str
     operator_of: dict[str, int]
+    past: Past | None = None
+    """What earlier micro-batches of the same request have left, and where this one leaves what it adds."""
     tensor_of: dict[str, int] = field(default_factory=dict)
     pieces: dict[str, Pieces] = field(default_factory=dict)
     pending: dict[str, list[Operator]] = field(default_factory=dict)

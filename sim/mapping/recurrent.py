@@ -12,6 +12,8 @@ from cairn.sim.mapping.grid import bounds
 from cairn.sim.mapping.grouped import Stretches, cut_stretches
 from cairn.sim.mapping.heads import apply_pending
 from cairn.sim.mapping.matmul_cost import elements_per_byte
+from cairn.sim.mapping.memory import Address
+from cairn.sim.mapping.past import StatePlace
 from cairn.sim.mapping.pieces import Pieces, wanted
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile
@@ -47,11 +49,11 @@ def lower_channels(scope: Scope, operator: Operator) -> None:
     size = groups * recurrence.key_dim * row_bytes(mine.columns, scope.bits(state))
     rows = 0, groups * recurrence.key_dim  # the requests' matrices, one after the other
     data = Slice(scope.tensor(state), rows, (mine.rect[:, 2], mine.rect[:, 3]), size)
-    loaded, where = _load_state(scope, op, data, mine.core)
+    loaded, address = _load_state(scope, op, state, data, mine.core)
     kind = "conv1d" if operator.kind is OpKind.CONV1D else "scan"
     tile = Tile(op, actions.STATE, (0, y.rows), (mine.rect[:, 2], mine.rect[:, 3]), (0, recurrence.key_dim))
     done = scope.vector(mine.core, tile, kind, mine.elements * recurrence.key_dim, [*after, loaded])
-    _store_state(scope, op, data, mine.core, where, done)
+    _store_state(scope, op, state, data, mine.core, address, done)
     scope.pieces[operator.outputs[0]] = Pieces(mine.core, mine.rect, done)
 
 
@@ -72,14 +74,22 @@ def _load_matrix_columns(scope: Scope, name: str, op: int, mine: Pieces) -> IntA
     return scope.plan.copy(source, Region(SRAM, mine.core, data), op)
 
 
-def _load_state(scope: Scope, op: int, data: Slice, core: IntArray) -> tuple[IntArray, Region]:
-    address = scope.stage.memory.place(int(np.max(data.bytes)))
+def _load_state(scope: Scope, op: int, name: str, data: Slice, core: IntArray) -> tuple[IntArray, Address]:
+    """The parts of a state on their cores, and where they lie; what an earlier micro-batch wrote back is "spill"."""
+    known = scope.past.states.get(name) if scope.past else None
+    address = known.address if known else scope.stage.memory.place(int(np.max(data.bytes)))
+    after, cause = (known.stored, "spill") if known else (None, "unique")
     where = Region(DRAM, scope.stage.channel(core), data, address.at(0))
-    return scope.plan.copy(where, Region(SRAM, core, data), op), where
+    return scope.plan.copy(where, Region(SRAM, core, data), op, after, cause), address
 
 
-def _store_state(scope: Scope, op: int, data: Slice, core: IntArray, where: Region, after: IntArray) -> None:
-    scope.plan.copy(Region(SRAM, core, data), where, op, after, cause="append")
+def _store_state(
+    scope: Scope, op: int, name: str, data: Slice, core: IntArray, address: Address, after: IntArray
+) -> None:  # fmt: skip
+    where = Region(DRAM, scope.stage.channel(core), data, address.at(0))
+    stored = scope.plan.copy(Region(SRAM, core, data), where, op, after, cause="append")
+    if scope.past:
+        scope.past.states[name] = StatePlace(address, stored)
 
 
 def lower_retention(scope: Scope, operator: Operator) -> None:
@@ -98,10 +108,10 @@ def lower_retention(scope: Scope, operator: Operator) -> None:
     size = recurrence.key_dim * row_bytes(width, scope.bits(state))
     group = request * heads + head
     data = Slice(scope.tensor(state), (0, recurrence.key_dim), (parts.n0, parts.n1), size, group)
-    loaded, where = _load_state(scope, op, data, core)
+    loaded, address = _load_state(scope, op, state, data, core)
     rows = (row0, row0 + new[request])
     done = _retain(scope, operator, (core, group, rows, (parts.n0, parts.n1)), [loaded, *ready])
-    _store_state(scope, op, data, core, where, done)
+    _store_state(scope, op, state, data, core, address, done)
     column = head * recurrence.value_dim
     rect = np.stack([*rows, column + parts.n0, column + parts.n1], axis=1)
     scope.pieces[operator.outputs[0]] = Pieces(core, rect, done)

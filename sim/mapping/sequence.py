@@ -18,6 +18,7 @@ from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.lower import lower_block
 from cairn.sim.mapping.matmul_cost import STREAM_TILES
 from cairn.sim.mapping.options import MappingSpec
+from cairn.sim.mapping.past import Past
 from cairn.sim.mapping.pieces import Pieces
 from cairn.sim.plan.builder import PlanBuilder
 from cairn.sim.plan.instance import BlockInstance
@@ -139,16 +140,24 @@ class _Writer:
         self.sequence.labels.append(label)
         return number
 
-    def lower(self, stage: Stage, block: Block, hidden: Hidden | None, label: str) -> Hidden:
+    def lower(self, stage: Stage, block: Block, hidden: Hidden | None, label: str, past: Past | None = None) -> Hidden:
         """Write one block on a stage; `hidden` is its input. Answers its output."""
-        scope = Scope(stage, block, label, self.numbers[block.name])
+        scope = Scope(stage, block, label, self.numbers[block.name], past)
+        begins: tuple[tuple[int, tuple[int, int, int, int]], ...] = ()
         if block.input is not None:
             if hidden is None:
                 hidden = _start(scope, block.input)
+                begins = tuple(zip(hidden.pieces.core.tolist(), map(tuple, hidden.pieces.rect.tolist()), strict=True))
             scope.alias(block.input, hidden.pieces, hidden.tensor)
         number = None if hidden is None else hidden.tensor
-        self.sequence.instances.append(BlockInstance(self.plan.block, label, block, number))
+        resident = {} if past is None else past.tensors
+        scope.tensor_of.update(resident)
+        names = {name: self.plan.tensors[tensor] for name, tensor in resident.items()}
+        self.sequence.instances.append(BlockInstance(self.plan.block, label, block, number, names, begins))
         pieces = lower_block(scope)
+        for tensor in block.tensors:
+            if past is not None and tensor.role in (Role.KV, Role.STATE) and tensor.name in scope.tensor_of:
+                past.tensors[tensor.name] = scope.tensor_of[tensor.name]
         return Hidden(scope.tensor(block.output), pieces)
 
 
@@ -204,13 +213,13 @@ def pipelined(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequ
 
     In time slot t, stage s works on micro-batch t - s. A stage's layers are repeated blocks; the hidden state is handed
     to the next stage at the end of a slot. The step ends when the last micro-batch leaves: filling and draining the
-    pipeline is part of it.
+    pipeline is part of it. Where micro-batches are parts of one request, each layer keeps its caches and states from
+    slot to slot: a micro-batch reads what those before it have stored.
     """
     stages = config.mapping.stages
     batches = micro_batches(config.workload, stages)
-    graphs = [
-        _named(build_graph(config.model, batch, config.routing, config.seed), j) for j, batch in enumerate(batches)
-    ]
+    graphs, parts = _graphs_of(config, batches)
+    past: dict[tuple[int, int], Past] = {}
     kinds = [_layers_of(g) for g in graphs]
     layers = [kind[0] for kind in kinds]
     depth = layers[0].repeat
@@ -242,13 +251,28 @@ def pipelined(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequ
         for index in range(simulated):
             writer.begin(f"slot {slot} layer {index}")
             for s, j in active:
-                hidden[j] = writer.lower(places[s], layers[j].block, hidden[j], f"slot{slot}.stage{s}.layer{index}")
+                before = past.setdefault((s, index), Past(parts)) if parts else None
+                label = f"slot{slot}.stage{s}.layer{index}"
+                hidden[j] = writer.lower(places[s], layers[j].block, hidden[j], label, before)
         writer.sequence.runs.append(_Run(f"slot {slot}", first, simulated, each))
         for s, j in active:
             if s == stages - 1 and graphs[j].segments[-1].block is not layers[j].block:
                 writer.begin(f"slot {slot} epilogue")
                 hidden[j] = writer.lower(places[s], graphs[j].segments[-1].block, hidden[j], f"epilogue.{j}")
     return writer.sequence, writer.plan
+
+
+def _graphs_of(config: RunConfig, batches: list[WorkloadSpec]) -> tuple[list[OperatorGraph], tuple[Request, ...]]:
+    """The graph of each micro-batch, and the micro-batches of a single request (none if requests are not cut)."""
+    requests = [batch.requests() for batch in batches]
+    cut = len(batches) > len(config.workload.requests())
+    parts = tuple(request for (request,) in requests) if cut else ()
+    appended = [part.cached - parts[0].cached for part in parts] or [0] * len(batches)
+    graphs = [
+        _named(build_graph(config.model, batch, config.routing, config.seed, appended=rows), j)
+        for j, (batch, rows) in enumerate(zip(batches, appended, strict=True))
+    ]
+    return graphs, parts
 
 
 def _layers_of(graph: OperatorGraph) -> list[Segment]:

@@ -16,16 +16,18 @@ NORM_APPLY: Final = 4  # y[m, n] from x[m, n], statistics `group` of rows m and 
 ELEMENTWISE: Final = 5  # y[m, n] from its inputs, element by element
 ROPE: Final = 6  # rotary embedding of columns n of rows m
 SCORES: Final = 7  # query rows m against keys n of cache `group`
-SOFTMAX: Final = 8  # running softmax over keys n
+SOFTMAX: Final = 8  # running softmax over keys n; unfused: the whole softmax of rows m, scores become probabilities
 CONTEXT: Final = 9  # probabilities of keys n times their values, added to the rows' result
 FINISH: Final = 10  # division by the softmax sum: result rows m
-MERGE: Final = 11  # joining a partial attention result received from another core
+MERGE: Final = 11  # joining a partial attention result, or maxima and sums of scores, received from another core
 GATHER: Final = 12  # rows m of a table
 STATE: Final = 13  # state[group] updated and read for token rows m, value columns n
 TOP_K: Final = 14  # routing decision of rows m
 COMBINE: Final = 15  # adding expert outputs, weighted, to their token rows
+ROW_STATS: Final = 16  # unfused: maximum of the scores of rows m over keys n and sum of their exponentials
+PROBABILITIES: Final = 17  # unfused: probabilities of rows m and keys n from scores, maxima and sums
 
 NAMES: Final = (
     "matmul", "reduce", "norm_stats", "stats_reduce", "norm_apply", "elementwise", "rope", "scores", "softmax",
-    "context", "finish", "merge", "gather", "state", "top_k", "combine",
+    "context", "finish", "merge", "gather", "state", "top_k", "combine", "row_stats", "probabilities",
 )  # fmt: skip

@@ -5,8 +5,9 @@ missing shows as data that is not there, or as a wrong number. Rules:
 
 1. A copy takes its rectangle from the source at its start. One that follows another copy's first data (a streamed leg)
    takes what that one carries, and is complete when both have ended.
-2. A reduce copy takes the partial sum away from its source. A task of action REDUCE or MERGE on the destination that
-   waits for the copy adds it to what lies there; without such a task the copy adds it itself, at its end.
+2. A reduce copy takes the partial sum away from its source, and one that spills scores to DRAM takes the scores away.
+   A task of action REDUCE or MERGE on the destination that waits for a reduce copy adds it to what lies there; without
+   such a task the copy adds it itself, at its end.
 3. Tensors in DRAM lie where they are loaded from; what a task has stored lies in the channel, and at the address, that
    it was stored to.
 4. Numbers are 64-bit floats whatever bits a tensor has: formats are not the executor's business.
@@ -21,14 +22,20 @@ import numpy as np
 
 from cairn.base.errors import CairnError
 from cairn.hw_models.dram.layout import REQUEST_COLUMNS
-from cairn.sim.plan import actions, numbers_actions, numbers_attention
+from cairn.sim.plan import actions, numbers_actions, numbers_attention, numbers_unfused
 from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.numbers_machine import Effect, Job, Machine
 from cairn.sim.plan.numbers_memory import Numbers, Rect
-from cairn.sim.plan.plan import COMPUTE, COMPUTE_COLUMNS, COPY, COPY_COLUMNS, DRAM, SYNC, Plan, Trace
+from cairn.sim.plan.plan import CAUSES, COMPUTE, COMPUTE_COLUMNS, COPY, COPY_COLUMNS, DRAM, SYNC, Plan, Trace
+from cairn.workloads.graph import OpKind
 
 _ACTIONS = {**numbers_actions.ACTIONS, **numbers_attention.ACTIONS}
 _ADDING = (actions.REDUCE, actions.MERGE)
+_MERGES = {
+    OpKind.ATTENTION: numbers_attention.merge,
+    OpKind.SOFTMAX: numbers_unfused.merge_statistics,
+    OpKind.ATTENTION_CONTEXT: numbers_unfused.merge_results,
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,9 @@ def execute(
     """Run a plan on numbers in the order of its trace (None: in plan order, one task after the other).
 
     `instances` say which operators the plan's compute tasks belong to; `inputs` has what lies in DRAM before the step,
-    by tensor name: a matrix or (groups, rows, columns), NaN where nothing lies yet (rows that will be appended).
+    by tensor name: a matrix or (groups, rows, columns), NaN where nothing lies yet (rows that will be appended). A
+    hidden state that no block makes (a step without embedding) is an input too; it lies on the cores that the instance
+    names.
     CairnError, with the rectangle, the core and the task, when a task needs what is not where it works.
     """
     run = _Run(plan, Machine(plan, instances, inputs), instances)
@@ -152,9 +161,11 @@ class _Run:
         tensor, group, place = row["tensor"], row["group"], row["source"]
         if row["source_kind"] == DRAM:
             return self._loaded(task, place, tensor, group, rect)
-        values = self.machine.need(place, tensor, group, rect, task, "copies")
-        if row["reduce"]:
-            self.machine.forget(place, tensor, group, rect)
+        held = self.machine.held(tensor, int(self.plan.block[task]))
+        values = self.machine.need(place, held, group, rect, task, "copies")
+        spilled = row["destination_kind"] == DRAM and row["cause"] == CAUSES.index("spill")
+        if row["reduce"] or spilled:
+            self.machine.forget(place, held, group, rect)
         return values
 
     def _loaded(self, task: int, channel: int, tensor: int, group: int, rect: Rect) -> Numbers:
@@ -184,10 +195,12 @@ class _Run:
             self._stored.update(self._addresses(task, place, tensor, group, rect))
         elif task in self._adder:
             self._inbox.setdefault(self._adder[task], []).append(values)
-        elif row["reduce"]:
-            self.machine.add(place, tensor, group, rect, values, task)
         else:
-            self.machine.put(place, tensor, group, rect, values)
+            held = self.machine.held(tensor, int(self.plan.block[task]))
+            if row["reduce"]:
+                self.machine.add(place, held, group, rect, values, task)
+            else:
+                self.machine.put(place, held, group, rect, values)
 
     def _addresses(
         self, task: int, channel: int, tensor: int, group: int, rect: Rect
@@ -228,9 +241,10 @@ class _Run:
         job, action = self._job(task, row), row["action"]
         if action in _ADDING:
             return self._added(job, action)
-        if action not in _ACTIONS:
+        effect = numbers_unfused.ACTIONS.get((job.operator.kind, action)) or _ACTIONS.get(action)
+        if effect is None:
             raise CairnError(f"task {task} has action {action}, which has no meaning on numbers")
-        return _ACTIONS[action](self.machine, job)
+        return effect(self.machine, job)
 
     def _job(self, task: int, row: Mapping[str, int]) -> Job:
         key = (int(self.plan.block[task]), self.plan.operators[row["op"]] if row["op"] >= 0 else "")
@@ -246,7 +260,7 @@ class _Run:
         if not received:
             raise CairnError(f"task {job.task} on core {job.core} adds a partial sum that no reduce copy has brought")
         if action == actions.MERGE:
-            effects = [numbers_attention.merge(self.machine, job, values) for values in received]
+            effects = [_MERGES[job.operator.kind](self.machine, job, values) for values in received]
         else:
             y = self.machine.key(job.instance, job.operator.outputs[0])
             effects = [

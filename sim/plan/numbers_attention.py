@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from cairn.sim.plan import actions
 from cairn.sim.plan.numbers_machine import Effect, Job, Machine, token_starts
@@ -21,13 +22,14 @@ Running = tuple[Numbers, Numbers, Numbers]
 """Sums of values (rows, heads, value_dim), maxima and sums of weights (rows, heads)."""
 
 
-def _attention(job: Job) -> Attention:
+def attention_of(job: Job) -> Attention:
+    """The parameters of a job's attention."""
     if job.operator.attention is None:
         raise ValueError(f"operator {job.operator.name} has no attention parameters")
     return job.operator.attention
 
 
-def _caches(job: Job) -> list[str]:
+def caches_of(job: Job) -> list[str]:
     return [name for name in job.operator.inputs if job.instance.block.tensor(name).role is Role.KV]
 
 
@@ -37,21 +39,14 @@ def _scratch(job: Job, what: str) -> str:
 
 
 def _score_rect(job: Job) -> Rect:
-    attention = _attention(job)
+    attention = attention_of(job)
     return *job.m, 0, attention.heads // attention.kv_heads * (job.n[1] - job.n[0])
 
 
-def scores(machine: Machine, job: Job) -> Effect:
-    """q k^T / sqrt(head_dim) of all query heads of a key head; -inf where a row does not look."""
-    attention, operator = _attention(job), job.operator
-    request, head = divmod(job.group, attention.kv_heads)
-    heads, width = attention.heads // attention.kv_heads, attention.head_dim
-    x = machine.source(job.instance, operator, operator.inputs[0])
-    columns = head * heads * width, (head + 1) * heads * width
-    queries = machine.need(job.core, x, 0, (*job.m, *columns), job.task).reshape(-1, heads, width)
-    cache = machine.key(job.instance, _caches(job)[0])
-    keys = machine.need(job.core, cache, job.group, (*job.n, 0, width), job.task)
-    result = np.einsum("mhd,nd->mhn", queries, keys) / np.sqrt(width)
+def hidden_keys(job: Job) -> npt.NDArray[np.bool_]:
+    """(rows m, keys n): which rows do not look at which keys."""
+    attention = attention_of(job)
+    request = job.group // attention.kv_heads
     starts, cached = token_starts(attention.requests), attention.requests[request].cached
     position = cached + np.arange(*job.m)[:, None] - starts[request]
     key = np.arange(*job.n)[None, :]
@@ -60,7 +55,27 @@ def scores(machine: Machine, job: Job) -> Effect:
         hidden |= key > position
     if attention.window is not None:
         hidden |= key <= position - attention.window
-    result = np.where(hidden[:, None, :], -np.inf, result).reshape(len(hidden), -1)
+    return hidden
+
+
+def scored(machine: Machine, job: Job) -> Numbers:
+    """q k^T / sqrt(head_dim) of all query heads of a key head; -inf where a row does not look: (rows, heads, keys)."""
+    attention, operator = attention_of(job), job.operator
+    head = job.group % attention.kv_heads
+    heads, width = attention.heads // attention.kv_heads, attention.head_dim
+    x = machine.source(job.instance, operator, operator.inputs[0])
+    columns = head * heads * width, (head + 1) * heads * width
+    queries = machine.need(job.core, x, 0, (*job.m, *columns), job.task).reshape(-1, heads, width)
+    cache = machine.key(job.instance, caches_of(job)[0])
+    keys = machine.need(job.core, cache, job.group, (*job.n, 0, width), job.task)
+    result = np.einsum("mhd,nd->mhn", queries, keys) / np.sqrt(width)
+    return np.where(hidden_keys(job)[:, None, :], -np.inf, result)
+
+
+def scores(machine: Machine, job: Job) -> Effect:
+    """Scores of a tile of keys."""
+    values = scored(machine, job)
+    result = values.reshape(len(values), -1)
     return lambda: machine.put(job.core, _scratch(job, "scores"), job.group, _score_rect(job), result)
 
 
@@ -72,7 +87,7 @@ def softmax(machine: Machine, job: Job) -> Effect:
 
 def context(machine: Machine, job: Job) -> Effect:
     """Adds a tile's weighted values to the running soft-max of the rows."""
-    attention, caches = _attention(job), _caches(job)
+    attention, caches = attention_of(job), caches_of(job)
     heads = attention.heads // attention.kv_heads
     weights = machine.need(job.core, _scratch(job, "weights"), job.group, _score_rect(job), job.task)
     tile_scores = weights.reshape(len(weights), heads, -1)
@@ -87,7 +102,7 @@ def context(machine: Machine, job: Job) -> Effect:
         tensor, rect = _partial(machine, job)
         before = machine.look(job.core, tensor, job.group, rect)
         begun = ~np.isnan(before[:, :1])
-        joined = _pack(*_join(_unpack(attention, np.where(begun, before, _pack(*_nothing(tile)))), tile))
+        joined = _pack(*join(_unpack(attention, np.where(begun, before, _pack(*_nothing(tile)))), tile))
         machine.put(job.core, tensor, job.group, rect, joined)
 
     return end
@@ -95,12 +110,12 @@ def context(machine: Machine, job: Job) -> Effect:
 
 def merge(machine: Machine, job: Job, received: Numbers) -> Effect:
     """Joins the running soft-max of another core with the own one."""
-    attention = _attention(job)
+    attention = attention_of(job)
 
     def end() -> None:
         tensor, rect = _partial(machine, job)
         mine = machine.need(job.core, tensor, job.group, rect, job.task)
-        joined = _join(_unpack(attention, mine), _unpack(attention, received))
+        joined = join(_unpack(attention, mine), _unpack(attention, received))
         machine.put(job.core, tensor, job.group, rect, _pack(*joined))
 
     return end
@@ -108,7 +123,7 @@ def merge(machine: Machine, job: Job, received: Numbers) -> Effect:
 
 def finish(machine: Machine, job: Job) -> Effect:
     """Weighted sums divided by the sums of the weights: the result of rows m, columns n."""
-    attention = _attention(job)
+    attention = attention_of(job)
     starts = token_starts(attention.requests)
     request = int(np.searchsorted(starts, job.m[0], side="right")) - 1
     width = attention.heads // attention.kv_heads * attention.value_dim
@@ -121,7 +136,7 @@ def finish(machine: Machine, job: Job) -> Effect:
 
 
 def _partial(machine: Machine, job: Job) -> tuple[Hashable, Rect]:
-    attention = _attention(job)
+    attention = attention_of(job)
     columns = attention.heads // attention.kv_heads * (attention.value_dim + 2)
     return machine.key(job.instance, f"{job.operator.outputs[0]}.partial"), (*job.m, 0, columns)
 
@@ -141,7 +156,8 @@ def _nothing(like: Running) -> Running:
     return np.zeros_like(like[0]), np.full_like(like[1], -np.inf), np.zeros_like(like[2])
 
 
-def _join(a: Running, b: Running) -> Running:
+def join(a: Running, b: Running) -> Running:
+    """The running soft-max over the keys of both."""
     highest = np.maximum(a[1], b[1])
     finite = np.where(np.isfinite(highest), highest, 0.0)
     left, right = np.exp(a[1] - finite), np.exp(b[1] - finite)

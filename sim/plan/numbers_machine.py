@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
+import numpy.typing as npt
 
 from cairn.base.errors import CairnError
 from cairn.base.registry import nearest_hint
 from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.numbers_memory import Dram, Numbers, Rect, Sram, shape_of
 from cairn.sim.plan.plan import Plan
-from cairn.workloads.graph import Operator, OpKind, Request, Role
+from cairn.workloads.graph import Block, Operator, OpKind, Request, Role
 
 View = Callable[[int, int, Rect], Numbers]
 """Another form in which a core may hold a rectangle (core, group, rectangle) of a tensor; NaN where it does not."""
@@ -67,12 +68,20 @@ class Machine:
         for name in inputs:
             if name not in self.numbers:
                 raise CairnError(f"the plan has no tensor {name!r}{nearest_hint(name, self.numbers)}")
-        self.dram = Dram({self.numbers[name]: _matrices(values) for name, values in inputs.items()})
+        begun = {plan.tensors[i.input]: i for i in instances if i.input is not None and i.begins}
+        resident = {self.numbers[name]: _matrices(values) for name, values in inputs.items() if name not in begun}
+        self.dram = Dram(resident)
         self.shapes: dict[Hashable, tuple[int, int]] = {}
         self._rows: dict[Hashable, int] = {}
         self._views: dict[Hashable, View] = {}
+        self._made: dict[str, View] = {}
+        self._shared = {self.numbers[name] for instance in instances for name in instance.names.values()}
         for instance in instances:
             self._describe(instance)
+        for name in begun.keys() & inputs.keys():
+            for core, rect in begun[name].begins:
+                values = _matrices(inputs[name])[0, rect[0] : rect[1], rect[2] : rect[3]]
+                self.put(core, self.numbers[name], 0, rect, values)
 
     # -- names ---------------------------------------------------------------------------------------------------------
 
@@ -81,7 +90,14 @@ class Machine:
         if name == instance.block.input and instance.input is not None:
             return instance.input
         full = instance.tensor_name(name)
-        return self.numbers.get(full, full)
+        return self.held(self.numbers[full], instance.number) if full in self.numbers else full
+
+    def held(self, tensor: int, block: int) -> Hashable:
+        """A tensor as the SRAM holds it for a block instance.
+
+        What several instances have in DRAM (caches and states that micro-batches leave each other) each loads anew.
+        """
+        return (tensor, block) if tensor in self._shared else tensor
 
     def source(self, instance: BlockInstance, operator: Operator, name: str) -> Hashable:
         """What `operator` reads as its input `name`: turned or normed heads where an operator before it does that."""
@@ -94,12 +110,13 @@ class Machine:
         return self.key(instance, found)
 
     def title(self, tensor: Hashable) -> str:
-        return self.plan.tensors[tensor] if isinstance(tensor, int) else str(tensor)
+        itself = _itself(tensor)
+        return self.plan.tensors[itself] if isinstance(itself, int) else str(itself)
 
     def parts(self, tensor: Hashable, group: int, rect: Rect) -> Iterator[tuple[int, Rect, slice]]:
         """Matrices that a rectangle covers: rows beyond the last one of a matrix lie in the next group's matrix."""
         r0, r1, c0, c1 = rect
-        rows = self._rows.get(tensor, r1)
+        rows = self._rows.get(_itself(tensor), r1)
         row = r0
         while row < r1:
             further, first = divmod(row, max(rows, 1))
@@ -117,12 +134,16 @@ class Machine:
             values = np.where(np.isnan(values), view(core, group, rect), values)
         return values
 
-    def need(self, core: int, tensor: Hashable, group: int, rect: Rect, task: int, verb: str = "reads") -> Numbers:
-        """The rectangle, which must lie in the core's SRAM."""
+    def need(
+        self, core: int, tensor: Hashable, group: int, rect: Rect, task: int, verb: str = "reads",
+        needless: npt.NDArray[np.bool_] | None = None,
+    ) -> Numbers:  # fmt: skip
+        """The rectangle, which must lie in the core's SRAM (cells that are `needless` may be missing: NaN)."""
         values = np.empty(shape_of(rect))
         for matrix, part, rows in self.parts(tensor, group, rect):
             values[rows] = self.look(core, tensor, matrix, part)
-        if np.isnan(values).any():
+        missing = np.isnan(values) if needless is None else np.isnan(values) & ~needless
+        if missing.any():
             raise CairnError(f"core {core} has no {self.region(tensor, group, rect)} when task {task} {verb} it")
         return values
 
@@ -135,7 +156,7 @@ class Machine:
         self.put(core, tensor, group, rect, self.need(core, tensor, group, rect, task, "adds to") + values)
 
     def forget(self, core: int, tensor: Hashable, group: int, rect: Rect) -> None:
-        """What was sent away as a partial sum must not be used again."""
+        """What was sent away, or has no room here, must not be used again."""
         self.sram.sheet(core, tensor, group).cells(rect)[...] = np.nan
 
     def region(self, tensor: Hashable, group: int, rect: Rect) -> str:
@@ -148,7 +169,8 @@ class Machine:
         for tensor in instance.block.tensors:
             self.shapes[self.key(instance, tensor.name)] = tensor.rows, tensor.columns
             if tensor.role is not Role.ACTIVATION:
-                self._rows[self.key(instance, tensor.name)] = tensor.rows
+                key = _itself(self.key(instance, tensor.name))
+                self._rows[key] = max(tensor.rows, self._rows.get(key, 0))
         for operator in instance.block.operators:
             if is_deferred(operator):
                 result = self.key(instance, f"{operator.inputs[0]}@{operator.name}")
@@ -157,7 +179,8 @@ class Machine:
                 self._views[self.key(instance, operator.outputs[0])] = self._table_rows(instance, operator)
             elif operator.attention is not None:
                 for cache in (n for n in operator.inputs if instance.block.tensor(n).role is Role.KV):
-                    self._views.setdefault(self.key(instance, cache), self._new_keys(instance, operator, cache))
+                    if self.key(instance, cache) not in self._views:
+                        self._views[self.key(instance, cache)] = self._rows_made(instance, operator, cache)
 
     def _unchanged_columns(self, instance: BlockInstance, operator: Operator) -> View:
         """Columns behind the heads that are turned: the tensor as it was before."""
@@ -180,17 +203,31 @@ class Machine:
 
         return view
 
+    def _rows_made(self, instance: BlockInstance, operator: Operator, cache: str) -> View:
+        """New rows of a cache; where they are not appended, those of earlier instances too, which the cores keep."""
+        own, name = self._new_keys(instance, operator, cache), instance.tensor_name(cache)
+        earlier = self._made.get(name)
+        self._made[name] = own
+        if earlier is None or any(cache in dict(other.writes) for other in instance.block.operators):
+            return own
+
+        def view(core: int, group: int, rect: Rect) -> Numbers:
+            values = own(core, group, rect)
+            return np.where(np.isnan(values), earlier(core, group, rect), values)
+
+        self._made[name] = view
+        return view
+
     def _new_keys(self, instance: BlockInstance, operator: Operator, cache: str) -> View:
         """New rows of a cache: the columns of the activation that they are made of."""
         attention, block = operator.attention, instance.block
         if attention is None:
             raise ValueError(f"operator {operator.name} has no attention parameters")
         activations = [n for n in operator.inputs if block.tensor(n).role is Role.ACTIVATION]
-        keys = [n for n in operator.inputs if block.tensor(n).role is Role.KV]
         width, first = block.tensor(cache).columns, 0
         if not attention.latent:
             first = attention.heads * attention.head_dim
-            first += attention.kv_heads * attention.head_dim if cache != keys[0] else 0
+            first += attention.kv_heads * attention.head_dim if cache in _values_of(operator, block) else 0
         tensor = self.source(instance, operator, activations[-1])
         starts = token_starts(attention.requests)
 
@@ -206,6 +243,17 @@ class Machine:
             return values
 
         return view
+
+
+def _itself(tensor: Hashable) -> Hashable:
+    """The tensor, whichever instance holds it in SRAM."""
+    return tensor[0] if isinstance(tensor, tuple) else tensor
+
+
+def _values_of(operator: Operator, block: Block) -> list[str]:
+    """The caches of an attention that hold values, not keys: the second of two, or that of an unfused context."""
+    caches = [name for name in operator.inputs if block.tensor(name).role is Role.KV]
+    return caches if operator.kind is OpKind.ATTENTION_CONTEXT else caches[1:]
 
 
 def _matrices(values: Numbers) -> Numbers:

@@ -73,6 +73,11 @@ class Dram:
         values, home = self._values[key].read(rect), self._homes[key].read(rect)
         return np.where((home == ANYWHERE) | (home == channel), values, np.nan)
 
+    def holds(self, tensor: int, group: int, rect: Rect) -> bool:
+        """Whether any of the rectangle lies in DRAM."""
+        key = (tensor, group)
+        return key in self._values and not bool(np.isnan(self._values[key].read(rect)).all())
+
     def write(self, channel: int, tensor: int, group: int, rect: Rect, values: Numbers) -> None:
         self._put(tensor, group, rect, values, channel)
 

@@ -143,7 +143,9 @@ def _tile_sram_bytes(record: RunRecord, view: TaskView, computing: IntArray, tab
     return moved
 
 
-_ON_QUERIES: Final = (actions.SCORES, actions.SOFTMAX, actions.CONTEXT, actions.MERGE)
+_ON_QUERIES: Final = (
+    actions.SCORES, actions.SOFTMAX, actions.CONTEXT, actions.MERGE, actions.ROW_STATS, actions.PROBABILITIES,
+)  # fmt: skip
 """Actions whose rows are tokens, each with the queries of all heads that share a key."""
 
 _BIT_SCALE: Final = 10

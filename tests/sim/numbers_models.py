@@ -14,7 +14,7 @@ from cairn.sim.mapping.options import Paradigm
 from cairn.sim.mapping.sequence import Sequence, micro_batches, pipelined, straight
 from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.numbers import Outcome, execute
-from cairn.sim.plan.plan import SYNC, Plan, Trace
+from cairn.sim.plan.plan import COMPUTE, COPY, NO_QUEUE, SYNC, Edges, Plan, Trace
 from cairn.sim.run import run_plan
 from cairn.workloads.build import build_graph
 from cairn.workloads.graph import Block, OperatorGraph, OpKind, Role
@@ -74,8 +74,9 @@ GRIDS = {"2x2": (2, 2), "4x4": (4, 4), "2x4": (2, 4)}
 
 
 def config_of(
-    model: str, step: str, grid: str = "4x4", sram_kib: int = 16, layers: int = 2, **mapping: Any
-) -> RunConfig:
+    model: str, step: str, grid: str = "4x4", sram_kib: int = 16, layers: int = 2, attention: str = "fused",
+    **mapping: Any,
+) -> RunConfig:  # fmt: skip
     """A run of a small model on the tiny chip, with another grid of cores and less SRAM."""
     base = load("demo")
     rows, columns = GRIDS[grid]
@@ -87,8 +88,9 @@ def config_of(
     settings = {"tile_kib": 1, **mapping}
     return RunConfig.model_validate(
         {
-            "name": f"{model} {step}", "chip": ChipSpec.model_validate(chip), "model": spec, "workload": STEPS[step],
-            "mapping": settings, "engine": {"exact": True}, "routing": {"law": "uniform"}, "seed": 3,
+            "name": f"{model} {step}", "chip": ChipSpec.model_validate(chip), "model": spec,
+            "workload": {**STEPS[step], "attention": attention}, "mapping": settings, "engine": {"exact": True},
+            "routing": {"law": "uniform"}, "seed": 3,
         }
     )  # fmt: skip
 
@@ -156,9 +158,9 @@ def _reference(
     past: dict[tuple[int, str], Array] = {}
     for batch in range(len(micro_batches(config.workload, config.mapping.stages))):
         mine = [i for i in sequence.instances if i.block.name.endswith(f".{batch}")]
-        more = _evaluate(list(enumerate(mine)), f"micro-batch {batch}", past)
+        more = _evaluate(list(enumerate(mine)), "whole step" if cut else f"micro-batch {batch}", past)
         past = past if cut else {}
-        inputs.update(more[0])
+        inputs = {**more[0], **inputs}  # what lay there before the step is what the first micro-batch finds
         expected.update(more[1])
     return inputs, expected
 
@@ -172,11 +174,14 @@ def _evaluate(
     hidden = np.zeros((0, 0))
     for layer, instance in layers:
         block = instance.block
+        if layer == 0 and block.input is not None:  # a step without embedding
+            hidden = _tokens(block, which)
+            inputs[instance.tensor_name(block.input)] = hidden
         before = dict(_content(block, layer, which))
-        for name in before:
-            if (layer, name) in past:
-                rows = past[layer, name].shape[1]
-                before[name][:, :rows] = past[layer, name]
+        later = {name for name in before if (layer, name) in past}
+        for name in later:
+            rows = past[layer, name].shape[1]
+            before[name][:, :rows] = past[layer, name]
         evaluation = Evaluation(block, dict(before))
         if block.input is not None:
             evaluation.values[block.input] = hidden
@@ -185,14 +190,25 @@ def _evaluate(
         names = [t.name for t in block.tensors if t.role in (Role.KV, Role.STATE)] + [block.output]
         past.update({(layer, name): evaluation.values[name] for name in names[:-1]})
         written = {name for op in block.operators for name, _ in op.writes} | {block.output}
+        names = [name for name in names if name in written or name not in later]
         after = {name: (evaluation.values if name in written else before)[name] for name in names}
         expected.update({instance.tensor_name(name): value for name, value in after.items()})
     return inputs, expected
 
 
+def _tokens(block: Block, which: str) -> Array:
+    """The hidden state that a step without embedding begins with: a token's row is the same in whatever part it is."""
+    operator = next(op for op in block.operators if op.attention is not None or op.recurrence is not None)
+    requests = (operator.attention or operator.recurrence).requests  # type: ignore[union-attr]
+    row = replace(block.tensor(block.input or ""), rows=1)
+    places = [(r, request.cached + new) for r, request in enumerate(requests) for new in range(request.new)]
+    return np.concatenate([draw(row, which, *place)[0] for place in places])
+
+
 def _content(block: Block, layer: int, which: str) -> Iterator[tuple[str, Array]]:
     """Weights are the same for all micro-batches, caches and states are not."""
-    attention = next((op.attention for op in block.operators if op.kind is OpKind.ATTENTION), None)
+    kinds = OpKind.ATTENTION, OpKind.ATTENTION_SCORES
+    attention = next((op.attention for op in block.operators if op.kind in kinds), None)
     for tensor in block.tensors:
         if tensor.role is Role.KV and attention is not None:
             yield tensor.name, without_new_rows(draw(tensor, layer, which), attention)
@@ -200,3 +216,34 @@ def _content(block: Block, layer: int, which: str) -> Iterator[tuple[str, Array]
             yield tensor.name, draw(tensor, layer, which)
         elif tensor.role is Role.WEIGHT:
             yield tensor.name, draw(tensor, layer)
+
+
+# -- plans that are looked at and spoiled ------------------------------------------------------------------------------
+
+
+def computes(plan: Plan, *wanted: int) -> np.ndarray:
+    """Tasks of these actions."""
+    tasks = np.nonzero(plan.kind == COMPUTE)[0]
+    return tasks[np.isin(plan.compute[plan.row[tasks], 1], wanted)]
+
+
+def copies(plan: Plan, source: int, destination: int) -> np.ndarray:
+    tasks = np.nonzero(plan.kind == COPY)[0]
+    rows = plan.copies[plan.row[tasks]]
+    return tasks[(rows[:, 6] == source) & (rows[:, 8] == destination)]
+
+
+def hasty(plan: Plan, task: int) -> Plan:
+    """The plan with one task that waits for nothing and stands in no line."""
+    queue, waits = plan.queue.copy(), plan.waits.copy()
+    queue[task], waits[task] = NO_QUEUE, 0
+    first, done = (without(edges, task) for edges in (plan.on_first, plan.on_done))
+    return replace(plan, queue=queue, waits=waits, on_first=first, on_done=done)
+
+
+def without(edges: Edges, task: int) -> Edges:
+    owner = np.repeat(np.arange(edges.start.size - 1), np.diff(edges.start))
+    keep = edges.targets != task
+    start = np.zeros_like(edges.start)
+    np.cumsum(np.bincount(owner[keep], minlength=start.size - 1), out=start[1:])
+    return Edges(start, edges.targets[keep])

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from cairn.workloads.graph import Attention, Block, Operator, Recurrence, Role, Tensor
+from cairn.workloads.graph import Attention, Block, Operator, Recurrence, Request, Role, Tensor
 
 Array = npt.NDArray[np.float64]
 
@@ -167,6 +168,49 @@ class Evaluation:
             rows.append(np.concatenate(heads, axis=1))
             start += request.new
         self._set(op, np.concatenate(rows))
+
+    def _attention_scores(self, op: Operator) -> None:
+        a = op.attention
+        assert a is not None
+        self._append(op)
+        q, p = self.values[op.inputs[0]], self.block.tensor(op.outputs[0])
+        k = self.values[op.inputs[-1]]
+        scores = np.full((p.groups, p.rows, p.columns), np.nan)
+        for r, h, rows, request in self._heads_of(a):
+            seen = request.cached + request.new
+            query = q[rows, h * a.head_dim : (h + 1) * a.head_dim]
+            key = k[r * a.kv_heads + h * a.kv_heads // a.heads, :seen]
+            scores[r * a.heads + h, : request.new, :seen] = query @ key.T / math.sqrt(a.head_dim)
+        self.values[op.outputs[0]] = scores
+
+    def _softmax(self, op: Operator) -> None:
+        a = op.attention
+        assert a is not None
+        p = self.values[op.inputs[0]].copy()
+        for r, h, _, request in self._heads_of(a):
+            part = p[r * a.heads + h, : request.new, : request.cached + request.new]
+            part[:] = self._weights(a, part.copy(), r)
+        self.values[op.outputs[0]] = p
+
+    def _attention_context(self, op: Operator) -> None:
+        a = op.attention
+        assert a is not None
+        self._append(op)
+        p, v = self.values[op.inputs[0]], self.values[op.inputs[-1]]
+        y = np.empty((self.block.tensor(op.outputs[0]).rows, a.heads * a.value_dim))
+        for r, h, rows, request in self._heads_of(a):
+            seen = request.cached + request.new
+            value = v[r * a.kv_heads + h * a.kv_heads // a.heads, :seen, : a.value_dim]
+            y[rows, h * a.value_dim : (h + 1) * a.value_dim] = p[r * a.heads + h, : request.new, :seen] @ value
+        self._set(op, y)
+
+    def _heads_of(self, a: Attention) -> Iterator[tuple[int, int, slice, Request]]:
+        """Each request and query head, with the request's token rows."""
+        start = 0
+        for r, request in enumerate(a.requests):
+            for h in range(a.heads):
+                yield r, h, slice(start, start + request.new), request
+            start += request.new
 
     # -- element-wise, experts -----------------------------------------------------------------------------------------
 

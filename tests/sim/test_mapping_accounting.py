@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from functools import cache
 
@@ -65,6 +66,28 @@ def test_trace_plan_and_graph_agree_to_the_byte(family: str, paradigm: str, numb
     assert (required.executed[required.required > 0] > 0).all()
 
 
+@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("family", ["dense", "latent", "retnet", "mamba"])
+def test_a_prompt_in_micro_batches_adds_up_to_the_byte(family: str, number: int) -> None:
+    configs = (random_run(SEED, index, "dataflow") for index in itertools.count())
+    mine = (config for config in configs if config.model.name == family and config.mapping.stages > 1)
+    content = next(itertools.islice(mine, number, None)).model_dump(mode="json", by_alias=True)
+    content["model"]["layers"] = content["mapping"]["stages"] * (1, 2, 11)[number % 3]  # of 11 not all are simulated
+    content["workload"] = {
+        "phase": "prefill", "new_tokens": 29 + number, "cached_tokens": 11 * (number % 3), "kv_append": number != 5,
+        "attention": ("fused", "unfused")[number % 2],
+    }  # fmt: skip
+    try:
+        record = simulate(RunConfig.model_validate(content))
+    except InfeasibleError:
+        pytest.skip("the drawn model does not fit the drawn chip")
+    pairs = trace_against_plan(record) | plan_against_graph(record)
+    assert {name: pair.difference for name, pair in pairs.items() if pair.difference} == {}
+    assert (matrix_operations(record).beyond >= 0).all()
+    recurrent = family in ("retnet", "mamba")
+    assert (other_bytes(record)["spill"] > 0) == (recurrent or number != 5)
+
+
 def tiny(**changes: object) -> RunConfig:
     """A small dense model that decodes on two by three cores; `changes` replace whole parts."""
     content: dict[str, object] = {
@@ -111,6 +134,21 @@ def test_a_pipeline_of_models_with_one_layer_runs_that_layer() -> None:
     record = simulate(tiny(model=model, mapping={"paradigm": "dataflow", "stages": 1}))
     assert record.block_weight.tolist() == [1, 1, 1]
     assert plan_against_graph(record)["unique_read"].difference == 0
+
+
+@pytest.mark.parametrize("form", ["fused", "unfused"])
+@pytest.mark.parametrize("window", [5, 9, 20, 33])
+def test_a_micro_batch_reads_so_many_keys_from_before_the_step_as_its_window_shows(window: int, form: str) -> None:
+    model = tiny().model.model_dump(mode="json", by_alias=True)
+    model["attention"]["window"] = window
+    workload = {"phase": "prefill", "new_tokens": 17, "cached_tokens": 30, "attention": form}
+    mapping = {"paradigm": "dataflow", "stages": 2, "tile_kib": 1}
+    record = simulate(tiny(model=model, workload=workload, mapping=mapping))
+    assert plan_against_graph(record)["unique_read"].difference == 0
+    read = {info.block: info.read_bytes for info in record.operators if info.name in ("attention", "scores")}
+    rows = [min(window - 1, 30), max(0, min(window - 1, 38) - 8)]  # 8 new tokens before the 9 of the second
+    caches = 2 if form == "fused" else 1
+    assert list(read.values()) == [count * caches * 5 * 10 * 2 for count in rows]
 
 
 def test_the_ledger_notices_bytes_that_a_plan_lacks_and_a_channel_that_counts_wrong() -> None:

@@ -15,10 +15,20 @@ from cairn.sim.config.run_config import Engine
 from cairn.sim.mapping.experts import MANY_EXPERTS
 from cairn.sim.plan import actions
 from cairn.sim.plan.numbers import execute
-from cairn.sim.plan.plan import CAUSES, COMPUTE, COPY, DRAM, NO_QUEUE, SRAM, Edges, Plan
+from cairn.sim.plan.plan import CAUSES, DRAM, SRAM, Plan
 from cairn.sim.run import run_plan
 
-from .numbers_models import GRIDS, MODELS, STEPS, check_against_numpy, config_of, run_on_numbers
+from .numbers_models import (
+    GRIDS,
+    MODELS,
+    STEPS,
+    check_against_numpy,
+    computes,
+    config_of,
+    copies,
+    hasty,
+    run_on_numbers,
+)
 
 MAPPINGS: list[dict[str, Any]] = [
     {"paradigm": paradigm, "placement": placement, "banks": banks}
@@ -81,6 +91,21 @@ def test_new_keys_that_are_not_appended_are_read_from_the_core_that_made_them() 
     assert "append" not in causes(done.plan)
 
 
+@pytest.mark.parametrize("step", ["decode", "mixed"])
+@pytest.mark.parametrize(
+    "mapping", [{"paradigm": "compute_shift"}, {"paradigm": "spmd"}, {"paradigm": "dataflow", "stages": 2}], ids=str
+)
+def test_a_step_without_embedding_and_head_begins_with_the_hidden_state_that_it_is_given(
+    step: str, mapping: dict[str, Any]
+) -> None:
+    config = config_of("gqa", step, "2x4", **mapping)
+    part = {"embedding": False, "lm_head": False}
+    done = check_against_numpy(config.model_copy(update={"workload": config.workload.model_copy(update=part)}))
+    given = [name for name in done.inputs if name.endswith("/hidden")]
+    assert len(given) == mapping.get("stages", 1)  # one for each micro-batch
+    assert not {name for name in done.plan.tensors if "embedding" in name or "lm_head" in name}
+
+
 def test_the_model_with_many_experts_uses_more_than_are_worked_on_by_all_cores() -> None:
     done = run_on_numbers(config_of("moe_many", "prefill"))
     operators = [op for i in done.sequence.instances for op in i.block.operators if op.name == "experts_down"]
@@ -105,34 +130,6 @@ def test_the_hidden_state_keeps_its_tensor_from_block_to_block() -> None:
 
 def causes(plan: Plan) -> set[str]:
     return {CAUSES[index] for index in np.unique(plan.copies[:, 11])}
-
-
-def computes(plan: Plan, *wanted: int) -> np.ndarray:
-    """Tasks of these actions."""
-    tasks = np.nonzero(plan.kind == COMPUTE)[0]
-    return tasks[np.isin(plan.compute[plan.row[tasks], 1], wanted)]
-
-
-def copies(plan: Plan, source: int, destination: int) -> np.ndarray:
-    tasks = np.nonzero(plan.kind == COPY)[0]
-    rows = plan.copies[plan.row[tasks]]
-    return tasks[(rows[:, 6] == source) & (rows[:, 8] == destination)]
-
-
-def hasty(plan: Plan, task: int) -> Plan:
-    """The plan with one task that waits for nothing and stands in no line."""
-    queue, waits, server, request = (a.copy() for a in (plan.queue, plan.waits, plan.server, plan.request))
-    queue[task], waits[task], server[task], request[task] = NO_QUEUE, 0, -1, -1
-    first, done = (without(edges, task) for edges in (plan.on_first, plan.on_done))
-    return replace(plan, queue=queue, waits=waits, server=server, request=request, on_first=first, on_done=done)
-
-
-def without(edges: Edges, task: int) -> Edges:
-    owner = np.repeat(np.arange(edges.start.size - 1), np.diff(edges.start))
-    keep = edges.targets != task
-    start = np.zeros_like(edges.start)
-    np.cumsum(np.bincount(owner[keep], minlength=start.size - 1), out=start[1:])
-    return Edges(start, edges.targets[keep])
 
 
 @pytest.mark.parametrize(
