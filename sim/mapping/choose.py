@@ -99,13 +99,14 @@ def choose_splits(
     best = np.where(feasible, best, np.argmin(np.where(fits, np.atleast_2d(cost.act_bytes), np.inf), axis=1))
     gm, gn, gk = np.array([split.sizes for split in splits], dtype=np.int64)[best].T
     sharers = sharers_of(gm.astype(np.float64), options.core_group).astype(np.int64)
-    tile_n, tile_k = tile_shape(shape, -(-shape.n // gn), -(-shape.k // gk), sharers, rates)
 
     def of(values: Any) -> Any:
         return np.broadcast_to(np.atleast_2d(values), total.shape)[row, best]
 
+    reductions = of(cost.reductions)
+    tile_n, tile_k = tile_shape(shape, -(-shape.n // gn), -(-shape.k // gk), sharers, reductions, rates)
     return Choice(
-        splits, best, feasible, sharers, of(cost.passes), of(cost.reductions), tile_n, tile_k, total[row, best],
+        splits, best, feasible, sharers, of(cost.passes), reductions, tile_n, tile_k, total[row, best],
         of(cost.compute), of(cost.dram), of(cost.network), of(cost.act_bytes),
     )  # fmt: skip
 
@@ -180,9 +181,11 @@ def _candidates(
     return splits, fits if bool(fits.any()) else np.ones(fits.size, dtype=bool)
 
 
-def tile_shape(shape: MatmulShape, n: Any, k: Any, sharers: Any, rates: CoreRates) -> tuple[IntArray, IntArray]:
+def tile_shape(
+    shape: MatmulShape, n: Any, k: Any, sharers: Any, reductions: Any, rates: CoreRates
+) -> tuple[IntArray, IntArray]:
     """Columns and reduction length of the weight tiles that stream, (designs,): about `tile_bytes`, whole array columns
-    if possible.
+    if possible, and no wider than one of the `reductions` stretches of columns.
     """
     tile_bytes, array_columns = np.ravel(rates.tile_bytes), np.ravel(rates.columns_quantum)
     block_k = -(-k // sharers)
@@ -192,4 +195,6 @@ def tile_shape(shape: MatmulShape, n: Any, k: Any, sharers: Any, rates: CoreRate
     pieces = np.maximum(1, np.ceil(block_k * column_bytes / tile_bytes)).astype(np.int64)
     tile_k = np.maximum(1, -(-block_k // pieces))
     tile_n = np.maximum(whole, (tile_bytes * 8 / (tile_k * shape.w_bits)).astype(np.int64) // whole * whole)
-    return np.minimum(tile_n, -(-n // quantum) * quantum), tile_k
+    columns = -(-n // reductions)
+    stretch = -(-columns // whole) * whole
+    return np.minimum(np.minimum(tile_n, stretch), -(-n // quantum) * quantum), tile_k

@@ -21,7 +21,7 @@ Ints = IntArray | int
 STREAM_TILES = 4
 """Tiles that the stream buffer holds at least: two in use (one computed, one passed on) and two on their way."""
 
-PARTIAL_SHARE = 16
+PARTIAL_SHARE = 8
 """Partial sums of a stretch of columns take at most this part of the SRAM, twice (assumed)."""
 
 FINER_STRETCHES = (1, 2, 4)

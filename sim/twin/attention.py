@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.hw_models.compute.vector.cycle import operations_of
-from cairn.sim.mapping.attention import SCORE_BYTES, STREAMED
+from cairn.sim.mapping.attention_job import SCORE_BYTES, STREAMED
 from cairn.sim.mapping.attention_work import Units, Visits, decoding, place_keys, plan_visits, share_units
 from cairn.sim.mapping.matmul_cost import STREAM_TILES
 from cairn.sim.twin.machine import Machine
