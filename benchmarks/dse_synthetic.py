@@ -44,7 +44,8 @@ VALUES: Mapping[str, tuple[float, ...]] = {
     "noc_bytes": (8, 16, 32, 64),
     "weight_bits": (4, 8),
 }
-SMALLER: Mapping[str, tuple[float, ...]] = {name: values[:: 2 if len(values) > 5 else 1] for name, values in VALUES.items()}
+SMALLER: Mapping[str, tuple[float, ...]] = {name: each[:: 2 if len(each) > 5 else 1] for name, each in VALUES.items()}
+"""A space of 48,000 designs, for tests."""
 AREA_MM2, POWER_W = 350.0, 120.0
 
 
@@ -105,7 +106,8 @@ class Synthetic:
         values, excess = truth(self.space, numbers)
         x = self.space.features(numbers)
         bias = np.stack(
-            (0.25 * np.sin(2 * x[:, 1] + x[:, 2]) + 0.15 * x[:, 3] * x[:, 0], 0.2 * x[:, 4] - 0.2 * x[:, 1] ** 2), axis=1
+            (0.25 * np.sin(2 * x[:, 1] + x[:, 2]) + 0.15 * x[:, 3] * x[:, 0], 0.2 * x[:, 4] - 0.2 * x[:, 1] ** 2),
+            axis=1,
         )
         values = values * np.exp(bias + self.noise * _noise(numbers))
         return CheapTable(values, excess, np.ones(len(numbers), dtype=np.bool_))
@@ -165,7 +167,8 @@ def shares(synthetic: Synthetic, method: str, seed: int, marks: Sequence[int]) -
     """Share of the hypervolume after as many points as `marks` say, and CPU seconds of the search."""
     problem = synthetic.problem(tiered=method == "tiered")
     start = time.process_time()
-    found = search(problem, proposer_of(method, problem, seed), Here(problem.evaluate), Memory(), Limits(points=max(marks)))
+    proposer = proposer_of(method, problem, seed)
+    found = search(problem, proposer, Here(problem.evaluate), Memory(), Limits(points=max(marks)))
     spent = time.process_time() - start
     return [synthetic.share(_feasible(problem, found[:mark])) for mark in marks], spent
 

@@ -27,7 +27,8 @@ def expected_improvement(mean: FloatArray, spread: FloatArray, front: FloatArray
         volume = np.ones((len(mean[rows]), len(lower)))
         for i in range(mean.shape[1]):
             m, s = mean[rows, i : i + 1], spread[rows, i : i + 1]
-            below = np.where(np.isfinite(lower[:, i]), _above(np.where(np.isfinite(lower[:, i]), lower[:, i], 0), m, s), 0)
+            bounded = np.isfinite(lower[:, i])
+            below = np.where(bounded, _above(np.where(bounded, lower[:, i], 0.0), m, s), 0.0)
             volume *= np.maximum(_above(upper[:, i], m, s) - below, 0.0)
         result[rows] = volume.sum(axis=1)
     return result
@@ -36,7 +37,7 @@ def expected_improvement(mean: FloatArray, spread: FloatArray, front: FloatArray
 def _above(bound: FloatArray, mean: FloatArray, spread: FloatArray) -> FloatArray:
     """E(bound - y)+ for normal y."""
     z = (bound - mean) / spread
-    return (bound - mean) * ndtr(z) + spread * np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+    return np.asarray((bound - mean) * ndtr(z) + spread * np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi))
 
 
 def chance(mean: FloatArray, spread: FloatArray) -> FloatArray:

@@ -22,7 +22,7 @@ SCHEMA: Final = "cairn.front/1"
 def write_answers(study: Study, folder: str | Path) -> Path:
     """Write `points.parquet`, `front.csv`, `study.json`, `runs/` and, with a cheap tier, `analytical.parquet`.
 
-    Every file appears whole or not at all, earlier ones of the same study are replaced. CairnError when it cannot write.
+    Every file appears whole or not at all, earlier ones of the same study are replaced. CairnError where that fails.
     """
     target = Path(folder)
     try:
@@ -65,7 +65,8 @@ def _write_runs(study: Study, folder: Path) -> None:
         runs = study.runs(int(number))
         for name, data in runs.items():
             path = folder / (f"point-{number}-{name}.yaml" if len(runs) > 1 else f"point-{number}.yaml")
-            text = f"# Point {number} of the front of sweep {study.sweep.name} ({study.sweep.hash}).\n{write_yaml(data)}"
+            head = f"# Point {number} of the front of sweep {study.sweep.name} ({study.sweep.hash})."
+            text = f"{head}\n{write_yaml(data)}"
             _put(path, lambda place, text=text: place.write_text(text, encoding="utf-8"))  # type: ignore[misc]
             written.add(path)
     for old in set(folder.glob("point-*.yaml")) - written:

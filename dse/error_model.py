@@ -42,6 +42,7 @@ class ErrorModel:
     slope: float
     noise: float
     variance: float
+    likelihood: float
 
     def predict(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
         mean, spread = np.zeros(len(features)), np.zeros(len(features))
@@ -59,7 +60,7 @@ class ErrorModel:
 def fit(features: FloatArray, errors: FloatArray, expected: float) -> ErrorModel:
     """The model of `errors` (n,) seen at `features` (n, f); `expected` is the size of an error before any was seen."""
     count = len(errors)
-    best: tuple[float, ErrorModel] | None = None
+    best: ErrorModel | None = None
     for reach, slope in product(REACHES, SLOPES):
         base = _kernel(features, features, reach, slope)
         for noise in NOISES:
@@ -70,16 +71,16 @@ def fit(features: FloatArray, errors: FloatArray, expected: float) -> ErrorModel
             posterior = DOUBT * prior + float(errors @ weights)
             likelihood = -np.log(np.diag(factor)).sum() - 0.5 * (DOUBT + count) * np.log(posterior)
             likelihood += 0.5 * DOUBT * np.log(prior)  # the prior's own size differs between members of the grid
-            if best is None or likelihood > best[0] + 1e-9:
-                model = ErrorModel(features, weights, factor, reach, slope, noise, posterior / (DOUBT + count))
-                best = (likelihood, model)
+            if best is None or likelihood > best.likelihood + 1e-9:
+                variance = posterior / (DOUBT + count)
+                best = ErrorModel(features, weights, factor, reach, slope, noise, variance, float(likelihood))
     if best is None:
         raise ValueError("the grid of the error model is empty")
-    return best[1]
+    return best
 
 
 def _kernel(first: FloatArray, second: FloatArray, reach: float, slope: float) -> FloatArray:
     """Covariance without noise, over s2: (n, k)."""
     inner = first @ second.T
     apart = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None, :] - 2 * inner
-    return 1.0 + slope * inner + np.exp(np.maximum(apart, 0.0) / (-2 * reach**2))
+    return np.asarray(1.0 + slope * inner + np.exp(np.maximum(apart, 0.0) / (-2 * reach**2)))

@@ -54,7 +54,7 @@ class SweepEvaluator:
 
 
 def _unfit(message: str) -> dict[str, Any]:
-    """A combination that the configuration itself refuses, in the form of an infeasibility: one mistake, none allowed."""
+    """A combination that the configuration itself refuses, as an infeasibility: one mistake, none allowed."""
     return {
         "constraint": "configuration", "demand": 1.0, "bound": 0.0, "gap": 1.0, "unit": "mistakes", "remedy": message,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Arithmetic written by people, over numbers and NumPy columns alike: a small part of Python's expressions, no calls out.
+"""Arithmetic written by people, over numbers and NumPy columns alike: a small part of Python's expressions.
 
 The parts are numbers, names, `+ - * / // % **`, parentheses and the functions of FUNCTIONS. Nothing else is evaluated.
 """
@@ -32,7 +32,7 @@ def _raised(base: Any, power: Any) -> Any:
     if isinstance(base, np.ndarray) or isinstance(power, np.ndarray):
         return np.power(base, power)
     value = np.float64(base) ** np.float64(power)
-    whole = isinstance(base, int) and isinstance(power, int) and 0 <= power and abs(value) < 2.0**53
+    whole = isinstance(base, int) and isinstance(power, int) and power >= 0 and abs(value) < 2.0**53
     return base**power if whole else float(value)
 
 
@@ -46,7 +46,8 @@ def _most_square_rows(cores: int) -> int:
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "log": np.log, "log2": np.log2, "log10": np.log10, "exp": np.exp, "sqrt": np.sqrt, "abs": np.abs,
-    "ceil": np.ceil, "floor": np.floor, "min": lambda *a: reduce(np.minimum, a), "max": lambda *a: reduce(np.maximum, a),
+    "ceil": np.ceil, "floor": np.floor,
+    "min": lambda *a: reduce(np.minimum, a), "max": lambda *a: reduce(np.maximum, a),
 }  # fmt: skip
 """What an expression over results may call."""
 
@@ -109,7 +110,7 @@ class Expression:
         raise ValueError(f"{self.text!r} was never checked")
 
     def unit(self, units: Mapping[str, Unit]) -> Unit | None:
-        """Its unit, given those of its names; None where a plain number may stand for anything. ValueError on a clash."""
+        """Its unit, given those of its names; None for a plain number. ValueError on a clash."""
         return self._unit(self.tree, units)
 
     def _unit(self, node: ast.expr, units: Mapping[str, Unit]) -> Unit | None:

@@ -1,4 +1,4 @@
-"""The numbers of a run that objectives and constraints may use: their names, their units, and the phase that has them."""
+"""The numbers of a run that objectives and constraints may use: names, units, and the phase that has them."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -132,7 +133,7 @@ def _boxes(points: FloatArray, corner: FloatArray) -> list[tuple[list[float], li
         return [([-np.inf], [float(points[:, 0].min()) if len(points) else float(corner[0])])]
     edges = [-np.inf, *np.unique(points[:, -1]).tolist(), float(corner[-1])]
     found = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         here = points[points[:, -1] <= low, :-1]
         for inner_low, inner_high in _boxes(here[nondominated(here)] if len(here) else here, corner[:-1]):
             found.append(([*inner_low, low], [*inner_high, high]))

@@ -41,8 +41,8 @@ def offspring(
 ) -> list[int]:  # fmt: skip
     """At most `count` new points from the best `population` of those known.
 
-    Parents win a tournament of two; each position of a child comes from either parent, and one in d positions on average
-    moves to another value: a neighbour for numbers half the time, any other else.
+    Parents win a tournament of two; each position of a child comes from either parent, and one in d positions on
+    average moves to another value: a neighbour for numbers half the time, any other else.
     """
     parents = survivors(scaled, broken, population)
     vectors = space.vectors(numbers[parents])

@@ -1,4 +1,4 @@
-"""What a sweep optimises and what it demands: objectives and constraints over the fields of one or several workloads."""
+"""What a sweep optimises and what it demands: objectives and constraints over the fields of its workloads."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def judge(sweep: Sweep, fields: Sequence[Mapping[str, Any]]) -> tuple[FloatArray
     Fields are numbers (n = 1) or columns (n,). A field that is missing gives NaN.
     """
     width = max((np.size(value) for each in fields for value in each.values()), default=1)
-    complete = [{name: math.nan for name in FIELDS} | dict(each) for each in fields]
+    complete = [dict.fromkeys(FIELDS, math.nan) | dict(each) for each in fields]
     weights = [workload.weight for workload in sweep.workloads]
     values = np.full((width, len(sweep.objectives)), np.nan)
     for i, objective in enumerate(sweep.objectives):

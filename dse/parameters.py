@@ -128,5 +128,5 @@ def check_values(document: Document, space: Space, base: Document, folder: Path)
                 mine = trouble.key is None or any(
                     trouble.key == key or trouble.key.startswith((f"{key}.", f"{key}[")) for key in parameter.settings
                 )
-                if mine or not space.conditional and "is not a known key" in trouble.message:
+                if mine or (not space.conditional and "is not a known key" in trouble.message):
                     raise trouble from None

@@ -63,11 +63,11 @@ class Problem:
             for i, log in enumerate(self.logarithmic):
                 if log:
                     table[:, i] = np.where(table[:, i] > 0, np.log(table[:, i]), np.nan)
-        return table * np.array(self.signs)
+        return np.asarray(table * np.array(self.signs))
 
     def unscaled(self, scaled: FloatArray) -> FloatArray:
         """Objectives in their units again."""
-        table = np.array(scaled, dtype=np.float64, ndmin=2) * np.array(self.signs)
+        table: FloatArray = np.asarray(np.array(scaled, dtype=np.float64, ndmin=2) * np.array(self.signs))
         for i, log in enumerate(self.logarithmic):
             if log:
                 table[:, i] = np.exp(table[:, i])
@@ -82,7 +82,8 @@ def always_positive(objective: Objective) -> bool:
             return False
         if isinstance(node, ast.UnaryOp) or (isinstance(node, ast.Constant) and node.value == 0):
             return False
-        if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in ("sqrt", "min", "max")):
+        called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
+        if isinstance(node, ast.Call) and called not in ("sqrt", "min", "max"):
             return False
     return True
 

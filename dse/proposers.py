@@ -1,4 +1,4 @@
-"""Ways to choose points that need no cheap tier: all of them, random ones, NSGA-II, and Optuna's TPE and GP samplers."""
+"""Ways to choose points that need no cheap tier: all of them, random ones, NSGA-II, Optuna's TPE and GP samplers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from cairn.base.streams import stream
 from cairn.dse.genetic import offspring
 from cairn.dse.problem import History, Problem
-from cairn.dse.space import FloatArray
+from cairn.dse.space import FloatArray, Parameter
 
 PENALTY: Final = 2.0
 """Excess that a design is given for each constraint when it could not be run: far outside, as a share of the bound."""
@@ -69,7 +70,7 @@ class Nsga2:
 def broken_by(history: History) -> FloatArray:
     """How much the constraints are broken in all, by point (n,); a design that cannot run breaks them all."""
     excess = np.where(np.isnan(history.excess), PENALTY, np.maximum(history.excess, 0.0)).sum(axis=1)
-    return np.where(history.simulated, excess, excess + PENALTY)
+    return np.asarray(np.where(history.simulated, excess, excess + PENALTY))
 
 
 class OptunaSampler:
@@ -81,8 +82,7 @@ class OptunaSampler:
     def __init__(self, problem: Problem, kind: str, batch: int, startup: int, seed: int):
         self._problem, self._kind, self._batch, self._startup, self._seed = problem, kind, batch, startup, seed
         self._distributions: dict[str, BaseDistribution] = {
-            p.name: IntDistribution(0, len(p.values) - 1) if p.numeric else CategoricalDistribution(range(len(p.values)))
-            for p in problem.space.parameters
+            p.name: _positions(p) for p in problem.space.parameters
         }
 
     def propose(self, history: History, generation: int, count: int | None = None) -> list[int]:
@@ -111,7 +111,7 @@ class OptunaSampler:
 
     def _told(self, history: History, generation: int) -> optuna.Study:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        directions = ["minimize"] * len(self._problem.signs)
+        directions = [StudyDirection.MINIMIZE] * len(self._problem.signs)
         study = optuna.create_study(sampler=self._sampler(generation), directions=directions)
         vectors = self._problem.space.vectors(history.numbers)
         worst = np.nanmax(history.scaled, axis=0, initial=-np.inf, where=np.isfinite(history.scaled))
@@ -140,6 +140,12 @@ class OptunaSampler:
                 return GPSampler(seed=seed, n_startup_trials=0, deterministic_objective=True)
             options: dict[str, Any] = {"multivariate": True, "constant_liar": True, "n_startup_trials": 0}
             return TPESampler(seed=seed, **options)
+
+
+def _positions(parameter: Parameter) -> BaseDistribution:
+    """Positions in the values: in order for numbers, without order for anything else."""
+    count = len(parameter.values)
+    return IntDistribution(0, count - 1) if parameter.numeric else CategoricalDistribution(range(count))
 
 
 def torch_is_there() -> bool:

@@ -121,9 +121,9 @@ class Space:
         return self.numbers(np.where(self.active(table), table, 0))
 
     def active(self, vectors: npt.ArrayLike) -> BoolArray:
-        """Which parameters (columns) count in which vectors: those whose `when` holds, given that they themselves count.
+        """Which parameters (columns) count in which vectors: those whose `when` holds.
 
-        A condition on a parameter that is itself inactive does not hold.
+        A condition on a parameter that does not count itself does not hold.
         """
         table = np.asarray(vectors, dtype=np.int64)
         result = np.ones(table.shape, dtype=np.bool_)

@@ -35,7 +35,7 @@ from cairn.sim.run import code_version
 
 SCHEMA: Final = "cairn.study/1"
 STALE_SECONDS: Final = 2.0
-"""assumed: Optuna holds its lock on a journal for one write, milliseconds; an older lock was left by a killed process."""
+"""assumed: Optuna holds its lock on a journal for one write, milliseconds; an older one is a killed process's."""
 LOG_SPAN: Final = 10.0
 """Parameters whose values span more than this factor are shown on a logarithmic axis."""
 
@@ -151,7 +151,8 @@ def _locked(path: Path) -> Any:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         held.close()
-        raise CairnError(f"{path}: another process is running this study; stop it first, or name another place") from None
+        message = f"{path}: another process is running this study; stop it first, or name another place"
+        raise CairnError(message) from None
     return held
 
 
@@ -198,7 +199,8 @@ def _remove_stale_lock(path: Path) -> None:
 def _study(sweep: Sweep, storage: BaseStorage, place: str, *, resume: bool, alone: bool) -> optuna.Study:
     names = optuna.get_all_study_names(storage)
     if alone and any(name != sweep.name for name in names):
-        raise CairnError(f"{place}: holds the study of another sweep, {names[0]!r}; it is left alone, name another place")
+        other = f"holds the study of another sweep, {names[0]!r}"
+        raise CairnError(f"{place}: {other}; it is left alone, name another place")
     if sweep.name not in names:
         directions = [StudyDirection[o.direction.name] for o in sweep.objectives]
         study = optuna.create_study(storage=storage, study_name=sweep.name, directions=directions)
@@ -219,7 +221,8 @@ def _sign(study: optuna.Study, sweep: Sweep) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names([objective.column for objective in sweep.objectives])
-    for name, value in (("schema", SCHEMA), ("version", code_version()), ("code", code_digest()), ("sweep", sweep.hash)):
+    signature = {"schema": SCHEMA, "version": code_version(), "code": code_digest(), "sweep": sweep.hash}
+    for name, value in signature.items():
         study.set_user_attr(name, value)
 
 

@@ -12,13 +12,23 @@ from typing import Any, Final
 
 from cairn.base.errors import ConfigError
 from cairn.base.registry import nearest_hint
-from cairn.dse.objectives import NAMED, Combine, Constraint, Direction, Objective, Quantity
+from cairn.dse.objectives import (
+    NAMED,
+    Combine,
+    Constraint,
+    Direction,
+    Objective,
+    Quantity,
+    contradiction,
+    impossible,
+    phase_needed,
+    quantity,
+)
 from cairn.dse.objectives import constraint as parse_constraint
-from cairn.dse.objectives import contradiction, impossible, phase_needed, quantity
 from cairn.dse.parameters import build_space, check_values
 from cairn.dse.space import Space
 from cairn.dse.sweep_spec import BudgetSpec, ObjectiveSpec, SearchSpec, SweepSpec, TiersSpec
-from cairn.sim.config.document import Document, Place
+from cairn.sim.config.document import Document, KeyPath, Place
 from cairn.sim.config.problems import validate
 from cairn.sim.config.resolve import RUN, SWEEP, load_document, override_value
 from cairn.sim.config.run_config import RunConfig, complete, resolved
@@ -65,7 +75,7 @@ class Sweep:
             "workloads": [[w.name, w.weight, resolved(w.config)] for w in self.workloads],
             "combine": self.combine.value,
             "parameters": [
-                [p.name, p.values, {k: list(v) for k, v in p.settings.items()}, {k: sorted(v) for k, v in p.when.items()}]
+                [p.name, p.values, dict(p.settings), {other: sorted(allowed) for other, allowed in p.when.items()}]
                 for p in self.space.parameters
             ],
             "objectives": [
@@ -142,7 +152,7 @@ def _workloads(document: Document, spec: SweepSpec) -> tuple[Workload, ...]:
 
 
 def _laid(
-    document: Document, at: tuple[str | int, ...], reference: str, settings: Mapping[str, Any], key: tuple[str | int, ...]
+    document: Document, at: KeyPath, reference: str, settings: Mapping[str, Any], key: KeyPath
 ) -> Document:
     try:
         base = load_document(reference, RUN, folder_of(document.place(at)))
@@ -152,7 +162,7 @@ def _laid(
 
 
 def _overridden(
-    document: Document, base: Document, settings: Mapping[str, Any], key: tuple[str | int, ...]
+    document: Document, base: Document, settings: Mapping[str, Any], key: KeyPath
 ) -> Document:
     for path, value in settings.items():
         place = document.place((*key, path))
@@ -184,7 +194,7 @@ def _objective(
 
 
 def _judged(
-    document: Document, at: tuple[str | int, ...], wanted: str | None, measured: Quantity,
+    document: Document, at: KeyPath, wanted: str | None, measured: Quantity,
     workloads: Sequence[Workload], phase_varies: bool,
 ) -> tuple[int, ...]:  # fmt: skip
     """Positions of the workloads that a quantity is taken from."""

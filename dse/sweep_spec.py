@@ -16,7 +16,7 @@ MAX_VALUES: Final = 100_000
 
 
 class Method(StrEnum):
-    """How points are chosen. AUTO: every point when the budget allows, else TIERED with a cheap tier, else GP or TPE."""
+    """How points are chosen. AUTO: all where the budget allows, else TIERED with a cheap tier, else GP or TPE."""
 
     AUTO = "auto"
     EXHAUSTIVE = "exhaustive"
@@ -132,7 +132,7 @@ class SearchSpec(Spec):
     """How points are chosen."""
 
     method: Method = sourced(Method.AUTO, "docs/architecture.md, search")
-    batch: int = sourced(8, "assumed: points of a generation; feeds 8 workers, and the model learns often", ge=1, le=4096)
+    batch: int = sourced(8, "assumed: points of a generation, which feed 8 workers", ge=1, le=4096)
     startup: int = sourced(16, "assumed: first points of a search without a cheap tier, two a parameter", ge=2)
     population: int = sourced(50, "shared/digests/optimizers.md: what its NSGA-II rows had", ge=4, le=100_000)
     asynchronous: bool = sourced(False, "off: without generations the front depends on the timing of workers")
@@ -150,7 +150,7 @@ class TiersSpec(Spec):
         5.0, "assumed: points this close to the front, by the corrected cheap tier, are simulated too", ge=0, le=1000
     )
     error: float = sourced(
-        0.15, "assumed: relative error of the cheap tier (one standard deviation) until it has been measured", gt=0, le=10
+        0.15, "assumed: relative error of the cheap tier, one standard deviation, until it is measured", gt=0, le=10
     )
     candidates: int = sourced(4000, "assumed: points that a generation chooses among, nearest to the front", ge=16)
     explore_share: float = sourced(

@@ -21,14 +21,21 @@ from cairn.dse.error_model import ErrorModel, fit
 from cairn.dse.front import nondominated, slack
 from cairn.dse.genetic import offspring
 from cairn.dse.problem import Cheap, Evaluated, History, Problem
+from cairn.dse.smoothing import Surface, fit_surface
 from cairn.dse.space import BoolArray, FloatArray, IntArray
 from cairn.dse.sweep import Sweep
 from cairn.dse.sweep_spec import SearchSpec, TiersSpec
 
 DOUBTS: Final = 3.0
 """assumed: standard deviations of the expected error within which a design may still turn out to be on the front."""
-POOL: Final = 60_000
+POOL: Final = 20_000
 """assumed: designs nearest to the cheap front that are kept for refinement."""
+BROAD_POOL: Final = 100_000
+"""assumed: designs among which those of the pool are looked for by their trend."""
+MANY: Final = 4000
+"""assumed: designs from which a trend, of some 250 weights, can be told from jumps."""
+TRUSTS: Final = (1.0, 0.5, 0.0)
+"""Shares of the jumps of the cheap tier that may be real: all, half, none; all where the data do not tell."""
 SHOWN: Final = 200_000
 """assumed: designs of a space that a table shows whole; of larger ones it shows those near the front."""
 GENETIC_POPULATION: Final = 1000
@@ -125,14 +132,33 @@ class Tiered:
     @cached_property
     def pool(self) -> Designs:
         """The designs that may turn out to be on the front, at most POOL of them."""
-        front = self.designs.scaled[self.designs.feasible]
-        front = front[nondominated(front)]
-        distance = slack(self.designs.scaled, front)
-        if not len(front):
-            distance = np.maximum(self.designs.excess, 0).sum(axis=1)
-        reach = DOUBTS * self._tiers.error + np.log1p(self._tiers.near_percent / 100)
-        order = np.argsort(distance, kind="stable")[:POOL]
-        return self.designs[np.sort(order[distance[order] <= reach])]
+        near = self.designs[_nearest(self.designs, self.designs.scaled, self._reach, BROAD_POOL)]
+        if self._broad is None:
+            return near[_nearest(near, near.scaled, self._reach, POOL)]
+        trend = self._broad.predict(self._problem.space.features(near.numbers))
+        return near[np.sort(_nearest(near, trend, np.inf, POOL))]
+
+    @property
+    def _reach(self) -> float:
+        return DOUBTS * self._tiers.error + float(np.log1p(self._tiers.near_percent / 100))
+
+    @cached_property
+    def _broad(self) -> Surface | None:
+        """The trend over all designs, which tells those near the front from those that are there by a jump."""
+        count = len(self.designs.numbers)
+        if count < MANY:
+            return None
+        generator = stream(self._seed, "dse", "broad")
+        rows = np.unique(generator.integers(count, size=MANY * 4))
+        features = self._problem.space.features(self.designs.numbers[rows])
+        return fit_surface(features, self.designs.scaled[rows], generator)
+
+    @cached_property
+    def _trend(self) -> Surface | None:
+        """The trend of the pool; None where designs are too few to tell a trend from a jump."""
+        if len(self.pool.numbers) < MANY:
+            return None
+        return fit_surface(self._pool_features, self.pool.scaled, stream(self._seed, "dse", "trend"))
 
     @cached_property
     def _pool_features(self) -> FloatArray:
@@ -145,26 +171,46 @@ class Tiered:
         seen = self.look(history.numbers) if len(history.numbers) else self.pool[:0]
         at = self._problem.space.features(history.numbers)
         ran = history.simulated & seen.runs
-        mean, spread = self._corrected(designs.scaled, features, at[ran], history.scaled[ran] - seen.scaled[ran])
-        excess, doubt = self._corrected(designs.excess, features, at[ran], history.excess[ran] - seen.excess[ran])
-        refused = np.where(history.simulated, 0.0, 1.0)[:, None]  # 1: the simulator could not run what the cheap tier could
+        near = None if self._trend is None else self._trend.predict(features)
+        there = None if self._trend is None else self._trend.predict(at[ran])
+        mean, spread = self._corrected(
+            designs.scaled, near, features, at[ran], history.scaled[ran], seen.scaled[ran], there
+        )
+        excess, doubt = self._corrected(
+            designs.excess, None, features, at[ran], history.excess[ran], seen.excess[ran], None
+        )
+        refused = np.where(history.simulated, 0.0, 1.0)[:, None]  # 1: only the cheap tier could run it
         runs, runs_doubt = np.full((len(features), 1), -0.5), np.full((len(features), 1), 1e-12)
         if refused.any():
-            runs, runs_doubt = self._corrected(runs, features, at, refused)
+            runs, runs_doubt = self._corrected(runs, None, features, at, refused, np.zeros_like(refused), None)
         return Prediction(mean, spread, np.hstack((excess, runs)), np.hstack((doubt, runs_doubt)))
 
     def _corrected(
-        self, cheap: FloatArray, features: FloatArray, at: FloatArray, errors: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
+        self, cheap: FloatArray, trend: FloatArray | None, features: FloatArray, at: FloatArray, truth: FloatArray,
+        seen: FloatArray, seen_trend: FloatArray | None,
+    ) -> tuple[FloatArray, FloatArray]:  # fmt: skip
+        """Means and deviations of columns at `features`, from what was `seen` cheaply and in `truth` `at` others.
+
+        Where there is a trend, the start is trend + b (cheap - trend); the data say which b of TRUSTS fits best.
+        """
         mean, spread = np.array(cheap), np.empty_like(cheap)
         for i in range(cheap.shape[1]):
-            known = np.isfinite(errors[:, i])
-            if known.sum() >= 4 and np.abs(errors[known, i]).max() < EXACT:
+            known = np.isfinite(truth[:, i]) & np.isfinite(seen[:, i])
+            if known.sum() >= 4 and np.abs(truth[known, i] - seen[known, i]).max() < EXACT:
                 spread[:, i] = EXACT
                 continue
-            model: ErrorModel = fit(at[known], errors[known, i], self._tiers.error)
-            shift, spread[:, i] = model.predict(features)
-            mean[:, i] += shift
+            best: ErrorModel | None = None
+            for trust in TRUSTS if trend is not None and seen_trend is not None else TRUSTS[:1]:
+                start, base = cheap[:, i], seen[known, i]
+                if trend is not None and seen_trend is not None:
+                    start = trend[:, i] + trust * (start - trend[:, i])
+                    base = seen_trend[known, i] + trust * (base - seen_trend[known, i])
+                model = fit(at[known], truth[known, i] - base, self._tiers.error)
+                if best is None or model.likelihood > best.likelihood + 1e-9:
+                    best, mean[:, i] = model, start
+            if best is not None:
+                shift, spread[:, i] = best.predict(features)
+                mean[:, i] += shift
         return mean, spread
 
     # -- proposals ------------------------------------------------------------------------------------------------
@@ -241,6 +287,15 @@ class Tiered:
 
 
 _COLUMNS: Final = ("numbers", "scaled", "excess", "runs")
+
+
+def _nearest(designs: Designs, values: FloatArray, reach: float, count: int) -> IntArray:
+    """At most `count` rows of `designs` within `reach` of the front of those that are feasible, by `values`."""
+    front = values[designs.feasible]
+    front = front[nondominated(front)]
+    distance = slack(values, front) if len(front) else np.maximum(designs.excess, 0).sum(axis=1)
+    order = np.argsort(distance, kind="stable")[:count]
+    return np.sort(order[distance[order] <= reach])
 
 
 def _box(front: FloatArray, hoped: FloatArray) -> tuple[FloatArray, float]:

@@ -45,8 +45,8 @@ class CheapAnswer:
 class CheapTier(Protocol):
     """Evaluates many designs of one workload at once, some microseconds each.
 
-    It is made from the configuration of the workload. `columns` maps key paths of the run file that vary to their values
-    (n,): numbers, or objects for anything else. It must be deterministic.
+    It is made from the configuration of the workload. `columns` maps key paths of the run file that vary to their
+    values (n,): numbers, or objects for anything else. It must be deterministic.
     """
 
     def evaluate(self, columns: Mapping[str, npt.NDArray[Any]]) -> CheapAnswer: ...

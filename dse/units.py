@@ -1,4 +1,4 @@
-"""Units of objectives and constraints: `W/mm2` as a factor and a dimension, so that unlike things are never compared."""
+"""Units of objectives and constraints: `W/mm2` as a factor and a dimension, so that only like things are compared."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ PLAIN: Final = Unit(1.0, (0,) * len(BASES))
 
 
 def parse_unit(text: str) -> Unit:
-    """The unit that `text` names: names of `known_units` joined by spaces, `*` and `/`; ValueError for anything else."""
+    """The unit that `text` names: names of `known_units` joined by spaces, `*` and `/`; else ValueError."""
     unit, sign = PLAIN, 1
     parts = [part for part in re.split(r"\s*([*/])\s*|\s+", text.strip()) if part]
     if not parts or parts[-1] in "*/":

@@ -50,7 +50,9 @@ class Closing:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -175,8 +177,8 @@ class Processes(Closing):
         if task.tries < TRIES:
             self._waiting.appendleft(task)
             return
-        code = worker.process.exitcode
-        how = f"by signal {-code} ({signal.Signals(-code).name})" if code is not None and code < 0 else f"with status {code}"
+        code = worker.process.exitcode or 0
+        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
         self._lost.append((task.number, failed(self._counts, f"its worker process ended {how}, {TRIES} times")))
 
 

@@ -54,13 +54,14 @@ def _check_folder(folder: Path, journal: str) -> None:
     """Refuse, before anything is simulated, a folder that holds something else than a study."""
     if folder.exists() and not folder.is_dir():
         raise CairnError(f"{folder}: is a file; name a folder for the answers")
-    if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists() for name in (journal, "study.json")):
+    ours = any((folder / name).exists() for name in (journal, "study.json"))
+    if folder.is_dir() and any(folder.iterdir()) and not ours:
         raise CairnError(f"{folder}: holds files that are no study; it is left alone, name another folder")
 
 
 @contextmanager
 def live() -> Iterator[Callable[[State], None] | None]:
-    """A callback that draws points, rate, hypervolume, feasible share and time left; None when stderr is no terminal."""
+    """A callback that draws points, rate, hypervolume, feasible share, time left; None when stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -116,8 +117,8 @@ def _report(study: Study, out: str | None) -> None:
         console.print(table)
     if len(front) > ROWS:
         console.print(f"... and {len(front) - ROWS} more")
-    for name, number in study.refusals["constraint"].value_counts().items():
-        console.print(f"refused {number} times by {name}")
+    for constraint, number in study.refusals["constraint"].value_counts().items():
+        console.print(f"refused {number} times by {constraint}", markup=False)
     for entry in [e for e in study.entries if e.outcome.status == "failed"][:3]:
         console.print(f"point {entry.number} failed: {entry.outcome.error.strip().splitlines()[-1]}", markup=False)
     facts = study.provenance

@@ -1,4 +1,4 @@
-"""The command line: `cairn run`, `dse`, `validate`, `configs`, `show`. A command imports what it needs when it is called.
+"""The command line: `cairn run`, `dse`, `validate`, `configs`, `show`. A command imports what it needs when called.
 
 Exit status: 0 done, 1 a validation gate failed, 2 a mistake in the input or an infeasible design, 130 interrupted.
 """
@@ -62,7 +62,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_dse(commands)
     _add_validate(commands)
     configs = commands.add_parser("configs", help="list the configurations that come with Cairn", allow_abbrev=False)
-    configs.add_argument("kind", nargs="?", choices=("chips", "models", "runs", "sweeps"), help="only these (default: all)")
+    kinds = ("chips", "models", "runs", "sweeps")
+    configs.add_argument("kind", nargs="?", choices=kinds, help="only these (default: all)")
     show = commands.add_parser("show", help="print the fully resolved configuration as YAML", allow_abbrev=False)
     _add_config(show)
     return parser
