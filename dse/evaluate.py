@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 
 from cairn.base.digest import code_digest
 from cairn.base.errors import CairnError, ConfigError, InfeasibleError
-from cairn.dse.fields import fields_of
-from cairn.dse.outcome import Outcome, Status, failed, judged
+from cairn.dse.fields import fields_of, static_fields
+from cairn.dse.outcome import Outcome, Status, broken_by_chip, failed, judged
 from cairn.dse.sweep import Sweep, Workload
 from cairn.sim.config.document import Place
 from cairn.sim.config.resolve import RUN, override_value
@@ -39,7 +39,11 @@ class SweepEvaluator:
         """The outcome of a point; a mistake in one design never ends a search."""
         start = time.perf_counter()
         try:
-            fields = [simulated(configured(workload, self.sweep, number)) for workload in self.sweep.workloads]
+            configs = [configured(workload, self.sweep, number) for workload in self.sweep.workloads]
+            known = broken_by_chip(self.sweep, [static_fields(config.chip) for config in configs])
+            if known is not None:
+                return known
+            fields = [simulated(config) for config in configs]
             return judged(self.sweep, fields, time.perf_counter() - start)
         except InfeasibleError as trouble:
             refusals = tuple(reason.as_dict() for reason in trouble.reasons)

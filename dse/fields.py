@@ -10,8 +10,10 @@ import numpy as np
 
 from cairn.dse.price import cost_usd
 from cairn.dse.units import Unit, parse_unit
+from cairn.hw_models.cost import area_mm2
 
 if TYPE_CHECKING:
+    from cairn.hw_models.chip import ChipSpec
     from cairn.sim.report.result import Result
 
 FIELDS: Final[Mapping[str, str]] = {
@@ -61,6 +63,19 @@ def fields_of(result: Result) -> dict[str, float]:
         "dram_capacity_gb": result.record.chip.dram.capacity_gb,
     }
     return derived({name: math.nan if value is None else float(value) for name, value in values.items()})
+
+
+STATIC: Final = frozenset({"area_mm2", "dram_capacity_gb", "power_density_limit_w_per_mm2", "cost_usd"})
+"""Fields that follow from the chip alone."""
+
+
+def static_fields(chip: ChipSpec) -> dict[str, float]:
+    """The fields in STATIC, without simulating anything."""
+    return derived({
+        "area_mm2": sum(area_mm2(chip).values()),
+        "dram_capacity_gb": chip.dram.capacity_gb,
+        "power_density_limit_w_per_mm2": chip.power_limit_w_per_mm2,
+    })  # fmt: skip
 
 
 def derived(values: Mapping[str, Any]) -> dict[str, Any]:

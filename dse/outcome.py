@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cairn.base.errors import Infeasibility
-from cairn.dse.fields import FIELDS
+from cairn.dse.fields import FIELDS, STATIC
 from cairn.dse.objectives import combined
 
 if TYPE_CHECKING:
@@ -126,6 +126,29 @@ def judged(sweep: Sweep, fields: Sequence[Mapping[str, float]], seconds: float) 
         status, tuple(values[0].tolist()), tuple(excess[0].tolist()), named,
         tuple(refusal.as_dict() for refusal in refusals), "", seconds,
     )  # fmt: skip
+
+
+def broken_by_chip(sweep: Sweep, static: Sequence[Mapping[str, float]]) -> Outcome | None:
+    """The outcome of a point whose chip alone breaks a constraint, so that nothing need be simulated; None otherwise.
+
+    `static` are the fields in STATIC of each workload. What they do not decide stays unknown.
+    """
+    excess = [math.nan] * len(sweep.constraints)
+    refusals = []
+    for i, rule in enumerate(sweep.constraints):
+        if rule.quantity.fields <= STATIC:
+            demands = [float(rule.quantity.of(static[w])) for w in rule.workloads]
+            excess[i] = max(float(rule.excess(demand)) for demand in demands)
+            worst = max(demands, key=rule.excess)
+            refusals += [rule.refusal(worst).as_dict()] if excess[i] > 0 else []
+    if not refusals:
+        return None
+    values = tuple(
+        float(o.quantity.of(static[o.workloads[0]])) if o.quantity.fields <= STATIC else math.nan
+        for o in sweep.objectives
+    )
+    named = flat([workload.name for workload in sweep.workloads], static)
+    return Outcome(Status.INFEASIBLE, values, tuple(excess), named, tuple(refusals))
 
 
 def flat(names: Sequence[str], fields: Sequence[Mapping[str, float]]) -> dict[str, float]:

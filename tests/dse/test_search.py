@@ -99,7 +99,8 @@ def test_the_corrected_cheap_tier_says_how_sure_it_is(tmp_path: Path) -> None:
     study = run_sweep(sweep, cheap=twin, evaluate=Formula(sweep))
     table = study.analytical
     assert table is not None
-    truth = {entry.number: entry.outcome.values[1] for entry in run_sweep(sweep, points=150, evaluate=Formula(sweep)).entries}
+    whole = run_sweep(sweep, points=150, evaluate=Formula(sweep))
+    truth = {entry.number: entry.outcome.values[1] for entry in whole.entries}
     exact = table["point"].map(truth)
     inside = ((table["latency_ms_low"] <= exact) & (exact <= table["latency_ms_high"])).mean()
     assert inside > 0.6

@@ -197,7 +197,8 @@ def test_a_full_disk_ends_cleanly_and_the_study_resumes(tmp_path: Path) -> None:
         [sys.executable, str(program), str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
-    assert "cannot be written: File too large; everything finished before is kept, and --resume continues" in done.stderr
+    message = "cannot be written: File too large; everything finished before is kept, and --resume continues"
+    assert message in done.stderr
     sweep = toy_sweep(tmp_path, points=POINTS)
     before = open_storage(sweep, tmp_path / "study.journal", resume=True)
     kept = set(before.entries())
