@@ -112,8 +112,8 @@ class History:
     @classmethod
     def of(cls, problem: Problem, entries: Sequence[Evaluated]) -> History:
         objectives, constraints = problem.counts
-        values = np.array([entry.outcome.values for entry in entries], dtype=np.float64).reshape(len(entries), objectives)
-        excess = np.array([entry.outcome.excess for entry in entries], dtype=np.float64).reshape(len(entries), constraints)
+        values = np.array([e.outcome.values for e in entries], dtype=np.float64).reshape(len(entries), objectives)
+        excess = np.array([e.outcome.excess for e in entries], dtype=np.float64).reshape(len(entries), constraints)
         scaled = problem.scaled(values) if len(values) else values
         done = np.array([e.outcome.status is not Status.FAILED for e in entries], dtype=np.bool_)
         feasible = np.array([e.outcome.status is Status.FEASIBLE for e in entries], dtype=np.bool_)

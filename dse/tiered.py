@@ -177,9 +177,10 @@ class Tiered:
             designs.scaled, near, features, at[ran], history.scaled[ran], seen.scaled[ran], there
         )
         excess, doubt = self._corrected(
-            designs.excess, None, features, at[ran], history.excess[ran], seen.excess[ran], None
+            designs.excess, None, features, at, history.excess, seen.excess, None
         )
-        refused = np.where(history.simulated, 0.0, 1.0)[:, None]  # 1: only the cheap tier could run it
+        told = (np.nan_to_num(history.excess, nan=-1.0) > 0).any(axis=1)  # a constraint says why it was not simulated
+        refused = np.where(history.simulated | told, 0.0, 1.0)[:, None]  # 1: only the cheap tier could run it
         runs, runs_doubt = np.full((len(features), 1), -0.5), np.full((len(features), 1), 1e-12)
         if refused.any():
             runs, runs_doubt = self._corrected(runs, None, features, at, refused, np.zeros_like(refused), None)

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from cairn.base.errors import CairnError, ConfigError
+from cairn.dse.outcome import Outcome, broken_by_chip
 from cairn.dse.study import Ended, run_sweep
+from cairn.dse.sweep import load_sweep
 from cairn.dse.sweep_spec import Method
-from tests.dse.toys import Formula, Twin, toy_sweep, true_front, twin
+from tests.dse.toys import Formula, Twin, fields, toy_sweep, true_front, twin
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -158,3 +160,18 @@ def test_the_tiered_search_beats_a_wrong_cheap_tier_on_the_synthetic_problem(syn
     assert statistics.median(each[1] for each in tiered) >= 0.97
     random = [synthetic.shares(problem, "random", seed, (100,))[0][0] for seed in range(3)]
     assert statistics.median(random) < 0.7
+
+
+def test_designs_that_their_chip_refuses_teach_the_search_nothing_wrong(tmp_path: Path) -> None:
+    toy_sweep(tmp_path, points=150, extra="search: {method: tiered}\n")
+    text = (tmp_path / "toy.yaml").read_text(encoding="utf-8")
+    (tmp_path / "toy.yaml").write_text(text.replace("[power <= 40 W]", "[area <= 4 mm2]"), encoding="utf-8")
+    sweep = load_sweep(tmp_path / "toy.yaml")
+
+    def evaluate(number: int) -> Outcome:
+        known = broken_by_chip(sweep, [fields(sweep.space.settings(number))])
+        return known or Formula(sweep)(number)
+
+    study = run_sweep(sweep, cheap=twin, evaluate=evaluate)
+    assert set(study.front["point"]) == true_front(sweep)
+    assert len(study.entries) < 100
