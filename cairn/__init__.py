@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cairn.api import __version__, simulate
     from cairn.base.errors import CairnError, InfeasibleError
+    from cairn.dse.study import Study
+    from cairn.dse.study import run_sweep as explore
     from cairn.hw_models.chip import ChipSpec
     from cairn.sim.config.run_config import RunConfig, load
     from cairn.sim.plan.plan import Plan
@@ -29,7 +31,9 @@ __all__ = [
     "Plan",
     "Result",
     "RunConfig",
+    "Study",
     "__version__",
+    "explore",
     "load",
     "simulate",
 ]
@@ -42,10 +46,15 @@ _HOMES = {
     "Plan": "cairn.sim.plan.plan",
     "Result": "cairn.sim.report.result",
     "RunConfig": "cairn.sim.config.run_config",
+    "Study": "cairn.dse.study",
     "__version__": "cairn.api",
+    "explore": "cairn.dse.study",
     "load": "cairn.sim.config.run_config",
     "simulate": "cairn.api",
 }
+
+_NAMES = {"explore": "run_sweep"}
+"""What a name is called in its home, where that differs."""
 
 
 def __getattr__(name: str) -> Any:
@@ -53,7 +62,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'cairn' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(_HOMES[name]), _NAMES.get(name, name))
     globals()[name] = value
     return value
 

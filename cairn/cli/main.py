@@ -1,4 +1,4 @@
-"""The command line: `cairn run`, `validate`, `configs`, `show`. A command imports what it needs when it is called.
+"""The command line: `cairn run`, `dse`, `validate`, `configs`, `show`. A command imports what it needs when called.
 
 Exit status: 0 done, 1 a validation gate failed, 2 a mistake in the input or an infeasible design, 130 interrupted.
 """
@@ -59,9 +59,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_run(commands)
+    _add_dse(commands)
     _add_validate(commands)
     configs = commands.add_parser("configs", help="list the configurations that come with Cairn", allow_abbrev=False)
-    configs.add_argument("kind", nargs="?", choices=("chips", "models", "runs"), help="only these (default: all)")
+    kinds = ("chips", "models", "runs", "sweeps")
+    configs.add_argument("kind", nargs="?", choices=kinds, help="only these (default: all)")
     show = commands.add_parser("show", help="print the fully resolved configuration as YAML", allow_abbrev=False)
     _add_config(show)
     return parser
@@ -86,6 +88,21 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument("--no-plots", dest="plots", action="store_false", help="write no plots")
 
 
+def _add_dse(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    search = commands.add_parser("dse", help="search many designs for the best ones", allow_abbrev=False)
+    search.add_argument("sweep", metavar="SWEEP", help="a shipped name (see 'cairn configs sweeps') or a YAML file")
+    search.add_argument("--out", metavar="DIR", help="write tables, run files and the study here")
+    search.add_argument("--jobs", metavar="N", type=int, default=1, help="worker processes (default: 1)")
+    search.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a Dask scheduler (tcp://host:8786), or slurm: --jobs jobs of a cluster"
+    )
+    search.add_argument("--resume", action="store_true", help="continue the study that is there")
+    search.add_argument("--storage", metavar="URL", help="keep the study in this file, or database by Optuna's URL")
+    search.add_argument("--points", metavar="N", type=int, help="simulate at most N designs, instead of the budget")
+    search.add_argument("--minutes", metavar="M", type=float, help="stop after M minutes, instead of the budget")
+    search.add_argument("--json", action="store_true", help="print the front as JSON instead of tables")
+
+
 def _add_validate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check = commands.add_parser("validate", help="compare the models with their references", allow_abbrev=False)
     check.add_argument("suites", metavar="SUITE", nargs="*", help="which suites (default: all quick ones)")
@@ -107,6 +124,10 @@ def _execute(arguments: argparse.Namespace) -> int:
         from cairn.cli.run import run
 
         return run(arguments)
+    if arguments.command == "dse":
+        from cairn.cli.dse import dse
+
+        return dse(arguments)
     if arguments.command == "validate":
         from cairn.cli.validate import validate
 

@@ -40,7 +40,8 @@ class Kind:
 CHIP: Final = Kind("chip", "cairn.chip/1", "chips")
 MODEL: Final = Kind("model", "cairn.model/1", "models")
 RUN: Final = Kind("run", "cairn.run/1", "runs", {"chip": CHIP, "model": MODEL}, (("routing", "trace"),))
-KINDS: Final = (CHIP, MODEL, RUN)
+SWEEP: Final = Kind("sweep", "cairn.sweep/1", "sweeps")
+KINDS: Final = (CHIP, MODEL, RUN, SWEEP)
 
 
 @lru_cache(maxsize=len(KINDS))
@@ -67,23 +68,32 @@ def override(document: Document, setting: str, kind: Kind) -> Document:
         raise ConfigError(f"names a key more than {MAX_DEPTH} levels deep", file=source)
     if path == ("base",):
         raise ConfigError("cannot be set here; start from the other file instead", file=source, key="base")
-    _refuse_inside_values(document, path, source)
+    place = Place(source)
+    _refuse_inside_values(document, path, place)
     try:
         value, _ = parse_yaml(text, source)
     except ConfigError as trouble:
         raise ConfigError(trouble.message, file=source, key=dotted(path)) from None
+    return override_value(document, path, value, place, kind)
+
+
+def override_value(
+    document: Document, path: tuple[str, ...], value: Any, place: Place, kind: Kind, folder: Path | None = None
+) -> Document:
+    """`document` with `value` at `path` laid over it, as if it were written at `place`, in a file of `folder`."""
+    _refuse_inside_values(document, path, place)
     for part in reversed(path):
         value = {part: value}
-    places: dict[KeyPath, Place] = {path[:length]: Place(source) for length in range(len(path) + 1)}
-    return _lay_over(document, Document(source, value, places), kind, Path(), ())
+    places: dict[KeyPath, Place] = {path[:length]: place for length in range(len(path) + 1)}
+    return _lay_over(document, Document(place.file, value, places), kind, folder or Path(), ())
 
 
-def _refuse_inside_values(document: Document, path: tuple[str, ...], source: str) -> None:
+def _refuse_inside_values(document: Document, path: tuple[str, ...], place: Place) -> None:
     inside: Any = document.data
     for depth, part in enumerate(path):
         if inside is not None and not isinstance(inside, dict):
             at = dotted(path[:depth])
-            raise ConfigError(f"is {kind_of(inside)}; set it as a whole", file=source, key=at)
+            raise ConfigError(f"is {kind_of(inside)}; set it as a whole", file=place.file, line=place.line, key=at)
         inside = (inside or {}).get(part)
 
 

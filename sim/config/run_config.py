@@ -90,6 +90,11 @@ def load(path_or_name: str | Path, overrides: Iterable[str] = (), *, renamed: Ma
     document = load_document(path_or_name, RUN)
     for setting in overrides:
         document = override(document, setting, RUN)
+    return complete(document, renamed=renamed)
+
+
+def complete(document: Document, *, renamed: Mapping[str, str] = RENAMED) -> RunConfig:
+    """The run that a resolved document (`load_document`, `override`) describes; ConfigError as in `load`."""
     refuse_renamed(document, renamed)
     config = validate(document, RunConfig, RUN.references)
     if config.routing.trace is not None:

@@ -1,0 +1,64 @@
+"""Spaces: numbers, vectors, settings and columns say the same; conditions leave each design one number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cairn.dse.space import Parameter, Space
+
+
+def plain(name: str, values: tuple[object, ...], **options: object) -> Parameter:
+    return Parameter(name, values, {name: values}, **options)  # type: ignore[arg-type]
+
+
+CONDITIONAL = Space(
+    (
+        plain("paradigm", ("spmd", "dataflow", "compute_shift")),
+        plain("stages", (2, 4, 8), when={"paradigm": frozenset({1})}),
+        plain("depth", (1, 2), when={"stages": frozenset({2})}),
+        plain("rows", (16, 32)),
+    ),
+    {"stages": 4, "depth": 1},
+)
+
+
+def test_numbers_and_vectors_are_inverse() -> None:
+    numbers = np.arange(CONDITIONAL.product)
+    np.testing.assert_array_equal(CONDITIONAL.numbers(CONDITIONAL.vectors(numbers)), numbers)
+
+
+def test_a_design_has_one_number() -> None:
+    numbers = np.concatenate(list(CONDITIONAL.blocks(5)))
+    settings = [tuple(sorted(CONDITIONAL.settings(int(n)).items())) for n in numbers]
+    assert len(set(settings)) == len(settings) == CONDITIONAL.size == 12
+    every = {tuple(sorted(CONDITIONAL.settings(n).items())) for n in range(CONDITIONAL.product)}
+    assert set(settings) == every
+
+
+def test_columns_hold_what_the_settings_say_and_the_run_otherwise() -> None:
+    numbers = np.concatenate(list(CONDITIONAL.blocks()))
+    columns = CONDITIONAL.columns(numbers)
+    for i, number in enumerate(numbers):
+        here = {key: column[i] for key, column in columns.items()}
+        assert here == CONDITIONAL.defaults | CONDITIONAL.settings(int(number))
+
+
+def test_conditions_in_a_circle_are_refused() -> None:
+    space = Space((plain("a", (1, 2), when={"b": frozenset({0})}), plain("b", (1, 2), when={"a": frozenset({0})})))
+    with pytest.raises(ValueError, match="the conditions of a, b go round in a circle"):
+        space.active([[0, 0]])
+
+
+def test_draws_are_different_points_and_repeat_by_seed() -> None:
+    drawn = CONDITIONAL.draw(8, 1, "test", exclude=[0, 1])
+    assert len(set(drawn)) == 8
+    assert not set(drawn) & {0, 1}
+    assert drawn == CONDITIONAL.draw(8, 1, "test", exclude=[0, 1])
+    assert drawn != CONDITIONAL.draw(8, 2, "test", exclude=[0, 1])
+    np.testing.assert_array_equal(CONDITIONAL.canonical(CONDITIONAL.vectors(drawn)), drawn)
+
+
+def test_a_space_that_is_used_up_gives_what_is_left() -> None:
+    everything = np.concatenate(list(CONDITIONAL.blocks())).tolist()
+    assert sorted(CONDITIONAL.draw(100, 3, "test", exclude=everything[:9])) == everything[9:]
