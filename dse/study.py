@@ -24,6 +24,7 @@ from cairn.dse.sweep import Sweep, load_sweep
 from cairn.dse.sweep_spec import Method
 from cairn.dse.tiered import Tiered
 from cairn.dse.tiers import CheapTier, SweepCheap
+from cairn.dse.twin_tier import twin_tiers
 from cairn.dse.workers import Here, Pool, Processes
 from cairn.sim.config.run_config import RunConfig, resolved
 from cairn.sim.run import code_version
@@ -159,8 +160,9 @@ def run_sweep(
 
     `jobs` worker processes, or the Dask cluster at `scheduler`, evaluate points. `storage` is a file or an Optuna URL
     that keeps the study; `resume` continues what is there. `points` and `minutes` replace the sweep's budget.
-    `progress` is told the state after every point. `cheap` makes the cheap tier of a workload; `evaluate` stands in for
-    the simulator. Ctrl-C ends a search early; what is finished is in the study and in the storage.
+    `progress` is told the state after every point. `cheap` makes the cheap tier of a workload: the analytical twin,
+    where it knows the runs, unless something else is said. `evaluate` stands in for the simulator. Ctrl-C ends a search
+    early; what is finished is in the study and in the storage.
 
     Raises ConfigError for a mistake in the sweep and CairnError for a storage or scheduler that cannot be used.
     """
@@ -169,7 +171,7 @@ def run_sweep(
     sweep = sweep.with_budget(points, minutes)
     if jobs < 1:
         raise CairnError(f"--jobs must be at least 1, got {jobs}")
-    tier = SweepCheap(sweep, [cheap(w.config) for w in sweep.workloads]) if cheap and sweep.tiers.use else None
+    tier = _cheap(sweep, cheap) if sweep.tiers.use else None
     problem = Problem.of(sweep, tier, evaluate)
     method = chosen_method(sweep, problem)
     store: Storage | Memory = Memory() if storage is None else open_storage(sweep, storage, resume=resume)
@@ -178,6 +180,13 @@ def run_sweep(
     finally:
         if isinstance(store, Storage):
             store.close()
+
+
+def _cheap(sweep: Sweep, factory: CheapFactory | None) -> SweepCheap | None:
+    if factory is not None:
+        return SweepCheap(sweep, [factory(workload.config) for workload in sweep.workloads])
+    twins = twin_tiers(sweep)
+    return None if twins is None else SweepCheap(sweep, twins)
 
 
 def _searched(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cairn.base.errors import CairnError
 from cairn.sim.mapping.choices import matmul_shape
 from cairn.sim.mapping.choose import NO_SPLIT, Choice, choose_splits
 from cairn.sim.mapping.grid import all_splits
@@ -73,18 +72,30 @@ def _choose(block: Block, machine: Machine, before: IntArray) -> BlockChoices:
     return BlockChoices(choices, lies)
 
 
+def known(operator: Operator) -> bool:
+    """Whether the twin has a stage for an operator."""
+    kinds = {OpKind.MATMUL, OpKind.ADD, OpKind.ACTIVATION, OpKind.ATTENTION, OpKind.EMBEDDING, OpKind.ROPE}
+    if operator.kind is OpKind.NORM:
+        return operator.recurrence is None
+    return operator.kind in kinds or _selects_rows(operator)
+
+
+def _selects_rows(operator: Operator) -> bool:
+    """Rows taken by number (the last token of each request), no experts' dispatch."""
+    return operator.kind is OpKind.DISPATCH and len(operator.inputs) == 1 and not operator.row_groups
+
+
 def block_stages(block: Block, machine: Machine, chosen: BlockChoices, stream_bytes: Any) -> list[Stage]:
-    """The stages of a block in the order of its operators; CairnError for an operator that the twin does not know."""
+    """The stages of a block in the order of its operators. All of them must be `known`."""
     parts = np.array([split.sizes[0] for split in all_splits(machine.grid.rows, machine.grid.columns)] + [1])
     none = np.full(machine.designs, NO_SPLIT)
     stages: list[Stage] = []
     for operator in block.operators:
-        x = operator.inputs[0]
-        lies = chosen.lies.get(x, none)
+        lies = chosen.lies.get(operator.inputs[0], none)
         if operator.kind is OpKind.MATMUL:
             shape = matmul_shape(block, operator, machine.options)
             stages.append(product_stage(operator.name, machine, shape, chosen.choices[operator.name], lies))
-        elif operator.kind is OpKind.NORM and operator.attention is None and operator.recurrence is None:
+        elif operator.kind is OpKind.NORM and operator.attention is None:
             stages.append(norm_stage(machine, block, operator, parts[lies]))
         elif operator.kind is OpKind.ADD:
             stages.append(elementwise_stage(machine, block, operator, "add"))
@@ -94,14 +105,9 @@ def block_stages(block: Block, machine: Machine, chosen: BlockChoices, stream_by
             stages.append(attention_stage(machine, block, operator, stream_bytes))
         elif operator.kind is OpKind.EMBEDDING:
             stages.append(_embedding(machine, block, operator))
-        elif operator.kind is OpKind.DISPATCH and len(operator.inputs) == 1:
+        elif operator.kind is OpKind.DISPATCH:
             stages.append(elementwise_stage(machine, block, operator, "copy"))
-        elif operator.kind is OpKind.ROPE or (operator.kind is OpKind.NORM and operator.attention is not None):
-            continue  # done where the heads are used
-        else:
-            what = f"operator {operator.name!r} ({operator.kind.value})"
-            raise CairnError(f"the analytical twin does not know {what} yet")
-    return stages
+    return stages  # rotary embedding and norms of heads are done where the heads are used, in attention
 
 
 def _activation(machine: Machine, block: Block, operator: Operator, chosen: BlockChoices) -> Stage:

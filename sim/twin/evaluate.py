@@ -15,7 +15,7 @@ from cairn.sim.config.run_config import RunConfig
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.matmul_cost import STREAM_TILES
 from cairn.sim.mapping.options import Paradigm
-from cairn.sim.twin.block import block_stages, choose_blocks
+from cairn.sim.twin.block import block_stages, choose_blocks, known
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.pipeline import period_cycles, stage_cycles
 from cairn.sim.twin.swept import Swept
@@ -44,14 +44,26 @@ class Estimate:
     """Weights, caches and states in DRAM."""
 
 
+def unknown(config: RunConfig, graph: OperatorGraph) -> str | None:
+    """What of a run the twin does not know; None when it knows all of it."""
+    if config.mapping.paradigm is Paradigm.DATAFLOW:
+        return "the dataflow paradigm"
+    for segment in graph.segments:
+        for operator in segment.block.operators:
+            if not known(operator):
+                return f"operator {operator.name!r} ({operator.kind.value})"
+    return None
+
+
 def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str, ...], Any], designs: int) -> Estimate:
     """Designs that differ from `config` in parameters of the chip: `columns` has arrays (designs,) by path in the chip.
 
     The grid of cores, the topology, the mapping and the workload are those of `config`. CairnError for what the twin
     does not know: dataflow, and operators of experts and recurrent states.
     """
-    if config.mapping.paradigm is Paradigm.DATAFLOW:
-        raise CairnError("the analytical twin does not know the dataflow paradigm yet")
+    missing = unknown(config, graph)
+    if missing is not None:
+        raise CairnError(f"the analytical twin does not know {missing} yet")
     chip = config.chip
     grid = Grid(chip.cores.rows, chip.cores.columns, chip.cores.columns, placement=config.mapping.placement)
     machine = Machine(Swept(chip, dict(columns)), grid, config.mapping, designs)
