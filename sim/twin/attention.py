@@ -15,6 +15,7 @@ from cairn.sim.mapping.attention_work import Units, Visits, decoding, place_keys
 from cairn.sim.mapping.matmul_cost import STREAM_TILES
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.stage import Counts, Stage
+from cairn.sim.twin.traffic import busiest, loads_of, moved
 from cairn.workloads.graph import Attention, Block, Operator, Role
 
 FloatArray = npt.NDArray[np.float64]
@@ -70,8 +71,8 @@ def attention_stage(machine: Machine, block: Block, operator: Operator, stream_b
         pick = np.nonzero(np.ravel(index) == number)[0]
         work_of = _Work(machine, attention, shared(attention, machine.cores, quantum, keys), group, caches)
         results[:, pick] = np.stack([machine.array(value)[pick] for value in work_of.numbers(x.bits)])
-    lead, work, tail, stream, macs, vector, moved, dram, sram = results
-    counts = Counts(macs, vector, sram, moved, dram)
+    lead, work, tail, stream, macs, vector, sent, dram, sram = results
+    counts = Counts(macs, vector, sram, sent, dram)
     return Stage(operator.name, lead, work, tail, stream, counts)
 
 
@@ -102,8 +103,7 @@ class _Work:
     def numbers(self, x_bits: float) -> tuple[Any, ...]:
         """Lead, work, tail, streamed bytes; multiply-accumulates, vector operations; network, DRAM and SRAM bytes."""
         machine, attention, s = self.machine, self.attention, self.shared
-        busiest = self._busiest()
-        mine = s.rank == busiest
+        mine = s.rank == self._hottest()
         count, keys = (s.rows * self.group)[mine], s.keys[mine]
         matrix: Any = 0.0
         vector: Any = 0.0
@@ -124,11 +124,13 @@ class _Work:
         tokens = sum(r.new for r in attention.requests)
         read = np.bincount(s.home, weights=s.keys * width, minlength=machine.cores)
         inward = np.bincount(s.rank[s.away], weights=(s.keys * width)[s.away], minlength=machine.cores)
-        outward = np.bincount(s.home[s.away], weights=(s.keys * width)[s.away], minlength=machine.cores)
-        across = max(float(inward.max(initial=0)), float(outward.max(initial=0))) / machine.link
+        carried = moved(s.home[s.away], s.rank[s.away], (s.keys * width)[s.away], machine.cores)
+        across = busiest(loads_of(machine.topology, machine.grid, carried)) / machine.link
         queries = tokens * (attention.heads * attention.head_dim * x_bits / 8) / machine.cores
         appended = tokens * attention.kv_heads * width / machine.cores
-        lead = machine.message_cycles(1.5 * (queries + appended), (machine.grid.rows + machine.grid.columns) / 2)
+        lead = machine.scatter_cycles((queries + appended) * machine.cores)
+        if not decoding(attention):  # new keys are written before they are read
+            lead = lead + appended / machine.dram_rate
         elements = tokens * (attention.heads + attention.kv_heads) * attention.head_dim / machine.cores
         lead = lead + machine.vector_cycles(elements, "rope")
         first = machine.vector_cycles(float(count[0] * keys[0]), "softmax_online")
@@ -138,12 +140,12 @@ class _Work:
         pairs = float((s.rows * self.group * s.keys).sum())
         macs = pairs * (attention.head_dim + attention.value_dim)
         operations = pairs * operations_of("softmax_online") + done + elements * machine.cores * operations_of("rope")
-        moved = (queries + appended) * machine.cores + float(inward.sum())
+        sent = (queries + appended) * machine.cores + float(inward.sum())
         dram = float(read.sum()) + appended * machine.cores
-        sram = touched * pairs / max(1.0, float((count * keys).sum())) + pairs * 2 * SCORE_BYTES + 2 * moved + dram
-        return lead, work, tail, read.max(), macs, operations, moved, dram, sram
+        sram = touched * pairs / max(1.0, float((count * keys).sum())) + pairs * 2 * SCORE_BYTES + 2 * sent + dram
+        return lead, work, tail, read.max(), macs, operations, sent, dram, sram
 
-    def _busiest(self) -> int:
+    def _hottest(self) -> int:
         """The rank with the most multiply-accumulates."""
         s = self.shared
         return int(np.argmax(np.bincount(s.rank, weights=(s.rows * s.keys).astype(np.float64))))

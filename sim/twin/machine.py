@@ -73,6 +73,18 @@ class Machine:
         """An uncontended transfer."""
         return self.chip.noc.start + PORT_CYCLES + hops * self.chip.noc.hop_cycles + size_bytes / self.link
 
+    def scatter_cycles(self, total_bytes: Any) -> Any:
+        """A tensor of `total_bytes` that changes to a layout which has nothing to do with the one before.
+
+        A quarter of it crosses the middle of a mesh in each direction, over as many links as the shorter side has; a
+        torus has twice as many; all-to-all sends each core's share over its port.
+        """
+        grid = self.grid
+        cut = {NocTopology.MESH: 4, NocTopology.TORUS: 8}.get(self.topology)
+        links = grid.size if cut is None else cut * min(grid.rows, grid.columns)
+        share = np.maximum(total_bytes / links, total_bytes / grid.size)
+        return self.message_cycles(share, (grid.rows + grid.columns) / 2)
+
     def vector_cycles(self, elements: Any, kind: str) -> Any:
         """A task of the vector unit."""
         unit = self.chip.vector_unit

@@ -11,6 +11,7 @@ from cairn.sim.mapping.choose import NO_SPLIT, Choice, arrangement_loads
 from cairn.sim.mapping.matmul_cost import MatmulShape, ring_strides
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.stage import Counts, Stage
+from cairn.sim.twin.traffic import ring_loads
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -30,9 +31,8 @@ def product_stage(name: str, machine: Machine, shape: MatmulShape, choice: Choic
     sums = rows * n * choice.passes * shape.partial_bits / 8 * (gk - 1) / gk
     stretch = _stretch(machine, shape, choice, rows, n, gk, strides["k"])
     reducing = stretch * choice.reductions * choice.passes
-    sent = (part * (gn - 1) + sums + relayed) / machine.link
-    relaying = relayed / machine.link * np.maximum(1, strides["m"])
-    work = np.maximum(np.maximum(compute, reducing), np.maximum(relaying, sent - lead))
+    crossing = _crossing(machine, choice, part * (gn - 1), relayed, sums) / machine.link
+    work = np.maximum(np.maximum(compute, reducing), crossing - lead)
     copies = gm // choice.sharers
     moved = machine.cores * (part * (gn - 1) + sums + relayed)
     loaded = shape.n * shape.k * shape.w_bits / 8 * choice.passes * copies
@@ -47,6 +47,25 @@ def product_stage(name: str, machine: Machine, shape: MatmulShape, choice: Choic
     return Stage(name, lead, work, np.where(gk > 1, stretch, 0.0), weights / choice.sharers, counts)
 
 
+def _crossing(
+    machine: Machine, choice: Choice, gathered: FloatArray, relayed: FloatArray, sums: FloatArray
+) -> FloatArray:
+    """Bytes over the busiest link or port: those that a core sends on each of its three rings, where they meet."""
+    result = np.zeros(machine.designs)
+    pairs = np.stack([choice.split, choice.sharers], axis=1)
+    for code, pick in _alike(pairs):
+        loads = ring_loads(machine.topology, machine.grid, choice.splits[code[0]], code[1])
+        sent = np.stack([gathered[pick], relayed[pick], sums[pick]], axis=1)
+        result[pick] = (sent @ loads).max(axis=1)
+    return result
+
+
+def _alike(rows: IntArray) -> list[tuple[list[int], IntArray]]:
+    """Different rows of a table, and where each of them stands."""
+    different, index = np.unique(rows, axis=0, return_inverse=True)
+    return [(row, np.nonzero(np.ravel(index) == number)[0]) for number, row in enumerate(different.tolist())]
+
+
 def _gather(
     machine: Machine, choice: Choice, before: IntArray, part: FloatArray, gn: IntArray, stride: FloatArray
 ) -> FloatArray:
@@ -58,6 +77,7 @@ def _gather(
     )
     across = (machine.grid.rows + machine.grid.columns) / 2
     bring = np.where(load > 0, machine.message_cycles(load * part, across), 0.0)
+    bring = np.where(known, bring, machine.scatter_cycles(part * machine.cores))
     step = machine.message_cycles(part * np.maximum(1, stride), np.maximum(1, stride)) + machine.issue_cycles
     return machine.array(bring + (gn - 1) * step + np.where(gn > 1, gn * machine.chip.noc.hop_cycles, 0.0))
 
