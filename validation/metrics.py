@@ -62,6 +62,10 @@ def _p90_error(rows: Sequence[Row], predictor: str) -> float:
     return percentile(_errors(rows, predictor), 90)
 
 
+def _p95_error(rows: Sequence[Row], predictor: str) -> float:
+    return percentile(_errors(rows, predictor), 95)
+
+
 def _max_error(rows: Sequence[Row], predictor: str) -> float:
     return max(_errors(rows, predictor), default=math.nan)
 
@@ -116,6 +120,7 @@ def _share_same_turn(rows: Sequence[Row], predictor: str) -> float:
 METRICS: dict[str, Callable[[Sequence[Row], str], float]] = {
     "median_error": _median_error,
     "p90_error": _p90_error,
+    "p95_error": _p95_error,
     "mean_error": _mean_error,
     "max_error": _max_error,
     "kendall_tau": _tau,
@@ -126,7 +131,9 @@ METRICS: dict[str, Callable[[Sequence[Row], str], float]] = {
 }
 """Metrics by the name gates give: of relative errors, of ranks, of prediction / reference, of their difference."""
 
-PERCENT = frozenset({"median_error", "p90_error", "mean_error", "max_error", "share_equal", "share_same_turn"})
+PERCENT = frozenset(
+    {"median_error", "p90_error", "p95_error", "mean_error", "max_error", "share_equal", "share_same_turn"}
+)
 """Metrics that are shown in percent."""
 
 ROW_WISE = frozenset({"max_error", "min_ratio", "max_difference", "share_equal", "share_same_turn"})
