@@ -15,7 +15,7 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.sim.config.run_config import Engine, RunConfig, resolved, run_hash
 from cairn.sim.engine.trouble import own_plan
 from cairn.sim.mapping.options import Paradigm
-from cairn.sim.mapping.sequence import Sequence, pipelined, straight
+from cairn.sim.mapping.sequence import Sequence, pipelined, simulated_of, straight
 from cairn.sim.plan.builder import PlanBuilder
 from cairn.sim.plan.plan import Plan, Trace
 from cairn.sim.record import Repetition, RunRecord
@@ -71,18 +71,20 @@ def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress) ->
     first = FIRST_TRY_OF_A_SLOT if config.mapping.paradigm is Paradigm.DATAFLOW else FIRST_TRY
     most = config.engine.max_simulated_blocks
     count = 1 << 60 if config.engine.exact else min(first, most)
+    first_try = not config.engine.exact
     while True:
         tell("mapping", 0.0)
-        sequence, plan = _written(write(config, graph, count))
+        sequence, plan = _written(write(config, graph, count, first_try))
         tell("simulating", 0.0)
         with own_plan(f"run {config.name!r}"):
             trace = run_plan(plan, config.chip, config.engine.engine, lambda n, all_: tell("simulating", n / all_))
         repetitions = sequence.repetitions(plan, trace, config.engine.tolerance)
         steady = all(r.simulated == r.repeat or r.change <= r.tolerance for r in repetitions)
-        if steady or count >= most:
+        was_few = first_try and any(r.simulated < simulated_of(r.repeat, count) for r in repetitions)
+        if steady or (count >= most and not was_few):
             return _Attempt(plan, trace, sequence, repetitions)
         del sequence, plan, trace  # before the next, larger ones are made
-        count = min(2 * count, most)
+        count, first_try = min(count if was_few else 2 * count, most), False
 
 
 def _written(work: tuple[Sequence, PlanBuilder]) -> tuple[Sequence, Plan]:

@@ -60,6 +60,13 @@ ROUND = 4
 """Blocks after which tiles often lie in the same banks and buffer places again: there are four sets of banks."""
 
 
+LARGE = 300_000
+"""Tasks of a block beyond which fewer blocks are written at first: so large ones last long beside a refresh or a tile,
+and each takes some 150 MB (assumed)."""
+FEW = 7
+"""Large blocks that are written at first, at most."""
+
+
 def simulated_of(repeat: int, count: int) -> int:
     """How many of `repeat` equal blocks are simulated if at most `count` should be: whole rounds are left out, so that
     what follows the last block finds banks and buffers as if all blocks had been there."""
@@ -174,16 +181,24 @@ def _info(block: Block, op: Operator) -> OperatorInfo:
     return OperatorInfo(block.name, op.name, op.kind.value, op.matrix_ops, op.vector_ops, read, written, moved)
 
 
-def straight(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequence, PlanBuilder]:
-    """All cores work on one operator after the other; at most `count` of equal blocks are written."""
+def straight(
+    config: RunConfig, graph: OperatorGraph, count: int, first_try: bool = False
+) -> tuple[Sequence, PlanBuilder]:
+    """All cores work on one operator after the other; at most `count` of equal blocks are written, and at a first try
+    fewer of large ones.
+    """
     writer = _Writer(config.chip, graph)
     grid = whole_grid(config.chip, config.mapping)
     stage = Stage.on(writer.plan, grid, config.mapping, activation_bytes(config.chip, grid, config.mapping, graph))
     hidden: Hidden | None = None
     for segment in graph.segments:
         simulated = simulated_of(segment.repeat, count)
-        first = len(writer.sequence.labels)
-        for index in range(simulated):
+        first, begun = len(writer.sequence.labels), writer.plan.n_tasks
+        for index in range(segment.repeat):
+            if index == 1 and first_try and writer.plan.n_tasks - begun > LARGE:
+                simulated = min(simulated, simulated_of(segment.repeat, FEW))
+            if index >= simulated:
+                break
             label = f"{segment.block.name}[{index}]" if segment.repeat > 1 else segment.block.name
             writer.begin(label)
             hidden = writer.lower(stage, segment.block, hidden, label)
@@ -208,7 +223,9 @@ def activation_bytes(chip: ChipSpec, grid: Grid, options: MappingSpec, graph: Op
 # -- the pipeline -----------------------------------------------------------------------------------------------------
 
 
-def pipelined(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequence, PlanBuilder]:
+def pipelined(
+    config: RunConfig, graph: OperatorGraph, count: int, first_try: bool = False
+) -> tuple[Sequence, PlanBuilder]:
     """Groups of cores hold consecutive layers; as many micro-batches as groups stream through them.
 
     In time slot t, stage s works on micro-batch t - s. A stage's layers are repeated blocks; the hidden state is handed
