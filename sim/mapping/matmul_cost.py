@@ -171,7 +171,8 @@ def matmul_costs(
 def _overlapped(a: FloatArray, b: FloatArray) -> FloatArray:
     """Time of two activities that overlap through buffers of a few tiles: a little over the longer one when both are
     about as long, because then each waits for the other in turn (assumed: the 4-norm)."""
-    return np.asarray((a**4 + b**4) ** 0.25)
+    c, d = a * a, b * b
+    return np.asarray(np.sqrt(np.sqrt(c * c + d * d)))
 
 
 def sharers_of(gm: FloatArray, limit: int | None) -> FloatArray:
