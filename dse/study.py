@@ -107,7 +107,10 @@ class Study:
 
         All of them were evaluated by the cycle simulator.
         """
-        best = self.points[self.points["front"]] if len(self.points) else self.points
+        if not len(self.points):  # interrupted before the first one was finished
+            columns = ["point", "generation", "status", "front", *self.sweep.space.names, *self.objective_columns]
+            return pd.DataFrame(columns=columns)
+        best = self.points[self.points["front"]]
         return best.sort_values(list(self.objective_columns)).reset_index(drop=True)
 
     @cached_property

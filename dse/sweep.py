@@ -90,7 +90,11 @@ class Sweep:
         return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()[:12]
 
     def with_budget(self, points: int | None = None, minutes: float | None = None) -> Sweep:
-        """The same sweep with other limits; None leaves the one there is."""
+        """The same sweep with other limits; None leaves the one there is. ConfigError for limits that allow nothing."""
+        if points is not None and points < 1:
+            raise ConfigError(f"--points must be at least 1, got {points}")
+        if minutes is not None and not minutes > 0:
+            raise ConfigError(f"--minutes must be above 0, got {minutes:g}")
         limits = {"points": points, "minutes": minutes}
         changed = {name: value for name, value in limits.items() if value is not None}
         return replace(self, budget=self.budget.model_copy(update=changed))

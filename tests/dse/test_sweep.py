@@ -176,3 +176,17 @@ def test_workloads_are_combined(tmp_path: Path, combine: str, latency: float, sp
     values, excess = judge(sweep, [read, write])
     assert values[0].tolist() == pytest.approx([latency, 2.0, 10.0, speed])
     assert excess[0].tolist() == pytest.approx([1 / 9, 2 / 5])
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"points": 0}, "--points must be at least 1, got 0"),
+        ({"minutes": 0.0}, "--minutes must be above 0, got 0"),
+        ({"minutes": float("nan")}, "--minutes must be above 0, got nan"),
+    ],
+)
+def test_a_budget_that_allows_nothing_is_refused(limits: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_sweep("demo").with_budget(**limits)  # type: ignore[arg-type]
+    assert str(caught.value) == message
