@@ -158,11 +158,12 @@ def matmul_costs(
     finer = np.array(FINER_STRETCHES, dtype=np.float64).reshape(-1, *(1,) * stretches.ndim) * stretches
     possible = (gk > 1) & (finer * rates.columns_quantum <= n)
     possible[0] = True
-    each = np.where(possible, [cycles(count)[0] for count in finer], np.inf)
+    costs = [cycles(count) for count in finer]
+    each = np.where(possible, [in_all for in_all, _ in costs], np.inf)
     total = each.min(axis=0)
-    first = np.argmax(each <= (1 + WORTH) * total, axis=0)
-    reductions = np.take_along_axis(finer, first[None], axis=0)[0]
-    exposed = cycles(reductions)[1]
+    first = np.argmax(each <= (1 + WORTH) * total, axis=0)[None]
+    reductions = np.take_along_axis(finer, first, axis=0)[0]
+    exposed = np.take_along_axis(np.array([outside for _, outside in costs]), first, axis=0)[0]
     total = np.where(act > budget, np.inf, total)
     whole = [np.asarray(count, dtype=np.int64) for count in (passes, reductions)]
     return MatmulCost(compute, dram, network, exposed, total, act, *whole)

@@ -40,18 +40,23 @@ class BlockChoices:
 def choose_blocks(block: Block, machine: Machine) -> BlockChoices:
     """What `choices.choose_block` chooses, for all designs at once."""
     none = np.full(machine.designs, NO_SPLIT)
-    alone = _choose(block, machine, none)
+    made: Made = {}
+    alone = _choose(block, machine, none, made)
     left = alone.lies.get(block.output, none)
     if block.input is None or bool(np.all(left == NO_SPLIT)):
         return alone
-    following = _choose(block, machine, left)
+    following = _choose(block, machine, left, made)
     settled = following.lies.get(block.output, none) == left
     if bool(settled.all()):
         return following
-    return _choose(block, machine, np.where(settled, left, NO_SPLIT))
+    return _choose(block, machine, np.where(settled, left, NO_SPLIT), made)
 
 
-def _choose(block: Block, machine: Machine, before: IntArray) -> BlockChoices:
+Made = dict[tuple[str, bytes], Choice]
+"""Choices by operator and the splits in which its input lies: most of a block's do not depend on what precedes it."""
+
+
+def _choose(block: Block, machine: Machine, before: IntArray, made: Made) -> BlockChoices:
     lies: dict[str, IntArray] = {}
     none = np.full(machine.designs, NO_SPLIT)
     if block.input is not None:
@@ -61,10 +66,12 @@ def _choose(block: Block, machine: Machine, before: IntArray) -> BlockChoices:
     for operator in block.operators:
         y = operator.outputs[0]
         if operator.kind is OpKind.MATMUL:
-            shape = matmul_shape(block, operator, machine.options)
             earlier = lies.get(operator.inputs[0], none)
-            choice = choose_splits(shape, rates, machine.grid, machine.topology, machine.options, earlier)
-            choices[operator.name], lies[y] = choice, choice.split
+            key = operator.name, earlier.tobytes()
+            if key not in made:
+                shape = matmul_shape(block, operator, machine.options)
+                made[key] = choose_splits(shape, rates, machine.grid, machine.topology, machine.options, earlier)
+            choices[operator.name], lies[y] = made[key], made[key].split
         elif operator.kind is OpKind.NORM and operator.attention is None:
             lies[y] = lies.get(operator.inputs[0], none)
         elif operator.kind in (OpKind.ACTIVATION, OpKind.ADD):
