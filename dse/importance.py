@@ -5,8 +5,8 @@ explains them by all parameters: position and squared position of a number among
 value. The importance of a parameter is the share of the variance that the model explains less when it is left out, less
 what as many columns of chance would explain (epsilon squared, Kelley 1935). In a complete grid this is the share of its
 main effect in an analysis of variance; where a search has looked at some regions more than at others, what another
-parameter explains as well counts for neither, and what two hide of each other counts for both. Interactions are in none of them: they are what `explained`, the share
-of all parameters together (adjusted R squared), leaves to 1.
+parameter explains as well counts for neither, and what two hide of each other counts for both. Interactions are in none
+of them: they are what `explained`, the share of all parameters together (adjusted R squared), leaves to 1.
 """
 
 from __future__ import annotations

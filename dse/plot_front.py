@@ -73,8 +73,9 @@ def _panel(axes: Axes, view: View, first: Objective, second: Objective, step: bo
         )  # fmt: skip
     front = view.front.sort_values([x, y])
     if step and len(front) > 1:
-        where = "post" if first.sign == second.sign == 1 else "pre" if first.sign == second.sign else "mid"
-        axes.plot(front[x], front[y], color=FRONT, linewidth=1.2, drawstyle=f"steps-{where}", zorder=5)
+        # Between two points the best is the one before where less is better along x, else the one after.
+        style = "steps-post" if first.sign == 1 else "steps-pre"
+        axes.plot(front[x], front[y], color=FRONT, linewidth=1.2, drawstyle=style, zorder=5)
     axes.scatter(
         front[x], front[y], s=30, color=FRONT, edgecolors="white", linewidths=0.6, zorder=6,
         label=f"{len(front):,} simulated, on the front (with number)",
@@ -113,8 +114,9 @@ def _numbers(axes: Axes, front: pd.DataFrame, x: str, y: str) -> None:
         if all(np.hypot(*(at - other)) > LABEL_GAP for other in taken):
             taken.append(at)
             axes.annotate(
-                f"{number}", place, xytext=(4, 4), textcoords="offset points", fontsize=FONT_PT - 2, color=INK, zorder=7
-            )
+                f"{number}", (place[0], place[1]), xytext=(4, 4), textcoords="offset points",
+                fontsize=FONT_PT - 2, color=INK, zorder=7,
+            )  # fmt: skip
 
 
 def _history(axes: Axes, study: Study, view: View) -> None:

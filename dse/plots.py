@@ -75,8 +75,9 @@ def plot_importance(study: Study, path: str | Path | None = None) -> Figure:
     tidy(axes, "x")
     axes.tick_params(axis="y", length=0)
     figure.legend(loc="outside lower left", ncols=1, frameon=False, fontsize=FONT_PT - 0.5)
-    which = "designs of the analytical tier, corrected" if found.analytical else "simulated designs"
-    heading(figure, title, f"Additive model of ranks, quadratic in numbers, corrected for its columns; {found.designs:,} {which}")
+    which = "analytical designs, corrected" if found.analytical else "simulated designs"
+    note = f"Additive model of ranks, quadratic in numbers, less what chance explains; {found.designs:,} {which}"
+    heading(figure, title, note)
     return written(figure, path)
 
 
@@ -248,7 +249,8 @@ def plot_refusals(study: Study, path: str | Path | None = None) -> Figure:
         axes.annotate(
             text, (number, y), xytext=(5, 0), textcoords="offset points", va="center", fontsize=FONT_PT - 1, color=INK
         )
-    axes.set_yticks(range(len(shown)), [textwrap.fill(textwrap.shorten(str(name), 100, placeholder="…"), 34) for name in shown.index])
+    names = [textwrap.fill(textwrap.shorten(str(name), 100, placeholder="…"), 34) for name in shown.index]
+    axes.set_yticks(range(len(shown)), names)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(0, 2.5 * float(shown.max()))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cairn.dse.outcome import Status
-from cairn.dse.space import FloatArray, Parameter
+from cairn.dse.space import FloatArray, IntArray, Parameter
 from cairn.dse.tiered import LIKELY
 
 if TYPE_CHECKING:
@@ -124,6 +124,6 @@ def is_logarithmic(values: FloatArray) -> bool:
     return bool(len(known) and known.min() > 0 and known.max() >= LOGARITHMIC_FROM * known.min())
 
 
-def spread_rows(count: int, wanted: int) -> FloatArray:
+def spread_rows(count: int, wanted: int) -> IntArray:
     """At most `wanted` of the rows 0 .. count - 1, at equal distances."""
-    return np.unique(np.linspace(0, count - 1, min(count, wanted)).astype(np.int64)) if count else np.empty(0, np.int64)
+    return np.unique(np.linspace(0, max(0, count - 1), min(count, wanted)).astype(np.int64))
