@@ -162,4 +162,4 @@ def test_answers_are_written_whole_and_runs_of_the_front_can_be_run(tiered: Stud
         config = load(str(folder / "runs" / f"point-{number}.yaml"))
         settings = tiered.sweep.space.settings(int(number))
         assert config.chip.sram.capacity_kib == settings["chip.sram.capacity_kib"]
-    assert not [file for file in folder.rglob(".*")]
+    assert not list(folder.rglob(".*"))
