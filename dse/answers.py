@@ -45,7 +45,7 @@ def write_answers(study: Study, folder: str | Path) -> Path:
 
 def content(study: Study) -> dict[str, Any]:
     """The content of `study.json`: the front, counts, refusals by constraint, provenance."""
-    columns = ["point", *study.sweep.space.names, *study.objective_columns]
+    columns = ["point", *study.sweep.parameter_names, *study.objective_columns]
     front = study.front[columns] if len(study.front) else study.front
     return {
         "schema": SCHEMA,

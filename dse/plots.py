@@ -86,7 +86,7 @@ def plot_parallel(study: Study, path: str | Path | None = None) -> Figure:
     view, title = View.of(study), f"{study.sweep.name}: designs from parameters to objectives"
     if not len(view.front):
         return said(title, nothing_to_draw(study), path)
-    parameters, columns = study.sweep.space.parameters, list(study.objective_columns)
+    parameters, columns = _parameters(study), list(study.objective_columns)
     count = len(parameters) + len(columns)
     figure = new_figure(max(7.4, 1.5 * count), 4.9)
     axes = figure.subplots()
@@ -107,7 +107,7 @@ def plot_parallel(study: Study, path: str | Path | None = None) -> Figure:
         _axis(axes, i, [(float(y), text) for y, text in _parameter_ticks(parameter)])
     for i, column in enumerate(columns):
         _axis(axes, len(parameters) + i, _objective_ticks(ranges[column]))
-    names = [short_names(study.sweep.space.names)[name] for name in study.sweep.space.names]
+    names = list(short_names(study.sweep.parameter_names).values())
     axes.set_xticks(range(count), [_wrapped(name) for name in (*names, *axis_labels(study))], fontsize=FONT_PT)
     axes.set_xlim(-0.15, count - 1 + 0.6)
     axes.set_ylim(-0.04, 1.04)
@@ -122,6 +122,11 @@ def plot_parallel(study: Study, path: str | Path | None = None) -> Figure:
     figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=FONT_PT)
     heading(figure, title, subtitle(study, view))
     return written(figure, path)
+
+
+def _parameters(study: Study) -> tuple[Parameter, ...]:
+    """Those that are searched, then the inner ones."""
+    return (*study.sweep.space.parameters, *study.sweep.inner.parameters)
 
 
 def _heights(parameter: Parameter, column: Any) -> FloatArray:
@@ -189,8 +194,8 @@ def plot_slices(study: Study, path: str | Path | None = None) -> Figure:
     view, title = View.of(study), f"{study.sweep.name}: objectives against parameters"
     if not len(view.front):
         return said(title, nothing_to_draw(study), path)
-    parameters, objectives = study.sweep.space.parameters[:SLICED], study.sweep.objectives
-    names, labels = short_names(study.sweep.space.names), axis_labels(study)
+    parameters, objectives = _parameters(study)[:SLICED], study.sweep.objectives
+    names, labels = short_names(study.sweep.parameter_names), axis_labels(study)
     figure = new_figure(max(7.4, 1.2 + 2.3 * len(parameters)), 1.3 + 2.2 * len(objectives))
     grid = figure.subplots(len(objectives), len(parameters), squeeze=False, sharey="row", sharex="col")
     for row, objective in enumerate(objectives):
@@ -210,7 +215,7 @@ def plot_slices(study: Study, path: str | Path | None = None) -> Figure:
         grid[-1, column].set_xlabel(_wrapped(names[parameter.name], 24), fontsize=FONT_PT, color=INK)
     handles, texts = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower left", ncols=4, frameon=False, fontsize=FONT_PT - 0.5)
-    left_out = len(study.sweep.space.parameters) - len(parameters)
+    left_out = len(_parameters(study)) - len(parameters)
     note = subtitle(study, view) + (f"; {left_out} more parameters not shown" if left_out else "")
     heading(figure, title, note)
     return written(figure, path)
@@ -225,7 +230,7 @@ def _slice(axes: Axes, view: View, parameter: Parameter, column: str) -> None:
         (view.dominated, -0.08, DOMINATED, 11, "o", f"{len(view.dominated):,} dominated"),
         (view.front, 0.08, FRONT, 20, "o", f"{len(view.front):,} on the front"),
     ):
-        if len(table):
+        if len(table) and parameter.name in table:  # the cheap tier does not say which inner choice was best
             x = positions(parameter, table[parameter.name]) + shift
             thin = {"linewidths": 0.8} if marker == "x" else {"linewidths": 0}
             axes.scatter(x, table[column], s=size, color=colour, marker=marker, alpha=0.8, label=name, **thin)

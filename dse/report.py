@@ -58,7 +58,7 @@ def report(study: Study, path: str | Path | None = None) -> str:
 
 def _data(study: Study, drawn: Drawn) -> dict[str, Any]:
     return {
-        "parameters": study.sweep.space.names, "objectives": axis_labels(study), "kinds": KINDS,
+        "parameters": study.sweep.parameter_names, "objectives": axis_labels(study), "kinds": KINDS,
         "points": drawn.records(study),
     }  # fmt: skip
 
@@ -90,7 +90,7 @@ def _table(study: Study, view: View) -> str:
     """The points of the front, sortable by every column."""
     if not len(view.front):
         return ""
-    names = study.sweep.space.names
+    names = study.sweep.parameter_names
     columns = ["point", *names, *study.objective_columns]
     heads = ["point", *names, *axis_labels(study)]
     several = len(study.sweep.workloads) > 1

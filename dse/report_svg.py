@@ -49,12 +49,12 @@ class Drawn:
 
     def records(self, study: Study) -> list[list[Any]]:
         """[number, kind, values of parameters as text, objectives as text] of every design, in the order of groups."""
-        names, columns = study.sweep.space.names, study.objective_columns
+        names, columns = study.sweep.parameter_names, study.objective_columns
         result = []
         for kind, table in self.groups:
             for _, row in table.iterrows():
                 values = [_measured(row, column, kind) for column in columns]
-                result.append([int(row["point"]), kind, [value_text(row[name]) for name in names], values])
+                result.append([int(row["point"]), kind, [value_text(row.get(name)) for name in names], values])
         return result
 
 

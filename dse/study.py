@@ -90,9 +90,11 @@ class Study:
         outcome = entry.outcome
         worst = max(outcome.refusals, key=_share, default={})
         labels = self.sweep.space.labels(entry.number)
+        if outcome.simulated:
+            labels |= self.sweep.inner.labels(outcome.choice)
         return {
             "point": entry.number, "generation": entry.generation, "status": outcome.status.value, "front": best,
-            **{name: labels.get(name) for name in self.sweep.space.names},
+            **{name: labels.get(name) for name in self.sweep.parameter_names},
             **dict(zip(self.objective_columns, outcome.values, strict=True)),
             **{name: worst.get(name) for name in REASON},
             "refusals": len(outcome.refusals), "error": outcome.error, "seconds": outcome.seconds,
@@ -143,7 +145,8 @@ class Study:
 
     def runs(self, number: int) -> dict[str, dict[str, Any]]:
         """The complete runs of a point, workload -> plain data that `cairn run` takes once it is written as YAML."""
-        return {w.name: resolved(configured(w, self.sweep, number)) for w in self.sweep.workloads}
+        choice = next((e.outcome.choice for e in self.entries if e.number == number), 0)
+        return {w.name: resolved(configured(w, self.sweep, number, choice)) for w in self.sweep.workloads}
 
     # -- pictures -------------------------------------------------------------------------------------------------
 
