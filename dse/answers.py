@@ -1,4 +1,4 @@
-"""What a search leaves in a folder: tables of the points and the front, and a run file for every point of the front."""
+"""What a search leaves in a folder: tables, pictures, one HTML report, and a run file for every point of the front."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ SCHEMA: Final = "cairn.front/1"
 
 
 def write_answers(study: Study, folder: str | Path) -> Path:
-    """Write `points.parquet`, `front.csv`, `study.json`, `runs/` and, with a cheap tier, `analytical.parquet`.
+    """Write `points.parquet`, `front.csv`, `study.json`, `runs/`, `plots/`, `report.html` and, with a cheap tier,
+    `analytical.parquet`.
 
     Every file appears whole or not at all, earlier ones of the same study are replaced. CairnError where that fails.
     """
@@ -33,6 +34,8 @@ def write_answers(study: Study, folder: str | Path) -> Path:
             table = study.analytical
             _put(target / "analytical.parquet", lambda path: write_table(_storable(table), path, "cairn.analytical/1"))
         _write_runs(study, target / "runs")
+        _write_plots(study, target / "plots")
+        _put(target / "report.html", lambda path: study.report(path))
         text = json.dumps(content(study), indent=2, allow_nan=False) + "\n"
         _put(target / "study.json", lambda path: path.write_text(text, encoding="utf-8"))
     except OSError as trouble:
@@ -42,7 +45,7 @@ def write_answers(study: Study, folder: str | Path) -> Path:
 
 def content(study: Study) -> dict[str, Any]:
     """The content of `study.json`: the front, counts, refusals by constraint, provenance."""
-    columns = ["point", *study.sweep.space.names, *study.objective_columns]
+    columns = ["point", *study.sweep.parameter_names, *study.objective_columns]
     front = study.front[columns] if len(study.front) else study.front
     return {
         "schema": SCHEMA,
@@ -71,6 +74,16 @@ def _write_runs(study: Study, folder: Path) -> None:
             written.add(path)
     for old in set(folder.glob("point-*.yaml")) - written:
         old.unlink()
+
+
+def _write_plots(study: Study, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    plots = {
+        "front": study.plot_front, "importance": study.plot_importance, "parallel": study.plot_parallel,
+        "slices": study.plot_slices, "refusals": study.plot_refusals,
+    }  # fmt: skip
+    for name, plot in plots.items():
+        _put(folder / f"{name}.png", plot)
 
 
 def _storable(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from cairn.base.digest import code_digest
 from cairn.base.errors import CairnError, ConfigError, InfeasibleError
 from cairn.dse.fields import fields_of, static_fields
+from cairn.dse.inner import best_choice, choices
 from cairn.dse.outcome import Outcome, Status, broken_by_chip, failed, judged
 from cairn.dse.sweep import Sweep, Workload
 from cairn.sim.config.document import Place
@@ -36,10 +37,13 @@ class SweepEvaluator:
     sweep: Sweep
 
     def __call__(self, number: int) -> Outcome:
-        """The outcome of a point; a mistake in one design never ends a search."""
+        """The outcome of a point with the best of its inner choices; a mistake in one design never ends a search."""
+        return best_choice(self.sweep, [self._chosen(number, choice) for choice in choices(self.sweep)])
+
+    def _chosen(self, number: int, choice: int) -> Outcome:
         start = time.perf_counter()
         try:
-            configs = [configured(workload, self.sweep, number) for workload in self.sweep.workloads]
+            configs = [configured(workload, self.sweep, number, choice) for workload in self.sweep.workloads]
             known = broken_by_chip(self.sweep, [static_fields(config.chip) for config in configs])
             if known is not None:
                 return known
@@ -64,10 +68,12 @@ def _unfit(message: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def configured(workload: Workload, sweep: Sweep, number: int) -> RunConfig:
-    """The run of a workload with a point laid over it, as `--set` would; ConfigError when it does not fit together."""
+def configured(workload: Workload, sweep: Sweep, number: int, choice: int = 0) -> RunConfig:
+    """The run of a workload with a point and one of its inner choices laid over it, as `--set` would; ConfigError when
+    it does not fit together."""
     document = workload.document
-    for key, value in sweep.space.settings(number).items():
+    settings = sweep.space.settings(number) | sweep.inner.settings(choice)
+    for key, value in sorted(settings.items(), key=lambda setting: setting[0].count(".")):
         place = Place(f"point {number}")
         document = override_value(document, tuple(key.split(".")), value, place, RUN, sweep.folder)
     return complete(document)

@@ -33,7 +33,8 @@ class Outcome:
 
     `values` of the objectives in their units and `excess` of the constraints (share of the bound, > 0 where broken) are
     NaN where the design could not be run; `refusals` then say why: constraint, demand, bound, gap, unit, remedy.
-    `fields` are those of the runs, named `workload.field` where there are several workloads.
+    `fields` are those of the runs, named `workload.field` where there are several workloads. `choice` is the number of
+    the inner choice (`Sweep.inner`) that all this is of.
     """
 
     status: Status
@@ -43,6 +44,7 @@ class Outcome:
     refusals: tuple[Mapping[str, Any], ...] = ()
     error: str = ""
     seconds: float = 0.0
+    choice: int = 0
 
     @property
     def simulated(self) -> bool:
@@ -65,6 +67,7 @@ class Outcome:
             Status(content["status"]), tuple(map(_number, content["values"])), tuple(map(_number, content["excess"])),
             {name: _number(value) for name, value in content["fields"].items()},
             tuple(content["refusals"]), content["error"], content["seconds"],
+            content.get("choice", 0),
         )  # fmt: skip
 
 

@@ -21,8 +21,15 @@ MAX_CHECKED: Final = 40
 """assumed: values of a parameter that are tried on the run when a sweep is read; the others are met when drawn."""
 
 
-def build_space(document: Document, spec: SweepSpec, configs: Sequence[RunConfig]) -> Space:
-    """The space of `spec`; ConfigError where a parameter says something impossible."""
+MAX_INNER: Final = 256
+"""assumed: combinations of inner parameters; every design is simulated with each of them."""
+
+
+def build_spaces(document: Document, spec: SweepSpec, configs: Sequence[RunConfig]) -> tuple[Space, Space]:
+    """The space of `spec` that is searched, and that of the inner parameters, of one point where there are none.
+
+    ConfigError where a parameter says something impossible.
+    """
     parameters = []
     for name, entry in spec.parameters.items():
         values = _values(document, name, entry)
@@ -30,15 +37,26 @@ def build_space(document: Document, spec: SweepSpec, configs: Sequence[RunConfig
         parameters.append(Parameter(name, values, settings, _conditions(document, name, entry, spec)))
     _refuse_shared_keys(document, parameters)
     base = resolved(configs[0])
-    keys = {key for parameter in parameters for key in parameter.settings}
-    space = Space(tuple(parameters), {key: _at(base, key) for key in keys})
-    if space.product > MAX_SIZE:
-        raise document.error(("parameters",), "has more than 2^62 combinations; take fewer or coarser parameters")
-    try:
-        space.active(np.zeros((1, len(parameters)), dtype=np.int64))
-    except ValueError as trouble:
-        raise document.error(("parameters",), str(trouble)) from None
-    return space
+    spaces = []
+    for inner in (False, True):
+        mine = tuple(parameter for parameter in parameters if spec.parameters[parameter.name].inner is inner)
+        keys = {key for parameter in mine for key in parameter.settings}
+        space = Space(mine, {key: _at(base, key) for key in keys})
+        if space.product > MAX_SIZE:
+            raise document.error(("parameters",), "has more than 2^62 combinations; take fewer or coarser parameters")
+        try:
+            space.active(np.zeros((1, len(mine)), dtype=np.int64))
+        except ValueError as trouble:
+            raise document.error(("parameters",), str(trouble)) from None
+        spaces.append(space)
+    outer, within = spaces
+    if not outer.parameters:
+        raise document.error(("parameters",), "are all inner; one at least must be searched")
+    if within.product > MAX_INNER:
+        raise document.error(
+            ("parameters",), f"inner ones have {within.product:,} combinations for every design, more than {MAX_INNER}"
+        )
+    return outer, within
 
 
 def _values(document: Document, name: str, entry: ParameterSpec) -> tuple[Any, ...]:
@@ -82,6 +100,8 @@ def _conditions(document: Document, name: str, entry: ParameterSpec, spec: Sweep
         if other not in spec.parameters or other == name:
             names = [each for each in spec.parameters if each != name]
             raise document.error(at, f"is no other parameter of this sweep{nearest_hint(other, names)}")
+        if spec.parameters[other].inner is not entry.inner:
+            raise document.error(at, "joins an inner parameter to one that is searched; both must be one or the other")
         values = spec.parameters[other].values()
         for value in allowed:
             if value not in values:

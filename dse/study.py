@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
@@ -28,6 +28,9 @@ from cairn.dse.twin_tier import twin_tiers
 from cairn.dse.workers import Here, Pool, Processes
 from cairn.sim.config.run_config import RunConfig, resolved
 from cairn.sim.run import code_version
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 JOURNAL: Final = "study.journal"
 SMALL: Final = 512
@@ -87,9 +90,11 @@ class Study:
         outcome = entry.outcome
         worst = max(outcome.refusals, key=_share, default={})
         labels = self.sweep.space.labels(entry.number)
+        if outcome.simulated:
+            labels |= self.sweep.inner.labels(outcome.choice)
         return {
             "point": entry.number, "generation": entry.generation, "status": outcome.status.value, "front": best,
-            **{name: labels.get(name) for name in self.sweep.space.names},
+            **{name: labels.get(name) for name in self.sweep.parameter_names},
             **dict(zip(self.objective_columns, outcome.values, strict=True)),
             **{name: worst.get(name) for name in REASON},
             "refusals": len(outcome.refusals), "error": outcome.error, "seconds": outcome.seconds,
@@ -143,7 +148,46 @@ class Study:
 
     def runs(self, number: int) -> dict[str, dict[str, Any]]:
         """The complete runs of a point, workload -> plain data that `cairn run` takes once it is written as YAML."""
-        return {w.name: resolved(configured(w, self.sweep, number)) for w in self.sweep.workloads}
+        choice = next((e.outcome.choice for e in self.entries if e.number == number), 0)
+        return {w.name: resolved(configured(w, self.sweep, number, choice)) for w in self.sweep.workloads}
+
+    # -- pictures -------------------------------------------------------------------------------------------------
+
+    def plot_front(self, path: str | Path | None = None) -> Figure:
+        """The front, what it dominates, analytical designs with error bars; written to `path` when one is given."""
+        from cairn.dse.plot_front import plot_front
+
+        return plot_front(self, path)
+
+    def plot_importance(self, path: str | Path | None = None) -> Figure:
+        """Which parameters matter for which objective; written to `path` when one is given."""
+        from cairn.dse.plots import plot_importance
+
+        return plot_importance(self, path)
+
+    def plot_parallel(self, path: str | Path | None = None) -> Figure:
+        """Parallel coordinates of the feasible designs, the front in colour; written to `path` when one is given."""
+        from cairn.dse.plots import plot_parallel
+
+        return plot_parallel(self, path)
+
+    def plot_slices(self, path: str | Path | None = None) -> Figure:
+        """Each objective against each parameter; written to `path` when one is given."""
+        from cairn.dse.plots import plot_slices
+
+        return plot_slices(self, path)
+
+    def plot_refusals(self, path: str | Path | None = None) -> Figure:
+        """How many designs each constraint refused; written to `path` when one is given."""
+        from cairn.dse.plots import plot_refusals
+
+        return plot_refusals(self, path)
+
+    def report(self, path: str | Path | None = None) -> str:
+        """One self-contained HTML page with everything that was found; written to `path` when one is given."""
+        from cairn.dse.report import report
+
+        return report(self, path)
 
 
 def _share(refusal: Mapping[str, Any]) -> float:

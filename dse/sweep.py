@@ -25,7 +25,7 @@ from cairn.dse.objectives import (
     quantity,
 )
 from cairn.dse.objectives import constraint as parse_constraint
-from cairn.dse.parameters import build_space, check_values
+from cairn.dse.parameters import build_spaces, check_values
 from cairn.dse.space import Space
 from cairn.dse.sweep_spec import BudgetSpec, ObjectiveSpec, SearchSpec, SweepSpec, TiersSpec
 from cairn.sim.config.document import Document, KeyPath, Place
@@ -53,7 +53,10 @@ class Workload:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A checked sweep. Built by `load_sweep`. Files that points name are relative to `folder`."""
+    """A checked sweep. Built by `load_sweep`. Files that points name are relative to `folder`.
+
+    `space` is searched; of `inner`, every choice is tried for each point (`cairn.dse.inner`).
+    """
 
     name: str
     workloads: tuple[Workload, ...]
@@ -66,6 +69,12 @@ class Sweep:
     tiers: TiersSpec = field(default_factory=TiersSpec)
     seed: int = 0
     folder: Path = field(default_factory=Path)
+    inner: Space = field(default_factory=lambda: Space(()))
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of all parameters, inner ones last."""
+        return (*self.space.names, *self.inner.names)
 
     @cached_property
     def hash(self) -> str:
@@ -87,6 +96,8 @@ class Sweep:
             "tiers": self.tiers.model_dump(mode="json"),
             "seed": self.seed,
         }
+        if self.inner.parameters:
+            content["inner"] = [[p.name, p.values, dict(p.settings)] for p in self.inner.parameters]
         return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()[:12]
 
     def with_budget(self, points: int | None = None, minutes: float | None = None) -> Sweep:
@@ -109,10 +120,11 @@ def load_sweep(path_or_name: str | Path) -> Sweep:
     _spell_out(document)
     spec = validate(document, SweepSpec)
     workloads = _workloads(document, spec)
-    space = build_space(document, spec, [workload.config for workload in workloads])
+    space, inner = build_spaces(document, spec, [workload.config for workload in workloads])
     for workload in workloads:
-        check_values(document, space, workload.document, folder_of(document.place(("parameters",))))
-    varies = "workload.phase" in space.keys
+        for part in (space, inner):
+            check_values(document, part, workload.document, folder_of(document.place(("parameters",))))
+    varies = "workload.phase" in (*space.keys, *inner.keys)
     objectives = tuple(
         _objective(document, i, entry, workloads, varies) for i, entry in enumerate(spec.objectives)
     )
@@ -123,6 +135,7 @@ def load_sweep(path_or_name: str | Path) -> Sweep:
     return Sweep(
         spec.name, workloads, spec.combine, space, objectives, constraints,
         spec.budget, spec.search, spec.tiers, spec.seed, folder_of(document.place(("parameters",))).absolute(),
+        inner,
     )  # fmt: skip
 
 

@@ -70,7 +70,8 @@ class ParameterSpec(Spec):
     """One parameter: its values by one of three keys, and what a value sets.
 
     `keys` are key paths that all get the value; `set` maps key paths to expressions of `value`; with neither, the
-    parameter's own name is the key path. A choice that is a map sets its keys as they are.
+    parameter's own name is the key path. A choice that is a map sets its keys as they are. The values of all `inner`
+    parameters are tried for every design, and the best is kept: see `cairn.dse.inner`.
     """
 
     choices: list[Any] | None = sourced(None, "none unless given", min_length=1)
@@ -79,6 +80,7 @@ class ParameterSpec(Spec):
     keys: list[str] | None = sourced(None, "none unless given: the parameter's name is the key path", min_length=1)
     set: dict[str, str | int | float] | None = sourced(None, "none unless given", min_length=1)
     when: dict[str, list[Any]] = sourced({}, "none unless given: the parameter always counts")
+    inner: bool = sourced(False, "off: every parameter is searched")
 
     @model_validator(mode="after")
     def _one_source(self) -> ParameterSpec:

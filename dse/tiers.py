@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.dse.fields import derived
+from cairn.dse.inner import best_table, choices
 from cairn.dse.outcome import judge
 from cairn.dse.problem import CheapTable
 from cairn.dse.space import BoolArray, FloatArray, IntArray
@@ -59,8 +60,13 @@ class SweepCheap:
         self._sweep, self._tiers = sweep, tiers
 
     def table(self, numbers: IntArray) -> CheapTable:
-        """Objectives, excesses and whether designs run, for point numbers (n,)."""
+        """Objectives, excesses and whether designs run, for point numbers (n,), each with its best inner choice."""
+        return best_table(self._sweep, [self._chosen(numbers, choice) for choice in choices(self._sweep)])
+
+    def _chosen(self, numbers: IntArray, choice: int) -> CheapTable:
         columns = self._sweep.space.columns(numbers)
+        for key, column in self._sweep.inner.columns([choice]).items():
+            columns[key] = np.repeat(column, len(numbers))
         answers = [tier.evaluate(columns) for tier in self._tiers]
         fields = [derived(_wide(answer.fields, len(numbers))) for answer in answers]
         values, excess = judge(self._sweep, fields)

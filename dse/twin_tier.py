@@ -27,7 +27,7 @@ def twin_tiers(sweep: Sweep) -> list[TwinTier] | None:
         graph = build_graph(config.model, config.workload, config.routing, config.seed)
         if unknown(config, graph) is not None:
             return None
-    for parameter in sweep.space.parameters:
+    for parameter in (*sweep.space.parameters, *sweep.inner.parameters):
         for key, values in parameter.settings.items():
             if not key.startswith(KNOWN) or Paradigm.DATAFLOW.value in values:
                 return None

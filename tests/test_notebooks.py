@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.py"))
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 
 
-def test_there_is_an_example() -> None:
-    assert [file.name for file in NOTEBOOKS] == ["read_a_result.py"]
+def run(name: str) -> dict[str, Any]:
+    """The names that a notebook leaves behind."""
+    return runpy.run_path(str(FOLDER / f"{name}.py"))
 
 
-@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
-def test_an_example_runs_and_its_sweep_shows_what_it_says(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names = runpy.run_path(str(file))
+def test_every_example_is_run_by_a_test_here() -> None:
+    names = {file.stem for file in FOLDER.glob("*.py")}
+    assert names == {"read_a_result", "search_a_space", "check_against_references", "write_your_own_plan"}
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert all(f'run("{name}")' in text for name in names)
+
+
+def test_a_result_is_read_and_its_sweep_shows_what_the_text_says(capsys: pytest.CaptureFixture[str]) -> None:
+    names = run("read_a_result")
     assert "attention" in capsys.readouterr().out
     sweep = names["sweep"]
     gain = sweep["latency_ms"].shift() / sweep["latency_ms"]
@@ -24,3 +32,35 @@ def test_an_example_runs_and_its_sweep_shows_what_it_says(file: Path, capsys: py
     assert (sweep["efficiency"] <= 1).all() and sweep["efficiency"].is_monotonic_decreasing
     assert names["usage"]["dram"].between(0, 1).all()
     assert len(names["tasks"]) == len(names["result"].tasks)
+
+
+def test_a_search_ends_with_a_front_that_keeps_the_constraint_and_a_run_for_each_point() -> None:
+    names = run("search_a_space")
+    front, study = names["front"], names["study"]
+    assert len(study.entries) <= 12 < study.sweep.space.size
+    assert len(front) >= 3
+    assert (front["area_mm2"] <= 6).all()
+    assert front["time_per_token_ms"].is_monotonic_decreasing
+    assert {f"runs/point-{number}.yaml" for number in front["point"]} <= set(names["written"])
+    assert {"report.html", "plots/front.png"} <= set(names["written"])
+
+
+def test_references_are_met_and_the_gate_notices_a_wrong_prediction() -> None:
+    names = run("check_against_references")
+    assert names["result"].verdict == "pass"
+    assert len(names["rows"]) == len(names["result"].rows) > 100
+    assert names["verdict"] == "fail"
+    assert {"parameters", "kv_bytes_per_token"} <= set(names["gates"]["gate"])
+
+
+def test_a_plan_by_hand_has_numpys_result_and_ones_own_unit_and_server_change_its_time() -> None:
+    names = run("write_your_own_plan")
+    assert names["agree"]
+    inputs = names["inputs"]
+    assert abs(names["result"] - inputs["x"] @ inputs["w1"] @ inputs["w2"]).max() < 1e-9
+    trace, sparse, piped = names["trace"], names["sparse"], names["piped"]
+    first = trace.end[2] - trace.start[2]
+    assert sparse.end[2] - sparse.start[2] < 0.25 * first
+    assert sparse.makespan == trace.makespan - first + sparse.end[2] - sparse.start[2]
+    bandwidth_gb_per_s = names["chip"].dram.bandwidth_gb_per_s
+    assert names["loaded"] / bandwidth_gb_per_s * 1e3 < piped.makespan < trace.makespan

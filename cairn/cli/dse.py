@@ -109,9 +109,10 @@ def _report(study: Study, out: str | None) -> None:
     )
     if len(front):
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        columns = ["point", *study.sweep.space.names, *study.objective_columns]
+        names = study.sweep.parameter_names
+        columns = ["point", *names, *study.objective_columns]
         for name in columns:
-            table.add_column(name.rpartition(".")[2] if name in study.sweep.space.names else name, justify="right")
+            table.add_column(name.rpartition(".")[2] if name in names else name, justify="right")
         for _, row in front.head(ROWS).iterrows():
             table.add_row(*(_shown(row[name]) for name in columns))
         console.print(table)
