@@ -225,7 +225,7 @@ def _slice(axes: Axes, view: View, parameter: Parameter, column: str) -> None:
     """Each group a little beside the other, so that they do not cover each other."""
     cloud = view.cloud.iloc[spread_rows(len(view.cloud), 4000)]
     for table, shift, colour, size, marker, name in (
-        (cloud, -0.24, CLOUD, 5, "o", f"{len(cloud):,} analytical"),
+        (cloud, -0.24, CLOUD, 5, "o", f"{len(cloud):,} of {len(view.cloud):,} analytical"),
         (view.broken, 0.24, BROKEN, 13, "x", f"{len(view.broken):,} break a constraint"),
         (view.dominated, -0.08, DOMINATED, 11, "o", f"{len(view.dominated):,} dominated"),
         (view.front, 0.08, FRONT, 20, "o", f"{len(view.front):,} on the front"),

@@ -12,6 +12,7 @@ import pandas as pd
 from cairn.dse.outcome import Status
 from cairn.dse.space import FloatArray, IntArray, Parameter
 from cairn.dse.tiered import LIKELY
+from cairn.dse.units import slug
 
 if TYPE_CHECKING:
     from cairn.dse.study import Study
@@ -83,7 +84,8 @@ def axis_labels(study: Study) -> list[str]:
     labels = []
     for objective in study.sweep.objectives:
         name, unit = objective.name.replace("_", " "), objective.quantity.unit
-        labels.append(name if unit == "1" else f"{name} ({UNIT_SIGNS.get(unit, unit)})")
+        shown = UNIT_SIGNS.get(unit, unit)
+        labels.append(name if unit == "1" else shown if slug(unit) == objective.name else f"{name} ({shown})")
     return labels
 
 

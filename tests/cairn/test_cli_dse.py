@@ -30,7 +30,7 @@ def test_a_sweep_is_answered_by_tables_run_files_and_a_study(
 ) -> None:
     file, out = tmp_path / "small.yaml", tmp_path / "out"
     file.write_text(SMALL, encoding="utf-8")
-    assert cli.main(["dse", str(file), "--out", str(out)]) == 0
+    assert cli.main(["dse", str(file), "--points", "4", "--out", str(out)]) == 0
     text = capsys.readouterr().out
     assert text.startswith("small: 4 of 4 designs simulated, 2 feasible, 2 infeasible, 0 failed; 2 on the front\n")
     assert text.endswith(f"written to {out}\n")
