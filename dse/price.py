@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 
 WAFER_USD: Final = 9346.0
-"""A 300 mm wafer at 7 nm: Khan and Mann, "AI Chips: What They Are and Why They Matter", CSET 2020, foundry sale price per
-wafer in 2020 by node."""
+"""A 300 mm wafer at 7 nm: Khan and Mann, "AI Chips: What They Are and Why They Matter", CSET 2020, foundry sale price
+per wafer in 2020 by node."""
 WAFER_MM: Final = 300.0
 DEFECTS_PER_CM2: Final = 0.09
 """assumed: about what TSMC reported for a mature 7 nm process at its 2020 Technology Symposium."""
