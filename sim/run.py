@@ -67,14 +67,16 @@ def simulate(config: RunConfig, *, progress: Progress | None = None) -> RunRecor
 
 def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress) -> _Attempt:
     """Simulate repeated blocks until the change of their period is below the tolerance, or all of them."""
-    write = pipelined if config.mapping.paradigm is Paradigm.DATAFLOW else straight
-    first = FIRST_TRY_OF_A_SLOT if config.mapping.paradigm is Paradigm.DATAFLOW else FIRST_TRY
+    dataflow = config.mapping.paradigm is Paradigm.DATAFLOW
+    first = FIRST_TRY_OF_A_SLOT if dataflow else FIRST_TRY
     most = config.engine.max_simulated_blocks
     count = 1 << 60 if config.engine.exact else min(first, most)
     first_try = not config.engine.exact
     while True:
         tell("mapping", 0.0)
-        sequence, plan = _written(write(config, graph, count, first_try))
+        written = pipelined(config, graph, count) if dataflow else straight(config, graph, count, first_try)
+        sequence, plan = _written(written)
+        del written
         tell("simulating", 0.0)
         with own_plan(f"run {config.name!r}"):
             trace = run_plan(plan, config.chip, config.engine.engine, lambda n, all_: tell("simulating", n / all_))

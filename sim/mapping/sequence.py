@@ -223,9 +223,7 @@ def activation_bytes(chip: ChipSpec, grid: Grid, options: MappingSpec, graph: Op
 # -- the pipeline -----------------------------------------------------------------------------------------------------
 
 
-def pipelined(
-    config: RunConfig, graph: OperatorGraph, count: int, first_try: bool = False
-) -> tuple[Sequence, PlanBuilder]:
+def pipelined(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequence, PlanBuilder]:
     """Groups of cores hold consecutive layers; as many micro-batches as groups stream through them.
 
     In time slot t, stage s works on micro-batch t - s. A stage's layers are repeated blocks; the hidden state is handed

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from cairn.hw_models.compute.vector.cycle import operations_of
 from cairn.sim.mapping.attention_job import SCORE_BYTES, STREAMED
 from cairn.sim.mapping.attention_work import Units, Visits, decoding, place_keys, plan_visits, share_units
-from cairn.sim.mapping.matmul_cost import STREAM_TILES
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.stage import Counts, Stage
 from cairn.sim.twin.traffic import busiest, loads_of, moved
@@ -85,8 +84,7 @@ def _tile_keys(
     sram = machine.array(machine.sram_bytes)
     row = -(-attention.head_dim * bits // 8)
     by_scores = sram // 8 // (rows * SCORE_BYTES)
-    tile = np.minimum(machine.options.tile_kib * 1024, stream_bytes // STREAM_TILES)
-    by_bytes = np.minimum(tile, stream_bytes // STREAMED) // row
+    by_bytes = np.minimum(machine.tile_bytes(stream_bytes), stream_bytes // STREAMED) // row
     keys = np.minimum(by_bytes, by_scores).astype(np.int64)
     whole: IntArray = np.maximum(columns, keys // columns * columns)
     return whole
