@@ -53,9 +53,9 @@ UNITS: Final[Mapping[str, Unit]] = {name: parse_unit(unit) for name, unit in FIE
 
 def fields_of(result: Result) -> dict[str, float]:
     """The fields of one simulated run; those of another phase are NaN."""
-    summary = result.summary()
-    density = summary["power_density"]
-    values: dict[str, Any] = {name: summary[name] for name in FIELDS if name in summary}
+    headline = result.headline()
+    density = headline["power_density"]
+    values: dict[str, Any] = {name: headline[name] for name in FIELDS if name in headline}
     values |= {
         "power_density_w_per_mm2": density["w_per_mm2"],
         "power_density_limit_w_per_mm2": density["limit_w_per_mm2"],

@@ -38,6 +38,12 @@ def repeats(record: RunRecord) -> IntArray:
     return np.array([count.get(info.block, 0) for info in record.operators], dtype=np.int64)
 
 
+def required_matrix_ops(record: RunRecord) -> IntArray:
+    """Operations on matrix units that each operator requires, repeats multiplied."""
+    required: IntArray = repeats(record) * np.array([info.matrix_ops for info in record.operators], dtype=np.int64)
+    return required
+
+
 def bounds(record: RunRecord, peaks: Peaks, work: Work) -> dict[str, FloatArray]:
     """Least time in seconds that each resource needs for each operator, repeats multiplied.
 
@@ -133,7 +139,7 @@ def _limits(busy: Mapping[str, ClassBusy], charged_ps: IntArray) -> dict[str, An
 
 
 def _work_columns(record: RunRecord, work: Work) -> dict[str, Any]:
-    required = repeats(record) * np.array([info.matrix_ops for info in record.operators], dtype=np.int64)
+    required = required_matrix_ops(record)
     vector = repeats(record) * np.array([info.vector_ops for info in record.operators], dtype=np.int64)
     columns: dict[str, Any] = {
         "matrix_ops": work.matrix_ops,

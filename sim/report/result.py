@@ -17,9 +17,9 @@ from cairn.sim.record import RunRecord
 from cairn.sim.report.attribution import Steps, charge
 from cairn.sim.report.busy import ClassBusy, class_busy
 from cairn.sim.report.energy import area_table, dynamic_energy_pj, power_density, static_power
-from cairn.sim.report.hardware import Peaks, task_hops, unit_count
-from cairn.sim.report.operators import bounds, operator_table
-from cairn.sim.report.summary import content, summary
+from cairn.sim.report.hardware import Peaks, unit_count
+from cairn.sim.report.operators import bounds, operator_table, required_matrix_ops
+from cairn.sim.report.summary import content, headline, summary
 from cairn.sim.report.tables import bytes_table, energy_table, unit_table
 from cairn.sim.report.taskframe import task_table
 from cairn.sim.report.tasks import SYNC_CLASS, TaskView
@@ -122,8 +122,7 @@ class Result:
     @cached_property
     def energy(self) -> pd.DataFrame:
         """Energy by component: dynamic and static, joules of the step, share and mean power."""
-        dynamic = {name: values for name, values in self._energy_pj.items() if name != "static"}
-        return energy_table(dynamic, static_power(self.record.chip), self.latency_s)
+        return energy_table(self._dynamic_pj, static_power(self.record.chip), self.latency_s)
 
     @cached_property
     def area(self) -> pd.DataFrame:
@@ -143,7 +142,16 @@ class Result:
         """Bytes by cause over the whole run: read from DRAM, written to DRAM, carried by the NoC."""
         return bytes_table(self._work)
 
+    @cached_property
+    def matrix_ops(self) -> tuple[int, int]:
+        """Operations on the matrix units over the whole run: executed, and required by the operators."""
+        return int(self._work.matrix_ops.sum()), int(required_matrix_ops(self.record).sum())
+
     # -- outputs --------------------------------------------------------------------------------------------------
+
+    def headline(self) -> dict[str, Any]:
+        """The numbers of `summary` that need no table over operators: what a search asks of every run."""
+        return headline(self)
 
     def summary(self) -> dict[str, Any]:
         """Headline numbers, units in the names, as plain values that JSON can hold."""
@@ -205,7 +213,7 @@ class Result:
 
     @cached_property
     def _work(self) -> Work:
-        return count_work(self.record, self.view, task_hops(self.record.chip, self.record.plan, self.view))
+        return count_work(self.record)
 
     @cached_property
     def unit_counts(self) -> dict[str, int]:
@@ -221,9 +229,11 @@ class Result:
         }
 
     @cached_property
+    def _dynamic_pj(self) -> dict[str, FloatArray]:
+        return dynamic_energy_pj(self.record, self._work)
+
+    @cached_property
     def _energy_pj(self) -> dict[str, FloatArray]:
         charged_s = np.zeros(len(self.record.operators) + 1)
         np.add.at(charged_s, self.steps.op, self.steps.charged / PS_PER_S)
-        return dynamic_energy_pj(self.record, self._work) | {
-            "static": charged_s * sum(static_power(self.record.chip).values()) * 1e12
-        }
+        return self._dynamic_pj | {"static": charged_s * sum(static_power(self.record.chip).values()) * 1e12}

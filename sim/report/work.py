@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from cairn.sim.plan import actions
 from cairn.sim.plan.plan import CAUSES, COMPUTE_COLUMNS, COPY, COPY_COLUMNS, SRAM
 from cairn.sim.record import RunRecord
+from cairn.sim.report.hardware import task_hops
 from cairn.sim.report.padding import burst_padding
 from cairn.sim.report.tasks import MATRIX, VECTOR, TaskView, tiles
 from cairn.workloads.graph import Operator
@@ -23,6 +24,10 @@ NOC: Final = 2
 
 PADDING: Final = CAUSES.index("padding")
 OPS: Final = COMPUTE_COLUMNS.index("ops")
+
+PART: Final = 1 << 16
+"""Tasks that are looked at together: their arrays of half a MB each stay in a processor's cache."""
+_COUNTED: Final = ("queue", "duration", "server", "request", "waits", "op", "block", "kind", "row")
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,28 @@ def graph_operators(record: RunRecord) -> list[Operator | None]:
     return [known.get((info.block, info.name)) for info in record.operators]
 
 
-def count_work(record: RunRecord, view: TaskView, hops: IntArray) -> Work:
-    """Sum what the tasks did; `hops` (n,) is the number of links that each task's data crosses."""
-    plan = record.plan
+def count_work(record: RunRecord) -> Work:
+    """Sum what the tasks did. Tasks are looked at PART at a time, so that what is known of each of them for the moment
+    takes no memory to speak of; all sums are of integers, so their order does not matter."""
+    n_rows = len(record.operators) + 1
+    none = np.zeros(n_rows, dtype=np.int64)
+    total = Work(np.zeros((n_rows, 3, len(CAUSES)), dtype=np.int64), *(none.copy() for _ in range(4)))
+    shapes = _shapes(record)
+    for begin in range(0, record.plan.n_tasks, PART):
+        part = _count_part(_part(record, slice(begin, begin + PART)), shapes)
+        for name, sums in vars(total).items():
+            sums += getattr(part, name)
+    return total
+
+
+def _part(record: RunRecord, tasks: slice) -> RunRecord:
+    """The record with some of its tasks. Dependences and times stay those of the whole: no sum looks at them."""
+    columns = {name: getattr(record.plan, name)[tasks] for name in _COUNTED}
+    return replace(record, plan=replace(record.plan, **columns))
+
+
+def _count_part(record: RunRecord, shapes: IntArray) -> Work:
+    plan, view = record.plan, TaskView.of(record)
     n_rows = len(record.operators) + 1
     moved = np.zeros(n_rows * 3 * len(CAUSES), dtype=np.int64)
     for served, way in (
@@ -78,8 +102,9 @@ def count_work(record: RunRecord, view: TaskView, hops: IntArray) -> Work:
     }
     none = np.zeros(n_rows, dtype=np.int64)
     every = np.arange(plan.n_tasks)
+    hops = task_hops(record.chip, plan, view)
     copied = _copied_sram_bytes(record, view)
-    copied[computing] += _tile_sram_bytes(record, view, computing, table)
+    copied[computing] += _tile_sram_bytes(record, view, computing, table, shapes)
     return Work(
         moved=moved.reshape(n_rows, 3, len(CAUSES)),
         matrix_ops=ops.get(MATRIX, none),
@@ -116,13 +141,15 @@ def _copied_sram_bytes(record: RunRecord, view: TaskView) -> IntArray:
     return ends * view.bytes
 
 
-def _tile_sram_bytes(record: RunRecord, view: TaskView, computing: IntArray, table: IntArray) -> IntArray:
+def _tile_sram_bytes(
+    record: RunRecord, view: TaskView, computing: IntArray, table: IntArray, shapes: IntArray
+) -> IntArray:
     """Bytes that a unit moves from and to SRAM for each tile.
 
     What a matrix unit moves, the unit's own model says (`tile_traffic`); a vector tile reads every input and writes
     its result once, element by element.
     """
-    shape = _shapes(record)[table[:, 0]]
+    shape = shapes[table[:, 0]]
     x, w, y = (shape[:, column] for column in range(3))
     action = table[:, 1]
     m, n, k = (table[:, end] - table[:, end - 1] for end in (4, 6, 8))
