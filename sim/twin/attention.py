@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -64,15 +64,16 @@ def attention_stage(machine: Machine, block: Block, operator: Operator, stream_b
     group = attention.heads // attention.kv_heads
     columns = machine.array(machine.chip.matrix_unit.columns).astype(np.int64)
     tile = _tile_keys(machine, attention, caches[0].bits, columns, stream_bytes)
-    results = np.zeros((9, machine.designs))
+    results = np.zeros((10, machine.designs))
     codes, index = np.unique(np.stack([columns, tile], axis=1), axis=0, return_inverse=True)
     for number, (quantum, keys) in enumerate(codes.tolist()):
         pick = np.nonzero(np.ravel(index) == number)[0]
-        work_of = _Work(machine, attention, shared(attention, machine.cores, quantum, keys), group, caches)
-        results[:, pick] = np.stack([machine.array(value)[pick] for value in work_of.numbers(x.bits)])
-    lead, work, tail, stream, macs, vector, sent, dram, sram = results
+        those = machine.at(pick)
+        work_of = _Work(those, attention, shared(attention, machine.cores, quantum, keys), group, caches)
+        results[:, pick] = np.stack([those.array(value) for value in work_of.numbers(x.bits)])
+    lead, work, tail, stream, written, macs, vector, sent, dram, sram = results
     counts = Counts(macs, vector, sram, sent, dram)
-    return Stage(operator.name, lead, work, tail, stream, counts)
+    return Stage(operator.name, lead, work, tail, stream, counts, written)
 
 
 def _tile_keys(
@@ -99,25 +100,23 @@ class _Work:
     caches: list[Any]
 
     def numbers(self, x_bits: float) -> tuple[Any, ...]:
-        """Lead, work, tail, streamed bytes; multiply-accumulates, vector operations; network, DRAM and SRAM bytes."""
+        """Lead, work, tail, streamed and written bytes; multiply-accumulates, vector operations; network, DRAM and SRAM
+        bytes."""
         machine, attention, s = self.machine, self.attention, self.shared
         mine = s.rank == self._hottest()
         count, keys = (s.rows * self.group)[mine], s.keys[mine]
-        matrix: Any = 0.0
-        vector: Any = 0.0
-        touched: Any = 0.0
         sizes, times = np.unique(np.stack([count, keys], axis=1), axis=0, return_counts=True)
         key_bits, value_bits = self.caches[0].bits, self.caches[-1].bits
-        for (rows, length), often in zip(sizes.tolist(), times.tolist(), strict=True):
-            scores = machine.chip.matrix_cycles(rows, length, attention.head_dim, x_bits, key_bits, 8.0 * SCORE_BYTES)
-            context = machine.chip.matrix_cycles(rows, attention.value_dim, length, 8.0 * SCORE_BYTES, value_bits, 32.0)
-            matrix = matrix + often * (scores + context + 2 * machine.issue_cycles)
-            vector = vector + often * machine.vector_cycles(rows * length, "softmax_online")
-            score_bits, context_bits = (x_bits, key_bits, 8.0 * SCORE_BYTES), (8.0 * SCORE_BYTES, value_bits, 32.0)
-            touched = touched + often * (
-                machine.matrix_bytes(rows, length, attention.head_dim, score_bits)
-                + machine.matrix_bytes(rows, attention.value_dim, length, context_bits)
-            )
+        rows, length = sizes.T
+        each = replace(machine, chip=machine.chip.shaped((-1, 1)))  # (designs, sizes)
+        score_bits, context_bits = (x_bits, key_bits, 8.0 * SCORE_BYTES), (8.0 * SCORE_BYTES, value_bits, 32.0)
+        scores = each.chip.matrix_cycles(rows, length, attention.head_dim, *score_bits)
+        context = each.chip.matrix_cycles(rows, attention.value_dim, length, *context_bits)
+        matrix = (times * (scores + context + 2 * each.issue_cycles)).sum(axis=-1)
+        vector = (times * each.vector_cycles(rows * length, "softmax_online")).sum(axis=-1)
+        touched_each = each.matrix_bytes(rows, length, attention.head_dim, score_bits)
+        touched_each = touched_each + each.matrix_bytes(rows, attention.value_dim, length, context_bits)
+        touched = (times * touched_each).sum(axis=-1)
         width = sum(tensor.columns * tensor.bits / 8 for tensor in self.caches)
         tokens = sum(r.new for r in attention.requests)
         read = np.bincount(s.home, weights=s.keys * width, minlength=machine.cores)
@@ -127,8 +126,7 @@ class _Work:
         queries = tokens * (attention.heads * attention.head_dim * x_bits / 8) / machine.cores
         appended = tokens * attention.kv_heads * width / machine.cores
         lead = machine.scatter_cycles((queries + appended) * machine.cores)
-        if not decoding(attention):  # new keys are written before they are read
-            lead = lead + appended / machine.dram_rate
+        written = 0.0 if decoding(attention) else appended  # new keys are written before they are read
         elements = tokens * (attention.heads + attention.kv_heads) * attention.head_dim / machine.cores
         lead = lead + machine.vector_cycles(elements, "rope")
         first = machine.vector_cycles(float(count[0] * keys[0]), "softmax_online")
@@ -141,7 +139,7 @@ class _Work:
         sent = (queries + appended) * machine.cores + float(inward.sum())
         dram = float(read.sum()) + appended * machine.cores
         sram = touched * pairs / max(1.0, float((count * keys).sum())) + pairs * 2 * SCORE_BYTES + 2 * sent + dram
-        return lead, work, tail, read.max(), macs, operations, sent, dram, sram
+        return lead, work, tail, read.max(), written, macs, operations, sent, dram, sram
 
     def _hottest(self) -> int:
         """The rank with the most multiply-accumulates."""
