@@ -50,7 +50,7 @@ def _follow(
     for design in range(rate.size):
         speed, room, here, took = rate[design], buffer[design], ahead[design], 0.0
         for _ in range(rounds):
-            took = 0.0
+            began, took = here, 0.0
             for place in range(rows.shape[1]):
                 stage = numbers[rows[design, place]]
                 lead = stage[LEAD] + stage[WRITTEN] / speed
@@ -59,5 +59,7 @@ def _follow(
                 here = min(max(here + speed * work - stage[STREAMED], 0.0), room)
                 here = min(room, here + speed * stage[TAIL])
                 took += lead + work + stage[TAIL]
+            if here == began:  # all further rounds are alike
+                break
         cycles[design], left[design] = took, here
     return cycles, left
