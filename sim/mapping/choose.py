@@ -17,7 +17,7 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.noc.spec import NocTopology
 from cairn.sim.mapping.arrangement import arrangement_load
 from cairn.sim.mapping.cost_kernel import cheapest, fronts
-from cairn.sim.mapping.cost_layout import SHARED
+from cairn.sim.mapping.cost_layout import GK, GM, SHARED
 from cairn.sim.mapping.different import different
 from cairn.sim.mapping.grid import Grid, Split, all_splits
 from cairn.sim.mapping.matmul_cost import (
@@ -155,8 +155,7 @@ def _choice(
 ) -> Choice:
     """Splits of a product, each on a chip with a rate of its DRAM: arrays (n,)."""
     shape, cost = product.shape, matmul_costs(product, chip, split, load, rate)
-    parts = np.array([each.sizes for each in product.splits], dtype=np.int64)
-    _, gn, gk = parts[split].T
+    _, gn, gk = product.sizes[product.alike[split], GM : GK + 1].astype(np.int64).T
     sharers = product.sizes[product.alike[split], SHARED].astype(np.int64)
     tile_bytes, columns = (
         np.broadcast_to(values, (len(product.chips),))[chip] for values in (rates.tile_bytes, rates.columns_quantum)

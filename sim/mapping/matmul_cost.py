@@ -164,10 +164,10 @@ def _layout(rows: int, columns: int, placement: Placement, limit: int | None, sp
     A ring over stride s loads each link s times; where operands are `spread_out` by unicasts, P members of a line load
     its middle link P/4 times as much as a ring does.
     """
-    factors = np.array([[*s.m, *s.n, *s.k] for s in all_splits(rows, columns)], dtype=np.float64)
+    factors = _factors(rows, columns)
     gm, gn, gk = factors[:, 0] * factors[:, 1], factors[:, 2] * factors[:, 3], factors[:, 4] * factors[:, 5]
     shared = sharers_of(gm, limit)
-    strides = _strides(factors, placement, gn, gk)
+    strides = ring_strides(rows, columns, placement)
     busy = [
         np.maximum(1.0, strides[name] * (np.maximum(1.0, size / 4) if spread_out else 1.0))
         for name, size in (("n", gn), ("m", shared), ("k", gk))
@@ -231,11 +231,15 @@ def _strides(factors: FloatArray, placement: Placement, gn: FloatArray, gk: Floa
     }
 
 
-def ring_strides(splits: tuple[Split, ...], options: MappingSpec) -> dict[str, FloatArray]:
-    """Hops between ring neighbours of the m, n and k group of each split."""
-    factors = np.array([[*s.m, *s.n, *s.k] for s in splits], dtype=np.float64)
-    gn, gk = factors[:, 2] * factors[:, 3], factors[:, 4] * factors[:, 5]
-    return _strides(factors, options.placement, gn, gk)
+@lru_cache(maxsize=64)
+def ring_strides(rows: int, columns: int, placement: Placement) -> dict[str, FloatArray]:
+    """Hops between ring neighbours of the m, n and k group of each split of a grid."""
+    factors = _factors(rows, columns)
+    return _strides(factors, placement, factors[:, 2] * factors[:, 3], factors[:, 4] * factors[:, 5])
+
+
+def _factors(rows: int, columns: int) -> FloatArray:
+    return np.array([[*s.m, *s.n, *s.k] for s in all_splits(rows, columns)], dtype=np.float64)
 
 
 def elements_per_byte(bits: float) -> int:

@@ -41,7 +41,6 @@ class Shared:
     """Most query rows of a unit, over the ranks."""
 
 
-@lru_cache(maxsize=4096)
 def shared(attention: Attention, cores: int, quantum: int, tile: int) -> Shared:
     """The units and visits of lowering."""
     units = share_units(attention, cores, quantum)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cairn.sim.mapping.choices import matmul_shape
 from cairn.sim.mapping.choose import NO_SPLIT, Ways, choose_splits
 from cairn.sim.mapping.different import different
-from cairn.sim.mapping.grid import all_splits
+from cairn.sim.mapping.grid import split_sizes
 from cairn.sim.twin.attention import attention_stage
 from cairn.sim.twin.elementwise import elementwise_stage, norm_stage
 from cairn.sim.twin.machine import Machine
@@ -66,8 +66,7 @@ def _choose(block: Block, machine: Machine, before: IntArray, made: Made) -> Blo
     if block.input is not None:
         lies[block.input] = before
     ways: dict[str, Ways] = {}
-    chip, first = machine.alike
-    rates, rate = machine.at(first).rates, machine.dram_rate
+    chip, rates, rate = machine.alike[0], machine.few.rates, machine.dram_rate
     for operator in block.operators:
         y = operator.outputs[0]
         if operator.kind is OpKind.MATMUL:
@@ -121,7 +120,7 @@ def _place(
 
         return _placed(machine, product, ways.way, lies)
     if operator.kind is OpKind.NORM and operator.attention is None:
-        parts = np.array([split.sizes[0] for split in all_splits(machine.grid.rows, machine.grid.columns)] + [1])
+        parts = np.append(split_sizes(machine.grid.rows, machine.grid.columns)[:, 0], 1)
         return _placed(machine, lambda few, rows: norm_stage(few, block, operator, parts[lies[rows]]), lies)
     if operator.kind is OpKind.ADD:
         return _placed(machine, lambda few, _: elementwise_stage(few, block, operator, "add"))

@@ -54,7 +54,7 @@ class Machine:
     def topology(self) -> NocTopology:
         return NocTopology(self.chip.noc.topology)
 
-    @property
+    @cached_property
     def rates(self) -> CoreRates:
         """For choosing splits: arrays (designs,)."""
         others = [path for path in self.chip.varied if not within(path, UNIT)]
@@ -70,6 +70,11 @@ class Machine:
     def alike(self) -> tuple[IntArray, IntArray]:
         """Designs that differ in what a stage may depend on: the number of each, where the first of each stands."""
         return self.different(self._late)
+
+    @cached_property
+    def few(self) -> Machine:
+        """One design of each sort that `alike` tells apart."""
+        return self.at(self.alike[1])
 
     def of_stages(self, rows: IntArray) -> Machine:
         """The designs `rows`, without the parameters that no stage may depend on."""

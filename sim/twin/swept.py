@@ -30,13 +30,21 @@ class Withheld:
 
 
 class Swept:
-    """`spec` with `columns` (arrays by path of attribute names) in place of its own values."""
+    """`spec` with `columns` (arrays by path of attribute names) in place of its own values.
+
+    What an attribute answers is kept in the instance, so that each is worked out once.
+    """
 
     def __init__(self, spec: Spec, columns: Mapping[Path, Array | Withheld]):
         self._spec = spec
         self._columns = dict(columns)
 
     def __getattr__(self, name: str) -> Any:
+        value = self._answer(name)
+        self.__dict__[name] = value
+        return value
+
+    def _answer(self, name: str) -> Any:
         if (name,) in self._columns:
             column = self._columns[(name,)]
             if isinstance(column, Withheld):
