@@ -16,11 +16,11 @@ from cairn.sim.mapping.choices import choose_block
 from cairn.sim.mapping.sequence import activation_bytes, whole_grid
 from cairn.sim.report.result import Result
 from cairn.sim.run import simulate
-from cairn.sim.twin.block import choose_blocks
+from cairn.sim.twin.block import _placed, choose_blocks
 from cairn.sim.twin.evaluate import estimate
 from cairn.sim.twin.machine import Machine
-from cairn.sim.twin.pipeline import period_cycles, stage_cycles
-from cairn.sim.twin.stage import Stage
+from cairn.sim.twin.pipeline import block_cycles, period_cycles
+from cairn.sim.twin.stage import Placed, Stage, Stages
 from cairn.sim.twin.swept import Swept
 from cairn.sim.twin.twin import Twin, laid_over
 from cairn.workloads.build import build_graph
@@ -67,14 +67,24 @@ def test_both_tiers_choose_the_same_for_every_design(run: str, grid: tuple[int, 
             assert not chosen.feasible[design]
             continue
         for name, mapping in mappings.items():
-            choice = chosen.choices[name]
-            assert choice.splits[choice.split[design]] == mapping.split
-            twin = (choice.sharers, choice.passes, choice.reductions, choice.tile_n, choice.tile_k)
-            assert tuple(int(values[design]) for values in twin) == (
+            ways = chosen.ways[name]
+            assert ways.choice.splits[ways.of("split")[design]] == mapping.split
+            twin = ("sharers", "passes", "reductions", "tile_n", "tile_k")
+            assert tuple(int(ways.of(field)[design]) for field in twin) == (
                 mapping.sharers, mapping.passes, mapping.reductions, mapping.tile_n, mapping.tile_k
             )  # fmt: skip
             compared += 1
     assert compared >= 48
+
+
+def test_a_stage_that_reads_the_dram_is_worked_out_for_every_design() -> None:
+    config, n = load("demo"), 6
+    arrays = {("dram", "bandwidth_gb_per_s"): np.linspace(10.0, 60.0, n), ("sram", "banks"): np.array([8, 16] * 3)}
+    machine = machine_of(config, arrays, n)
+    alike = _placed(machine, lambda few, rows: Stage("a", lead=few.chip.sram.banks))
+    assert np.shape(alike.stage.lead) == (2,) and alike.stage.lead[alike.row].tolist() == [8, 16] * 3
+    each = _placed(machine, lambda few, rows: Stage("b", lead=few.dram_rate))
+    assert each.stage.lead[each.row].tolist() == machine.dram_rate.tolist()
 
 
 def test_a_swept_chip_answers_for_every_design_what_the_chip_itself_answers() -> None:
@@ -150,6 +160,10 @@ def numbers(*values: float) -> npt.NDArray[np.float64]:
     return np.array(values)
 
 
+def one_design(*stages: Stage) -> Stages:
+    return Stages.of([Placed(stage, np.zeros(1, dtype=np.int64)) for stage in stages])
+
+
 @pytest.mark.parametrize(
     ("stage", "ahead", "took", "left"),
     [
@@ -158,17 +172,18 @@ def numbers(*values: float) -> npt.NDArray[np.float64]:
         (Stage("memory", 0, 100, 0, 800), 100.0, 175, 0),  # what is there already is not waited for
         (Stage("lead", 50, 100, 10, 400), 0.0, 160, 240),  # the stream runs ahead while nothing is used
         (Stage("full", 1000, 0, 0, 0), 0.0, 1000, 250),  # until the buffer is full
+        (Stage("write", 20, 0, 0, 0, written_bytes=80), 0.0, 40, 160),  # DRAM takes 80 bytes in 20 cycles first
     ],
 )
 def test_the_stream_runs_ahead_as_far_as_the_buffer_allows(
     stage: Stage, ahead: float, took: float, left: float
 ) -> None:
-    cycles, then = stage_cycles(stage, numbers(4.0), numbers(250.0), numbers(ahead))
+    cycles, then = block_cycles(one_design(stage), numbers(4.0), numbers(250.0), numbers(ahead))
     assert (cycles[0], then[0]) == (took, left)
 
 
 def test_a_block_that_memory_bounds_takes_as_long_as_its_bytes() -> None:
-    stages = [Stage("a", 10, 20, 10, 400), Stage("b", 30, 20, 0, 0), Stage("c", 0, 50, 0, 600)]
+    stages = one_design(Stage("a", 10, 20, 10, 400), Stage("b", 30, 20, 0, 0), Stage("c", 0, 50, 0, 600))
     assert period_cycles(stages, numbers(4.0), numbers(10_000.0))[0] == 250
     assert period_cycles(stages, numbers(400.0), numbers(10_000.0))[0] == 140
     assert period_cycles(stages, numbers(4.0), numbers(1.0))[0] > 250
