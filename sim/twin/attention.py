@@ -72,7 +72,7 @@ def attention_stage(machine: Machine, block: Block, operator: Operator, stream_b
         results[:, pick] = np.stack([machine.array(value)[pick] for value in work_of.numbers(x.bits)])
     lead, work, tail, stream, macs, vector, sent, dram, sram = results
     counts = Counts(macs, vector, sram, sent, dram)
-    return Stage(operator.name, lead, work, tail, stream, counts)
+    return Stage(operator.name, lead, work, tail, stream, counts, made_here=not decoding(attention))
 
 
 def _tile_keys(

@@ -36,7 +36,7 @@ def stage_cycles(
     stage: Stage, rate: FloatArray, buffer_bytes: FloatArray, ahead: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Cycles of a stage that begins with `ahead` bytes of the stream in SRAM, and the bytes ahead at its end."""
-    ahead = np.minimum(buffer_bytes, ahead + rate * stage.lead)
+    ahead = np.zeros_like(ahead) if stage.made_here else np.minimum(buffer_bytes, ahead + rate * stage.lead)
     work = np.maximum(stage.work, (stage.streamed_bytes - ahead) / rate)
     ahead = np.clip(ahead + rate * work - stage.streamed_bytes, 0.0, buffer_bytes)
     ahead = np.minimum(buffer_bytes, ahead + rate * stage.tail)

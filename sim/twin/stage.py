@@ -31,3 +31,5 @@ class Stage:
     tail: Any = 0.0
     streamed_bytes: Any = 0.0
     counts: Counts = field(default_factory=Counts)
+    made_here: bool = False
+    """Whether what streams is written within the stage's lead (keys of a prefill), so that it cannot come earlier."""
