@@ -1,11 +1,11 @@
-"""Mapping choices: how a matrix product is split over the cores, as one vectorised pure function of plain numbers.
+"""Mapping choices: how a matrix product is split over the cores, as one pure function of plain numbers.
 
 Lowering calls it with the one chip of a run, the analytical twin with many. Both therefore choose the same.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -16,15 +16,17 @@ from cairn.base.errors import Infeasibility, InfeasibleError
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.noc.spec import NocTopology
 from cairn.sim.mapping.arrangement import arrangement_load
+from cairn.sim.mapping.cost_kernel import cheapest, fronts
+from cairn.sim.mapping.cost_layout import GK, GM, SHARED
+from cairn.sim.mapping.different import different
 from cairn.sim.mapping.grid import Grid, Split, all_splits
 from cairn.sim.mapping.matmul_cost import (
     STREAM_TILES,
     CoreRates,
-    MatmulCost,
     MatmulShape,
+    Product,
     elements_per_byte,
     matmul_costs,
-    sharers_of,
 )
 from cairn.sim.mapping.options import MappingSpec, Paradigm
 
@@ -72,62 +74,98 @@ class Choice:
     network: FloatArray
     act_bytes: FloatArray
 
+    def at(self, rows: IntArray) -> Choice:
+        """The designs `rows`."""
+        arrays = {each.name: getattr(self, each.name)[rows] for each in fields(self) if each.name != "splits"}
+        return Choice(self.splits, **arrays)
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How many designs do a product, by the different ways that occur among them (arrays (ways,))."""
+
+    choice: Choice
+    """Of each way; cycles, and those of the DRAM, are those of its first design."""
+    way: IntArray
+    """(designs,): the way of each design."""
+    first: IntArray
+    """(ways,): the first design of each."""
+
+    def of(self, name: str) -> Any:
+        """A field of the choice for each design, (designs,)."""
+        return getattr(self.choice, name)[self.way]
+
 
 def choose_splits(
     shape: MatmulShape, rates: CoreRates, grid: Grid, topology: NocTopology, options: MappingSpec,
-    before: IntArray | None = None,
-) -> Choice:  # fmt: skip
-    """The split of least closed-form cost for each design of `rates` (arrays (designs, 1), or numbers for one design).
+    before: IntArray, chip: IntArray, dram_bytes_per_cycle: FloatArray,
+) -> Ways:  # fmt: skip
+    """The split of least closed-form cost for each design (arrays (designs,)): a `chip` of those in `rates`, with a
+    rate of its DRAM of its own, so that many designs that differ in nothing else cost little more than one.
 
-    `before` (designs,) is the split, as a place in `all_splits` of the grid, in which another product left x; NO_SPLIT
-    where none did.
+    `before` is the split, as a place in `all_splits` of the grid, in which another product left x; NO_SPLIT where none
+    did.
     """
-    splits, fits = _candidates(shape.m, max(1, shape.n // shape.quantum), shape.k, grid.rows, grid.columns)
+    product = Product.of(shape, rates, grid, options)
+    if options.paradigm is Paradigm.SPMD:
+        before = np.full(before.shape, NO_SPLIT)
+    pair, first = different(chip, before)
+    order = np.argsort(chip[first], kind="stable")
+    of_pair = np.empty_like(order)
+    of_pair[order] = np.arange(order.size)
+    pair, first = of_pair[pair], first[order]
+    begin, split = _fronts(product, chip[first], before[first], grid, topology)
+    each = np.repeat(np.arange(first.size), np.diff(begin))
+    row, earlier = chip[first][each], before[first][each]
+    load = np.where(earlier == NO_SPLIT, 0.0, _loads(topology, grid)[earlier, split])
+    place, cut = cheapest(pair, dram_bytes_per_cycle, begin, product.costs(row, split), load)
+    way, first = different(place, cut)
+    place = place[first]
+    choice = _choice(product, rates, row[place], split[place], load[place], dram_bytes_per_cycle[first])
+    return Ways(choice, way, first)
 
-    def costs(arrange: FloatArray | float) -> MatmulCost:
-        return matmul_costs(shape, splits, rates, options.paradigm, options.placement, options.core_group, arrange)
 
-    cost = costs(0.0)
-    total = np.atleast_2d(cost.total)
-    total = np.where(fits, total, np.inf)
-    if before is not None and options.paradigm is not Paradigm.SPMD and bool(np.any(before != NO_SPLIT)):
-        cost = costs(_loads(total, costs, splits, before, grid, topology))
-        total = np.where(fits, np.atleast_2d(cost.total), np.inf)
-    best = np.argmin(total, axis=1)
-    row = np.arange(best.size)
-    feasible = np.isfinite(total[row, best])
-    best = np.where(feasible, best, np.argmin(np.where(fits, np.atleast_2d(cost.act_bytes), np.inf), axis=1))
-    gm, gn, gk = np.array([split.sizes for split in splits], dtype=np.int64)[best].T
-    sharers = sharers_of(gm.astype(np.float64), options.core_group).astype(np.int64)
+def _fronts(
+    product: Product, chip: IntArray, before: IntArray, grid: Grid, topology: NocTopology
+) -> tuple[IntArray, IntArray]:
+    """`fronts` with all loads that decide about them: bringing x only adds to a split's cost, so one that does not come
+    into a front without it needs no load."""
+    loads = _loads(topology, grid)
+    while True:
+        wanted = np.zeros(loads.shape, dtype=np.bool_)
+        begin, split = fronts(
+            product.alike, product.fits, product.sizes, product.chips, product.unit, product.cycles, product.bits,
+            chip, before, loads, wanted,
+        )  # fmt: skip
+        if not wanted.any():
+            return begin, split
+        for earlier, later in np.argwhere(wanted).tolist():
+            loads[earlier, later] = arrangement_load(topology, grid, product.splits[earlier], product.splits[later])
 
-    def of(values: Any) -> Any:
-        return np.broadcast_to(np.atleast_2d(values), total.shape)[row, best]
 
-    reductions = of(cost.reductions)
-    tile_n, tile_k = tile_shape(shape, -(-shape.n // gn), -(-shape.k // gk), sharers, reductions, rates)
+@lru_cache(maxsize=64)
+def _loads(topology: NocTopology, grid: Grid) -> FloatArray:
+    """`arrangement_load` between any two splits of a grid, NaN until somebody needs it."""
+    count = len(all_splits(grid.rows, grid.columns))
+    return np.full((count, count), np.nan)
+
+
+def _choice(
+    product: Product, rates: CoreRates, chip: IntArray, split: IntArray, load: FloatArray, rate: FloatArray
+) -> Choice:
+    """Splits of a product, each on a chip with a rate of its DRAM: arrays (n,)."""
+    shape, cost = product.shape, matmul_costs(product, chip, split, load, rate)
+    _, gn, gk = product.sizes[product.alike[split], GM : GK + 1].astype(np.int64).T
+    sharers = product.sizes[product.alike[split], SHARED].astype(np.int64)
+    tile_bytes, columns = (
+        np.broadcast_to(values, (len(product.chips),))[chip] for values in (rates.tile_bytes, rates.columns_quantum)
+    )
+    n, k = -(-shape.n // gn), -(-shape.k // gk)
+    tile_n, tile_k = tile_shape(shape, n, k, sharers, cost.reductions, tile_bytes, columns)
     return Choice(
-        splits, best, feasible, sharers, of(cost.passes), reductions, tile_n, tile_k, total[row, best],
-        of(cost.compute), of(cost.dram), of(cost.network), of(cost.act_bytes),
+        product.splits, split, np.isfinite(cost.total), sharers, cost.passes, cost.reductions, tile_n, tile_k,
+        cost.total, cost.compute, cost.dram, cost.network, cost.act_bytes,
     )  # fmt: skip
-
-
-def _loads(
-    total: FloatArray, costs: Any, splits: tuple[Split, ...], before: IntArray, grid: Grid, topology: NocTopology
-) -> FloatArray:
-    """How often x passes the busiest link on its way into each split's layout, where that may decide.
-
-    Bringing x only adds to a split's cost: one that costs more without it than the best one with it needs no load.
-    """
-    row = np.arange(before.size)
-    loads = np.zeros(total.shape)
-    first = np.argmin(total, axis=1)
-    known = np.nonzero(before != NO_SPLIT)[0]
-    loads[known, first[known]] = arrangement_loads(topology, grid, splits, before[known], first[known])
-    bound = np.broadcast_to(np.atleast_2d(costs(loads).total), total.shape)[row, first]
-    needed = (total <= bound[:, None]) & (before != NO_SPLIT)[:, None]
-    design, split = np.nonzero(needed)
-    loads[design, split] = arrangement_loads(topology, grid, splits, before[design], split)
-    return loads
 
 
 def arrangement_loads(
@@ -148,7 +186,9 @@ def choose_matmul(
     """
     rates = CoreRates.of(chip, grid, options)
     earlier = np.array([NO_SPLIT if before is None else split_number(before, grid)])
-    choice = choose_splits(shape, rates, grid, chip.noc.topology, options, earlier)
+    rate = np.array([rates.dram_bytes_per_cycle], dtype=np.float64)
+    one = np.zeros(1, dtype=np.int64)
+    choice = choose_splits(shape, rates, grid, chip.noc.topology, options, earlier, one, rate).choice
     if not choice.feasible[0]:
         bound = rates.sram_bytes - STREAM_TILES * rates.tile_bytes
         remedy = "more SRAM a core (chip.sram.capacity_kib), more cores (chip.cores), smaller tiles "
@@ -170,24 +210,12 @@ def split_number(split: Split, grid: Grid) -> int:
     return all_splits(grid.rows, grid.columns).index(split)
 
 
-@lru_cache(maxsize=1024)
-def _candidates(
-    m: int, columns: int, k: int, rows: int, across: int
-) -> tuple[tuple[Split, ...], npt.NDArray[np.bool_]]:
-    """All splits, and which give no dimension more parts than it has elements; all of them where none does."""
-    splits = all_splits(rows, across)
-    sizes = np.array([split.sizes for split in splits])
-    fits = np.asarray((sizes <= (m, columns, k)).all(axis=1))
-    return splits, fits if bool(fits.any()) else np.ones(fits.size, dtype=bool)
-
-
 def tile_shape(
-    shape: MatmulShape, n: Any, k: Any, sharers: Any, reductions: Any, rates: CoreRates
+    shape: MatmulShape, n: Any, k: Any, sharers: Any, reductions: Any, tile_bytes: IntArray, array_columns: IntArray
 ) -> tuple[IntArray, IntArray]:
     """Columns and reduction length of the weight tiles that stream, (designs,): about `tile_bytes`, whole array columns
     if possible, and no wider than one of the `reductions` stretches of columns.
     """
-    tile_bytes, array_columns = np.ravel(rates.tile_bytes), np.ravel(rates.columns_quantum)
     block_k = -(-k // sharers)
     quantum = np.lcm(shape.quantum, elements_per_byte(shape.w_bits))
     whole = np.lcm(array_columns, quantum)

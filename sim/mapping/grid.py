@@ -137,6 +137,12 @@ def all_splits(rows: int, columns: int) -> tuple[Split, ...]:
     )
 
 
+@lru_cache(maxsize=64)
+def split_sizes(rows: int, columns: int) -> IntArray:
+    """Group sizes (splits, 3) of `all_splits`."""
+    return np.array([split.sizes for split in all_splits(rows, columns)], dtype=np.int64)
+
+
 def bounds(length: int, parts: int, quantum: int = 1) -> IntArray:
     """Boundaries (parts + 1) that cut `length` into contiguous parts as equal as possible, in units of `quantum`."""
     units = -(-length // quantum)

@@ -5,32 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from cairn.hw_models.chip import ChipSpec
-from cairn.sim.mapping.grid import Grid, Split
+from cairn.sim.mapping import cost_layout as at
+from cairn.sim.mapping.cost_kernel import split_costs, with_stream
+from cairn.sim.mapping.grid import Grid, Split, all_splits
 from cairn.sim.mapping.options import MappingSpec, Paradigm, Placement
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 Floats = FloatArray | float
 Ints = IntArray | int
 
-STREAM_TILES = 4
+STREAM_TILES: Final = 4
 """Tiles that the stream buffer holds at least: two in use (one computed, one passed on) and two on their way."""
-
-PARTIAL_SHARE = 8
-"""Partial sums of a stretch of columns take at most this part of the SRAM, twice (assumed)."""
-
-FINER_STRETCHES = (1, 2, 4)
-"""Times as many stretches as the SRAM asks for that are costed (assumed to be enough): what is left of the reduction
-when the products end is one stretch, but every stretch pays the start of its transfers."""
-
-WORTH = 0.05
-"""Part of a product's cycles that cutting its columns finer must save (assumed: it costs simulation time as well).
-Splits are compared as if the finest cut were made."""
 
 
 @dataclass(frozen=True)
@@ -48,26 +42,12 @@ class MatmulShape:
 
 
 @dataclass(frozen=True)
-class MatmulCost:
-    """Cycles of the resources for each candidate split, infinite in all where it does not fit; arrays (splits,) or
-    (designs, splits).
-    """
-
-    compute: FloatArray
-    dram: FloatArray
-    network: FloatArray
-    exposed: FloatArray
-    total: FloatArray
-    act_bytes: FloatArray
-    passes: IntArray
-    reductions: IntArray
-
-
-@dataclass(frozen=True)
 class CoreRates:
     """What a core has for a mapping decision: bytes a cycle of its channel and link, cycles of a hop and a start.
 
-    Numbers of one chip, or arrays (designs, 1) of several that have the same grid and topology.
+    Numbers of one chip, or arrays (chips,) of several that have the same grid and topology. `matrix_cycles` answers
+    (units, sizes) for the different matrix units among them, or (sizes,) where there is one; `unit` says which of them
+    a chip has, a number or (chips,).
     """
 
     dram_bytes_per_cycle: Floats
@@ -78,14 +58,19 @@ class CoreRates:
     tile_bytes: Ints
     all_to_all: bool
     matrix_cycles: Callable[[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike], IntArray]
+    unit: Ints
     columns_quantum: Ints
     vector_lanes: Ints
     packet_cycles: Floats
 
     @classmethod
-    def of(cls, chip: ChipSpec, grid: Grid, options: MappingSpec) -> CoreRates:
+    def of(
+        cls, chip: ChipSpec, grid: Grid, options: MappingSpec, units: ChipSpec | None = None, unit: Ints = 0
+    ) -> CoreRates:
+        """`units` are chips (units, 1) with the different matrix units of `chip`; none where there is one chip."""
         share = chip.dram.bandwidth_gb_per_s / chip.channels * np.minimum(1.0, chip.channels / chip.core_count)
         sram = chip.sram.capacity_kib * 1024
+        of_unit = units or chip
         return cls(
             dram_bytes_per_cycle=share / chip.clock_ghz,
             link_bytes_per_cycle=chip.noc.link_bytes_per_cycle,
@@ -94,86 +79,136 @@ class CoreRates:
             sram_bytes=sram,
             tile_bytes=np.minimum(options.tile_kib * 1024, sram // (2 * STREAM_TILES)),
             all_to_all=chip.noc.topology == "all_to_all",
-            matrix_cycles=lambda m, n, k: chip.matrix_cycles(m, n, k),
+            matrix_cycles=lambda m, n, k: of_unit.matrix_cycles(m, n, k),
+            unit=unit,
             columns_quantum=chip.matrix_unit.columns,
             vector_lanes=chip.vector_unit.lanes,
             packet_cycles=chip.noc.max_packet_bytes / chip.noc.link_bytes_per_cycle,
         )
 
+    def table(self) -> FloatArray:
+        """(chips, columns of `cost_layout`): what the costs of splits depend on, beside cycles and the channel."""
+        columns: list[Floats | Ints] = [0.0] * at.CHIP_COLUMNS
+        columns[at.SRAM] = self.sram_bytes
+        columns[at.BUDGET] = self.sram_bytes - STREAM_TILES * self.tile_bytes
+        columns[at.LINK] = self.link_bytes_per_cycle
+        columns[at.HOP] = self.hop_cycles
+        columns[at.START] = self.start_cycles
+        columns[at.LANES] = self.vector_lanes
+        columns[at.ARRAY] = self.columns_quantum
+        columns[at.PACKET] = self.packet_cycles
+        wide = np.broadcast_arrays(np.atleast_1d(self.unit), *columns)[1:]
+        return np.stack(wide, axis=1).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product on several chips: its splits, those that cost alike together, and what the kernels ask of each.
+
+    Splits of equal group sizes whose rings have equal strides cost the same, but for bringing x.
+    """
+
+    shape: MatmulShape
+    splits: tuple[Split, ...]
+    alike: IntArray
+    """(splits,): the row of a split in `sizes`."""
+    fits: BoolArray
+    """(splits,): whether no dimension has more parts than elements; all where that is so of none."""
+    sizes: FloatArray
+    """(rows, columns of `cost_layout`)"""
+    chips: FloatArray
+    """(chips, columns of `cost_layout`)"""
+    unit: IntArray
+    """(chips,): row of a chip in `cycles`."""
+    cycles: FloatArray
+    """(units, rows of `sizes`): cycles of a core's block on the matrix unit."""
+
+    @classmethod
+    def of(cls, shape: MatmulShape, rates: CoreRates, grid: Grid, options: MappingSpec) -> Product:
+        """The product on the chips of `rates`, in all splits of their grid."""
+        splits = all_splits(grid.rows, grid.columns)
+        spread_out = options.paradigm is Paradigm.SPMD and not rates.all_to_all
+        layout = _layout(grid.rows, grid.columns, options.placement, options.core_group, spread_out)
+        sizes = np.concatenate([np.empty((len(layout.groups), at.GM)), layout.groups], axis=1)
+        m, n, k = (np.ceil(size / layout.groups[:, i]) for i, size in enumerate((shape.m, shape.n, shape.k)))
+        sizes[:, at.M], sizes[:, at.N], sizes[:, at.K] = m, n, k
+        parts = layout.groups[layout.alike][:, :3]
+        fits = np.asarray((parts <= (shape.m, max(1, shape.n // shape.quantum), shape.k)).all(axis=1))
+        if not fits.any():
+            fits = np.ones(fits.size, dtype=np.bool_)
+        blocks, row = np.unique(sizes[:, :3].astype(np.int64), axis=0, return_inverse=True)
+        cycles = np.atleast_2d(rates.matrix_cycles(*blocks.T))[:, np.ravel(row)].astype(np.float64)
+        unit = np.atleast_1d(np.asarray(rates.unit, dtype=np.int64))
+        return cls(shape, splits, layout.alike, fits, sizes, rates.table(), unit, cycles)
+
+    @property
+    def bits(self) -> tuple[float, float, float]:
+        return float(self.shape.x_bits), float(self.shape.w_bits), float(self.shape.partial_bits)
+
+    def costs(self, chip: IntArray, split: IntArray) -> FloatArray:
+        """(n, COST_COLUMNS of `cost_layout`) of n pairs of a chip and a split."""
+        return split_costs(self.alike[split], chip, self.sizes, self.chips, self.unit, self.cycles, self.bits)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    alike: IntArray
+    groups: FloatArray
+    """(rows, columns of `cost_layout` from GM on)"""
+
+
+@lru_cache(maxsize=64)
+def _layout(rows: int, columns: int, placement: Placement, limit: int | None, spread_out: bool) -> _Layout:
+    """What the splits of a grid cost depends on, and which of them are alike in it.
+
+    A ring over stride s loads each link s times; where operands are `spread_out` by unicasts, P members of a line load
+    its middle link P/4 times as much as a ring does.
+    """
+    factors = _factors(rows, columns)
+    gm, gn, gk = factors[:, 0] * factors[:, 1], factors[:, 2] * factors[:, 3], factors[:, 4] * factors[:, 5]
+    shared = sharers_of(gm, limit)
+    strides = ring_strides(rows, columns, placement)
+    busy = [
+        np.maximum(1.0, strides[name] * (np.maximum(1.0, size / 4) if spread_out else 1.0))
+        for name, size in (("n", gn), ("m", shared), ("k", gk))
+    ]
+    table = np.stack([gm, gn, gk, shared, *(strides[name] for name in "nmk"), *busy], axis=1)
+    groups, alike = np.unique(table, axis=0, return_inverse=True)
+    return _Layout(np.ravel(alike).astype(np.int64), groups)
+
+
+@dataclass(frozen=True)
+class MatmulCost:
+    """What splits cost, arrays (n,): cycles of the resources of the busiest core, and in all.
+
+    `total` is infinite where the blocks do not fit the SRAM.
+    """
+
+    compute: FloatArray
+    dram: FloatArray
+    network: FloatArray
+    total: FloatArray
+    act_bytes: FloatArray
+    passes: IntArray
+    reductions: IntArray
+
 
 def matmul_costs(
-    shape: MatmulShape, splits: tuple[Split, ...], rates: CoreRates, paradigm: Paradigm, placement: Placement,
-    sharers_limit: int | None, arrange: FloatArray | float = 0.0,
-) -> MatmulCost:  # fmt: skip
-    """Closed-form cost of every split: the busiest core's compute, DRAM and network cycles.
+    product: Product, chip: IntArray, split: IntArray, load: FloatArray, dram_bytes_per_cycle: Floats
+) -> MatmulCost:
+    """Costs of n splits of a product, each on one of its chips; arrays (n,).
 
-    One chip (`rates` of numbers) gives arrays (splits,), several (of arrays (designs, 1)) give (designs, splits).
-
-    Weights stream while the cores compute. Gathering x and reducing y come before and after the compute ("exposed") but
-    not before and after the weight stream, which runs ahead. A ring over stride s loads each link s times; unicasts
-    from each of P members of a line to all others load its middle link P/4 times as much as a ring does. `arrange`
-    says, for each split, how many times the part of x that a core begins with passes the most loaded link while x is
-    brought from where it was made (`arrangement`).
+    `load` says how many times the part of x that a core begins with passes the most loaded link while x is brought from
+    where it was made (`arrangement`).
     """
-    factors = np.array([[*s.m, *s.n, *s.k] for s in splits], dtype=np.float64)
-    gm, gn, gk = factors[:, 0] * factors[:, 1], factors[:, 2] * factors[:, 3], factors[:, 4] * factors[:, 5]
-    m, n, k = np.ceil(shape.m / gm), np.ceil(shape.n / gn), np.ceil(shape.k / gk)
-    shared = sharers_of(gm, sharers_limit)
-    x_bytes, w_bytes = m * k * shape.x_bits / 8, k * n * shape.w_bits / 8
-    y_bytes = m * n * shape.partial_bits / 8
-    budget = rates.sram_bytes - STREAM_TILES * rates.tile_bytes
-    partial = np.where(gk > 1, 2 * np.minimum(y_bytes, rates.sram_bytes / PARTIAL_SHARE), 0.0)
-    passes = np.clip(np.ceil((x_bytes + y_bytes / gk) / np.maximum(budget - partial, 1)), 1, np.maximum(m, 1))
-    act = (x_bytes + y_bytes / gk) / passes + partial
-    stretches = np.where(gk > 1, np.ceil(y_bytes / passes / (rates.sram_bytes / PARTIAL_SHARE)), 1.0)
-    strides = _strides(factors, placement, gn, gk)
-    spread = {g: _spread(size, paradigm, rates) for g, size in (("m", shared), ("n", gn), ("k", gk))}
-    flows = {
-        "n": x_bytes * (gn - 1) / gn,
-        "m": w_bytes * (shared - 1) / shared * passes,
-        "k": y_bytes * (gk - 1) / gk,
-    }
-    link = rates.link_bytes_per_cycle
-    time = {g: flows[g] / link * np.maximum(1.0, strides[g] * spread[g]) for g in flows}
-    step = {g: rates.start_cycles + rates.hop_cycles * strides[g] for g in flows}
-    compute = rates.matrix_cycles(*(v.astype(np.int64) for v in (m, n, k))).astype(np.float64)
-    dram = w_bytes / shared * passes / rates.dram_bytes_per_cycle
-    network = (flows["n"] + flows["m"] + flows["k"]) / link
-    gather = time["n"] + (gn - 1) * step["n"] + arrange * x_bytes / gn / link
-    # a small message of the chain may find a packet of the weight ring on its link, half of it on average
-    blocked = np.where(shared > 1, rates.packet_cycles / 2, 0)
-    adding = m * n * (gk - 1) / gk / rates.vector_lanes
-
-    def cycles(reductions: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Cycles in all, and those outside of the weight stream that nothing hides."""
-        in_all = reductions * passes
-        reducing = np.where(gk > 1, time["k"] + in_all * (gk - 1) * (step["k"] + blocked) + adding, 0)
-        exposed = gather + reducing / in_all
-        moving = np.maximum(np.maximum(time["m"], reducing), network)
-        return _overlapped(dram, _overlapped(compute, moving) + exposed), exposed
-
-    # more stretches than the SRAM asks for, with an array's columns in each, where that saves enough
-    common = np.broadcast_shapes(stretches.shape, gather.shape, dram.shape, compute.shape)
-    stretches = np.broadcast_to(stretches, common)
-    finer = np.array(FINER_STRETCHES, dtype=np.float64).reshape(-1, *(1,) * stretches.ndim) * stretches
-    possible = (gk > 1) & (finer * rates.columns_quantum <= n)
-    possible[0] = True
-    costs = [cycles(count) for count in finer]
-    each = np.where(possible, [in_all for in_all, _ in costs], np.inf)
-    total = each.min(axis=0)
-    first = np.argmax(each <= (1 + WORTH) * total, axis=0)[None]
-    reductions = np.take_along_axis(finer, first, axis=0)[0]
-    exposed = np.take_along_axis(np.array([outside for _, outside in costs]), first, axis=0)[0]
-    total = np.where(act > budget, np.inf, total)
-    whole = [np.asarray(count, dtype=np.int64) for count in (passes, reductions)]
-    return MatmulCost(compute, dram, network, exposed, total, act, *whole)
-
-
-def _overlapped(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Time of two activities that overlap through buffers of a few tiles: a little over the longer one when both are
-    about as long, because then each waits for the other in turn (assumed: the 4-norm)."""
-    c, d = a * a, b * b
-    return np.asarray(np.sqrt(np.sqrt(c * c + d * d)))
+    costs = product.costs(chip, split)
+    rate = np.broadcast_to(np.asarray(dram_bytes_per_cycle, dtype=np.float64), load.shape)
+    total, cut = with_stream(costs, load, rate)
+    stretches = np.array(at.FINER_STRETCHES)[cut] * costs[:, at.STRETCHES]
+    return MatmulCost(
+        costs[:, at.COMPUTE], costs[:, at.BYTES] / rate, costs[:, at.NETWORK], total,
+        costs[:, at.ACT], costs[:, at.PASSES].astype(np.int64), stretches.astype(np.int64),
+    )  # fmt: skip
 
 
 def sharers_of(gm: FloatArray, limit: int | None) -> FloatArray:
@@ -196,17 +231,15 @@ def _strides(factors: FloatArray, placement: Placement, gn: FloatArray, gk: Floa
     }
 
 
-def ring_strides(splits: tuple[Split, ...], options: MappingSpec) -> dict[str, FloatArray]:
-    """Hops between ring neighbours of the m, n and k group of each split."""
-    factors = np.array([[*s.m, *s.n, *s.k] for s in splits], dtype=np.float64)
-    gn, gk = factors[:, 2] * factors[:, 3], factors[:, 4] * factors[:, 5]
-    return _strides(factors, options.placement, gn, gk)
+@lru_cache(maxsize=64)
+def ring_strides(rows: int, columns: int, placement: Placement) -> dict[str, FloatArray]:
+    """Hops between ring neighbours of the m, n and k group of each split of a grid."""
+    factors = _factors(rows, columns)
+    return _strides(factors, placement, factors[:, 2] * factors[:, 3], factors[:, 4] * factors[:, 5])
 
 
-def _spread(size: FloatArray, paradigm: Paradigm, rates: CoreRates) -> FloatArray:
-    if paradigm is not Paradigm.SPMD or rates.all_to_all:
-        return np.ones_like(size)
-    return np.maximum(1.0, size / 4)
+def _factors(rows: int, columns: int) -> FloatArray:
+    return np.array([[*s.m, *s.n, *s.k] for s in all_splits(rows, columns)], dtype=np.float64)
 
 
 def elements_per_byte(bits: float) -> int:

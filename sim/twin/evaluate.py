@@ -17,7 +17,8 @@ from cairn.sim.mapping.matmul_cost import STREAM_TILES
 from cairn.sim.mapping.options import Paradigm
 from cairn.sim.twin.block import block_stages, choose_blocks, known
 from cairn.sim.twin.machine import Machine
-from cairn.sim.twin.pipeline import period_cycles, stage_cycles
+from cairn.sim.twin.pipeline import block_cycles, period_cycles
+from cairn.sim.twin.stage import COUNTED
 from cairn.sim.twin.swept import Swept
 from cairn.workloads.graph import OperatorGraph, Role
 
@@ -72,14 +73,11 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     rate = machine.dram_rate
     total = np.zeros(designs)
     ahead = np.zeros(designs)
-    counted = {name: np.zeros(designs) for name in ("macs", "vector_ops", "sram_bytes", "noc_bytes", "dram_bytes")}
+    counted = {name: np.zeros(designs) for name in COUNTED}
     cycles: dict[str, FloatArray] = {}
     for segment in graph.segments:
         stages = block_stages(segment.block, machine, chosen[segment.block.name], stream)
-        took = np.zeros(designs)
-        for stage in stages:
-            once, ahead = stage_cycles(stage, rate, stream, ahead)
-            took = took + once
+        took, ahead = block_cycles(stages, rate, stream, ahead)
         if segment.repeat > 1:
             period = period_cycles(stages, rate, stream)
             total = total + (segment.repeat - 1) * period
@@ -87,11 +85,11 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
         else:
             cycles[segment.block.name] = took
         total = total + took
-        for name in counted:
-            counted[name] = counted[name] + segment.repeat * sum(getattr(s.counts, name) for s in stages)
+        for name, events in stages.counted().items():
+            counted[name] += segment.repeat * events
     held = _held_bytes(graph)
     chip_of = machine.chip
-    feasible = np.all([c.feasible for c in chosen.values() if c.choices], axis=0)
+    feasible = np.all([c.feasible for c in chosen.values() if c.ways], axis=0)
     feasible &= held <= machine.array(chip_of.dram.capacity_gb) * 1e9
     latency = np.where(feasible, total / (machine.array(chip_of.clock_ghz) * 1e9), np.nan)
     dynamic = cost.dynamic_energy_pj(chip_of.energy, noc_hop_bytes=counted["noc_bytes"], **counted)  # type: ignore[arg-type]

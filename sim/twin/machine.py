@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from cairn.hw_models.compute.vector.cycle import passes_of
 from cairn.hw_models.noc.spec import NocTopology
+from cairn.sim.mapping.different import different
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.matmul_cost import STREAM_TILES, CoreRates
 from cairn.sim.mapping.options import MappingSpec
-from cairn.sim.twin.swept import Swept
+from cairn.sim.twin.swept import Path, Swept
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -21,6 +24,17 @@ IntArray = npt.NDArray[np.int64]
 PORT_CYCLES = 2
 """Cycles of an uncontended transfer beside start, hops and bytes: from the injection port, and its first flit (rules N3
 and N4 of the network)."""
+
+UNIT: Final = (("matrix_unit",), ("sram", "read_bytes_per_cycle"), ("sram", "write_bytes_per_cycle"))
+"""What the cycles of a matrix tile depend on."""
+
+LATE: Final = (("dram",), ("clock_ghz",), ("energy",), ("area",), ("power_limit_w_per_mm2",), ("die_limit_mm2",))
+"""What stages do not depend on: they are counted in cycles, and the stream from DRAM comes in after them."""
+
+
+def within(path: Path, parts: Iterable[Path]) -> bool:
+    """Whether a path of attribute names lies in one of `parts` of a chip."""
+    return any(path[: len(part)] == part for part in parts)
 
 
 @dataclass(frozen=True)
@@ -40,10 +54,43 @@ class Machine:
     def topology(self) -> NocTopology:
         return NocTopology(self.chip.noc.topology)
 
-    @property
+    @cached_property
     def rates(self) -> CoreRates:
-        """For choosing splits: arrays (designs, 1)."""
-        return CoreRates.of(self.chip.shaped((-1, 1)), self.grid, self.options)  # type: ignore[arg-type]
+        """For choosing splits: arrays (designs,)."""
+        others = [path for path in self.chip.varied if not within(path, UNIT)]
+        unit, first = self.different(others)
+        units = self.chip.withholding(others).at(first).shaped((-1, 1))
+        return CoreRates.of(self.chip, self.grid, self.options, units, unit)  # type: ignore[arg-type]
+
+    def at(self, rows: IntArray) -> Machine:
+        """The designs `rows`."""
+        return replace(self, chip=self.chip.at(rows), designs=rows.size)
+
+    @cached_property
+    def alike(self) -> tuple[IntArray, IntArray]:
+        """Designs that differ in what a stage may depend on: the number of each, where the first of each stands."""
+        return self.different(self._late)
+
+    @cached_property
+    def few(self) -> Machine:
+        """One design of each sort that `alike` tells apart."""
+        return self.at(self.alike[1])
+
+    def of_stages(self, rows: IntArray) -> Machine:
+        """The designs `rows`, without the parameters that no stage may depend on."""
+        machine = self.at(rows)
+        return replace(machine, chip=machine.chip.withholding(self._late))
+
+    @property
+    def _late(self) -> list[Path]:
+        return [path for path in self.chip.varied if within(path, LATE)]
+
+    def different(self, apart_from: Collection[Path]) -> tuple[IntArray, IntArray]:
+        """Designs that differ in anything but the columns `apart_from`: the number of each, where its first stands."""
+        columns = [np.asarray(column) for path, column in self.chip.varied.items() if path not in apart_from]
+        if not columns:
+            return np.zeros(self.designs, dtype=np.int64), np.zeros(1, dtype=np.int64)
+        return different(*columns)
 
     def array(self, value: Any) -> FloatArray:
         """A number or array of designs as an array (designs,)."""

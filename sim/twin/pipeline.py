@@ -2,42 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from cairn.sim.twin.stage import Stage
+from cairn.base.kernel import kernel
+from cairn.sim.twin.stage import LEAD, STREAMED, TAIL, WORK, WRITTEN, Stages
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
-ROUNDS = 4
+ROUNDS: Final = 4
 """Times that a block follows itself until the stream is as far ahead at its end as before (two or three are enough)."""
 
 
-def period_cycles(stages: Sequence[Stage], rate: FloatArray, buffer_bytes: FloatArray) -> FloatArray:
+def period_cycles(stages: Stages, rate: FloatArray, buffer_bytes: FloatArray) -> FloatArray:
     """Cycles of a block that follows itself, for each design.
 
     `rate` is what a core's DRAM delivers in a cycle, `buffer_bytes` how much may lie in SRAM unused. While a stage does
     not use the stream, the stream runs ahead until the buffer is full. A stage that uses what lies there faster than
     DRAM brings more ends when the last of it has come.
     """
-    ahead = np.zeros_like(rate)
-    period = np.zeros_like(rate)
-    for _ in range(ROUNDS):
-        period = np.zeros_like(rate)
-        for stage in stages:
-            took, ahead = stage_cycles(stage, rate, buffer_bytes, ahead)
-            period = period + took
-    return period
+    return _rounds(stages, rate, buffer_bytes, np.zeros(len(stages.rows)), ROUNDS)[0]
 
 
-def stage_cycles(
-    stage: Stage, rate: FloatArray, buffer_bytes: FloatArray, ahead: FloatArray
+def block_cycles(
+    stages: Stages, rate: FloatArray, buffer_bytes: FloatArray, ahead: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Cycles of a stage that begins with `ahead` bytes of the stream in SRAM, and the bytes ahead at its end."""
-    ahead = np.zeros_like(ahead) if stage.made_here else np.minimum(buffer_bytes, ahead + rate * stage.lead)
-    work = np.maximum(stage.work, (stage.streamed_bytes - ahead) / rate)
-    ahead = np.clip(ahead + rate * work - stage.streamed_bytes, 0.0, buffer_bytes)
-    ahead = np.minimum(buffer_bytes, ahead + rate * stage.tail)
-    return np.asarray(stage.lead + work + stage.tail), ahead
+    """Cycles of a block that begins with `ahead` bytes of the stream in SRAM, and the bytes ahead at its end."""
+    return _rounds(stages, rate, buffer_bytes, ahead, 1)
+
+
+def _rounds(
+    stages: Stages, rate: FloatArray, buffer: FloatArray, ahead: FloatArray, rounds: int
+) -> tuple[FloatArray, FloatArray]:
+    rate, buffer, ahead = (np.ascontiguousarray(each, dtype=np.float64) for each in (rate, buffer, ahead))
+    return _follow(stages.numbers, stages.rows, rate, buffer, ahead, rounds)
+
+
+@kernel(error_model="numpy")
+def _follow(
+    numbers: FloatArray, rows: IntArray, rate: FloatArray, buffer: FloatArray, ahead: FloatArray, rounds: int
+) -> tuple[FloatArray, FloatArray]:
+    """Cycles of the last of so many rounds through the stages of each design, and the bytes ahead at its end."""
+    cycles, left = np.empty(rate.size), np.empty(rate.size)
+    for design in range(rate.size):
+        speed, room, here, took = rate[design], buffer[design], ahead[design], 0.0
+        for _ in range(rounds):
+            began, took = here, 0.0
+            for place in range(rows.shape[1]):
+                stage = numbers[rows[design, place]]
+                lead = stage[LEAD] + stage[WRITTEN] / speed
+                here = min(room, here + speed * lead) if stage[WRITTEN] == 0.0 else 0.0
+                work = max(stage[WORK], (stage[STREAMED] - here) / speed)
+                here = min(max(here + speed * work - stage[STREAMED], 0.0), room)
+                here = min(room, here + speed * stage[TAIL])
+                took += lead + work + stage[TAIL]
+            if here == began:  # all further rounds are alike
+                break
+        cycles[design], left[design] = took, here
+    return cycles, left

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.mapping.choose import NO_SPLIT, Choice, arrangement_loads
+from cairn.sim.mapping.grid import split_sizes
 from cairn.sim.mapping.matmul_cost import MatmulShape, ring_strides
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.stage import Counts, Stage
@@ -20,10 +21,11 @@ IntArray = npt.NDArray[np.int64]
 
 def product_stage(name: str, machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray) -> Stage:
     """A product as `choice` splits it; `before` (designs,) is the split that left x, NO_SPLIT where none did."""
-    gm, gn, gk = np.array([split.sizes for split in choice.splits], dtype=np.int64)[choice.split].T
+    gm, gn, gk = split_sizes(machine.grid.rows, machine.grid.columns)[choice.split].T
     m, n, k = -(-shape.m // gm), -(-shape.n // gn), -(-shape.k // gk)
     rows = -(-m // choice.passes)
-    strides = {axis: stride[choice.split] for axis, stride in ring_strides(choice.splits, machine.options).items()}
+    hops = ring_strides(machine.grid.rows, machine.grid.columns, machine.options.placement)
+    strides = {axis: stride[choice.split] for axis, stride in hops.items()}
     part = rows * k * shape.x_bits / 8 / gn  # of the rows of a pass
     bring = _bring(machine, choice, before, part)
     gather = _gather(machine, part, gn, strides["n"])

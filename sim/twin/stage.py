@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.base.kernel import kernel
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+LEAD: Final = 0
+WORK: Final = 1
+TAIL: Final = 2
+STREAMED: Final = 3
+WRITTEN: Final = 4
 
 
 @dataclass(frozen=True)
@@ -17,12 +32,16 @@ class Counts:
     dram_bytes: Any = 0.0
 
 
+COUNTED: Final = tuple(each.name for each in fields(Counts))
+
+
 @dataclass(frozen=True)
 class Stage:
     """An operator on the busiest core, in core cycles; numbers or arrays (designs,).
 
     `lead` passes before the stage uses what streams from DRAM; during `work` it uses `streamed_bytes` at an even pace,
-    if they are there; `tail` passes after that.
+    if they are there; `tail` passes after that. To `lead` comes the time in which DRAM takes `written_bytes`, if any; what
+    is streamed is then read back from there, and nothing of it comes earlier.
     """
 
     name: str
@@ -31,5 +50,57 @@ class Stage:
     tail: Any = 0.0
     streamed_bytes: Any = 0.0
     counts: Counts = field(default_factory=Counts)
-    made_here: bool = False
-    """Whether what streams is written within the stage's lead (keys of a prefill), so that it cannot come earlier."""
+    written_bytes: Any = 0.0
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A stage as it differs between designs, and for each design (designs,) the row of it that holds there."""
+
+    stage: Stage
+    row: IntArray
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of a block on many designs."""
+
+    numbers: FloatArray
+    """(rows, 5): lead, work, tail, streamed and written bytes."""
+    counts: FloatArray
+    """(rows, counts): as COUNTED names them."""
+    rows: IntArray
+    """(designs, stages): the row of each stage of each design."""
+
+    @classmethod
+    def of(cls, placed: Sequence[Placed]) -> Stages:
+        """Stages in the order in which they follow each other."""
+        numbers, counts, rows, begin = [], [], [], 0
+        for each in placed:
+            stage, size = each.stage, int(each.row.max(initial=0)) + 1
+            timed = (stage.lead, stage.work, stage.tail, stage.streamed_bytes, stage.written_bytes)
+            numbers.append(_table(timed, size))
+            counts.append(_table([getattr(stage.counts, name) for name in COUNTED], size))
+            rows.append(each.row + begin)
+            begin += size
+        return cls(np.concatenate(numbers), np.concatenate(counts), np.stack(rows, axis=1))
+
+    def counted(self) -> dict[str, FloatArray]:
+        """Events of all stages together, (designs,) by name."""
+        return dict(zip(COUNTED, _summed(self.counts, self.rows), strict=True))
+
+
+def _table(columns: Sequence[Any], size: int) -> FloatArray:
+    return np.stack([np.broadcast_to(np.asarray(column, dtype=np.float64), (size,)) for column in columns], axis=1)
+
+
+@kernel()
+def _summed(counts: FloatArray, rows: IntArray) -> FloatArray:
+    """(counts, designs): sums over the stages of each design."""
+    total = np.zeros((counts.shape[1], rows.shape[0]))
+    for design in range(rows.shape[0]):
+        for place in range(rows.shape[1]):
+            row = rows[design, place]
+            for column in range(counts.shape[1]):
+                total[column, design] += counts[row, column]
+    return total

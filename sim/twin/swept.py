@@ -6,7 +6,8 @@ every parameter that is swept; properties and methods of the spec's class run on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -19,16 +20,36 @@ Array = npt.NDArray[Any]
 Path = tuple[str, ...]
 
 
-class Swept:
-    """`spec` with `columns` (arrays by path of attribute names) in place of its own values."""
+class WithheldError(Exception):
+    """Somebody reads a parameter whose values are withheld."""
 
-    def __init__(self, spec: Spec, columns: Mapping[Path, Array]):
+
+@dataclass(frozen=True)
+class Withheld:
+    """Stands in the place of a column, or of all columns of a part, that a result must not depend on."""
+
+
+class Swept:
+    """`spec` with `columns` (arrays by path of attribute names) in place of its own values.
+
+    What an attribute answers is kept in the instance, so that each is worked out once.
+    """
+
+    def __init__(self, spec: Spec, columns: Mapping[Path, Array | Withheld]):
         self._spec = spec
         self._columns = dict(columns)
 
     def __getattr__(self, name: str) -> Any:
+        value = self._answer(name)
+        self.__dict__[name] = value
+        return value
+
+    def _answer(self, name: str) -> Any:
         if (name,) in self._columns:
-            return self._columns[(name,)]
+            column = self._columns[(name,)]
+            if isinstance(column, Withheld):
+                raise WithheldError(name)
+            return column
         member = getattr(type(self._spec), name, None)
         if isinstance(member, property) and member.fget is not None:
             return member.fget(self)
@@ -40,4 +61,21 @@ class Swept:
 
     def shaped(self, shape: tuple[int, ...]) -> Swept:
         """The same with every array in another shape."""
-        return Swept(self._spec, {path: np.reshape(column, shape) for path, column in self._columns.items()})
+        return self._with(lambda column: np.reshape(column, shape))
+
+    def at(self, rows: npt.NDArray[np.int64]) -> Swept:
+        """The designs `rows`."""
+        return self._with(lambda column: column[rows])
+
+    def withholding(self, paths: Iterable[Path]) -> Swept:
+        """The same without the columns `paths`: who reads one nonetheless meets a WithheldError."""
+        return Swept(self._spec, {**self._columns, **dict.fromkeys(paths, Withheld())})
+
+    @property
+    def varied(self) -> dict[Path, Array]:
+        """The columns that are not withheld."""
+        return {path: column for path, column in self._columns.items() if not isinstance(column, Withheld)}
+
+    def _with(self, change: Callable[[Array], Array]) -> Swept:
+        changed = {path: change(column) for path, column in self.varied.items()}
+        return Swept(self._spec, {**self._columns, **changed})

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from cairn.base.errors import CairnError, ConfigError
 from cairn.hw_models.chip import ChipSpec
 from cairn.sim.config.run_config import RunConfig, resolved
+from cairn.sim.mapping.different import different
 from cairn.sim.mapping.matmul_cost import STREAM_TILES
 from cairn.sim.twin.evaluate import Estimate, estimate
 from cairn.workloads.build import build_graph
@@ -24,8 +25,8 @@ Column = npt.NDArray[Any]
 CHIP: Final = "chip."
 STRUCTURE: Final = ("chip.cores.", "chip.dram.channels", "chip.noc.topology")
 """Parameters of a chip that decide its structure: designs with different ones are looked at apart."""
-AT_ONCE: Final = 512
-"""assumed: designs of one structure that are looked at together, a few MiB of candidate splits."""
+AT_ONCE: Final = 1 << 15
+"""assumed: designs of one structure that are looked at together; some ten arrays of so many are alive at a time."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +123,13 @@ def _groups(names: list[str], columns: Mapping[str, Column], count: int) -> list
     """Designs with equal values of `names`: those values, and the designs' numbers."""
     if not names:
         return [({}, np.arange(count))]
-    found: dict[tuple[Any, ...], list[int]] = {}
-    for index, row in enumerate(zip(*(np.asarray(columns[name]).tolist() for name in names), strict=True)):
-        found.setdefault(tuple(map(repr, row)), []).append(index)
+    values = [np.asarray(columns[name]) for name in names]
+    written = [np.array([repr(each) for each in column]) if column.dtype == object else column for column in values]
+    number, first = different(*written)
+    members = np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
     return [
-        ({name: np.asarray(columns[name])[rows[0]] for name in names}, np.array(rows)) for rows in found.values()
+        ({name: column[row] for name, column in zip(names, values, strict=True)}, rows)
+        for row, rows in zip(first.tolist(), members, strict=True)
     ]
 
 

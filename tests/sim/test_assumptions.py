@@ -13,7 +13,7 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.sim.config.run_config import load
 from cairn.sim.mapping.choose import choose_matmul
 from cairn.sim.mapping.grid import all_splits
-from cairn.sim.mapping.matmul_cost import STREAM_TILES, CoreRates, MatmulShape, matmul_costs
+from cairn.sim.mapping.matmul_cost import STREAM_TILES, CoreRates, MatmulShape, Product, matmul_costs
 from cairn.sim.mapping.memory import Memory
 from cairn.sim.mapping.options import BankPlacement, MappingSpec, Paradigm
 from cairn.sim.mapping.sequence import whole_grid
@@ -230,8 +230,10 @@ def test_the_cheapest_split_is_taken_and_none_costs_less_than_its_slowest_resour
     chip, options = load("demo").chip, MappingSpec(paradigm=paradigm)
     grid = whole_grid(chip, options)
     shape = MatmulShape(4, 1536, 1536, 8, 2, 16)
-    splits = tuple(split for split in all_splits(4, 4) if split.sizes[0] <= shape.m)
-    cost = matmul_costs(shape, splits, CoreRates.of(chip, grid, options), paradigm, options.placement, None)
+    split = np.array([i for i, split in enumerate(all_splits(4, 4)) if split.sizes[0] <= shape.m])
+    rates = CoreRates.of(chip, grid, options)
+    product = Product.of(shape, rates, grid, options)
+    cost = matmul_costs(product, 0 * split, split, np.zeros(split.size), rates.dram_bytes_per_cycle)
     assert (cost.total >= np.maximum(cost.compute, cost.dram)).all()
     assert choose_matmul(shape, chip, grid, options).cycles == cost.total.min()
 

@@ -19,8 +19,8 @@ from cairn.sim.run import simulate
 from cairn.sim.twin.block import choose_blocks
 from cairn.sim.twin.evaluate import estimate
 from cairn.sim.twin.machine import Machine
-from cairn.sim.twin.pipeline import period_cycles, stage_cycles
-from cairn.sim.twin.stage import Stage
+from cairn.sim.twin.pipeline import block_cycles, period_cycles
+from cairn.sim.twin.stage import Placed, Stage, Stages
 from cairn.sim.twin.swept import Swept
 from cairn.sim.twin.twin import Twin, laid_over
 from cairn.workloads.build import build_graph
@@ -67,10 +67,10 @@ def test_both_tiers_choose_the_same_for_every_design(run: str, grid: tuple[int, 
             assert not chosen.feasible[design]
             continue
         for name, mapping in mappings.items():
-            choice = chosen.choices[name]
-            assert choice.splits[choice.split[design]] == mapping.split
-            twin = (choice.sharers, choice.passes, choice.reductions, choice.tile_n, choice.tile_k)
-            assert tuple(int(values[design]) for values in twin) == (
+            ways = chosen.ways[name]
+            assert ways.choice.splits[ways.of("split")[design]] == mapping.split
+            twin = ("sharers", "passes", "reductions", "tile_n", "tile_k")
+            assert tuple(int(ways.of(field)[design]) for field in twin) == (
                 mapping.sharers, mapping.passes, mapping.reductions, mapping.tile_n, mapping.tile_k
             )  # fmt: skip
             compared += 1
@@ -150,6 +150,10 @@ def numbers(*values: float) -> npt.NDArray[np.float64]:
     return np.array(values)
 
 
+def one_design(*stages: Stage) -> Stages:
+    return Stages.of([Placed(stage, np.zeros(1, dtype=np.int64)) for stage in stages])
+
+
 @pytest.mark.parametrize(
     ("stage", "ahead", "took", "left"),
     [
@@ -158,17 +162,18 @@ def numbers(*values: float) -> npt.NDArray[np.float64]:
         (Stage("memory", 0, 100, 0, 800), 100.0, 175, 0),  # what is there already is not waited for
         (Stage("lead", 50, 100, 10, 400), 0.0, 160, 240),  # the stream runs ahead while nothing is used
         (Stage("full", 1000, 0, 0, 0), 0.0, 1000, 250),  # until the buffer is full
+        (Stage("write", 20, 0, 0, 0, written_bytes=80), 0.0, 40, 160),  # DRAM takes 80 bytes in 20 cycles first
     ],
 )
 def test_the_stream_runs_ahead_as_far_as_the_buffer_allows(
     stage: Stage, ahead: float, took: float, left: float
 ) -> None:
-    cycles, then = stage_cycles(stage, numbers(4.0), numbers(250.0), numbers(ahead))
+    cycles, then = block_cycles(one_design(stage), numbers(4.0), numbers(250.0), numbers(ahead))
     assert (cycles[0], then[0]) == (took, left)
 
 
 def test_a_block_that_memory_bounds_takes_as_long_as_its_bytes() -> None:
-    stages = [Stage("a", 10, 20, 10, 400), Stage("b", 30, 20, 0, 0), Stage("c", 0, 50, 0, 600)]
+    stages = one_design(Stage("a", 10, 20, 10, 400), Stage("b", 30, 20, 0, 0), Stage("c", 0, 50, 0, 600))
     assert period_cycles(stages, numbers(4.0), numbers(10_000.0))[0] == 250
     assert period_cycles(stages, numbers(400.0), numbers(10_000.0))[0] == 140
     assert period_cycles(stages, numbers(4.0), numbers(1.0))[0] > 250
