@@ -172,11 +172,7 @@ def place_keys(attention: Attention, units: Units, tile: int, begins: tuple[int,
 
 
 def plan_visits(units: Units, blocks: KeyBlocks, local: bool) -> Visits:
-    """Which unit reads which block when: each core goes through its units, each unit through its keys.
-
-    Units that share keys begin with different blocks, since all of them would else read the same channel at once; the
-    order does not matter to an online softmax.
-    """
+    """Which unit reads which block when: each core goes through its units, each unit through its keys in order."""
     n_requests = int(max(units.request.max(), blocks.request.max())) + 1
     block_pair = blocks.head * n_requests + blocks.request
     unit_pair = units.head * n_requests + units.request
@@ -191,13 +187,6 @@ def plan_visits(units: Units, blocks: KeyBlocks, local: bool) -> Visits:
         keep &= (blocks.home[block] == units.rank[unit]) & (n0 >= units.s0[unit])
     unit, block, n0, n1 = unit[keep], block[keep], n0[keep], n1[keep]
     order = np.lexsort((n0, unit, units.rank[unit]))
-    if not local:
-        unit_order = unit[order]
-        many = np.bincount(unit_order, minlength=units.count)[unit_order]
-        members = np.bincount(unit_pair)[unit_pair]
-        begins = count_up(unit_pair) * np.bincount(unit_order, minlength=units.count) // members
-        turn = (count_up(unit_order) - begins[unit_order]) % many
-        order = order[np.lexsort((turn, unit_order, units.rank[unit_order]))]
     unit, block, n0, n1 = unit[order], block[order], n0[order], n1[order]
     last = np.append(unit[1:] != unit[:-1], True) if unit.size else np.zeros(0, dtype=bool)
     return Visits(unit, block, n0, n1, count_up(units.rank[unit]), last)

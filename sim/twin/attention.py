@@ -106,8 +106,8 @@ def load_of(
     carried = moved(s.home[s.away], s.rank[s.away], size[s.away], grid.size)
     return Load(
         sizes, times, float(tiles[0].prod()), float(tiles.prod(axis=1).sum()), float((rows * s.keys).sum()),
-        float(read.max()), 0.0 if decoding(attention) else float(s.kept.max() * width), float(read.sum()), float(size[s.away].sum()),
-        busiest(loads_of(topology, grid, carried)),
+        float(read.max()), 0.0 if decoding(attention) else float(s.kept.max() * width), float(read.sum()),
+        float(size[s.away].sum()), busiest(loads_of(topology, grid, carried)),
     )  # fmt: skip
 
 

@@ -36,15 +36,10 @@ def product_stage(name: str, machine: Machine, shape: MatmulShape, choice: Choic
     stretch = _stretch(machine, shape, choice, rows, n, gk, strides["k"])
     later = part * (gn - 1) * (choice.passes - 1)
     crossing, beside_gather, beside_sums = _crossing(machine, choice, later, relayed, sums)
-    work = np.maximum(compute, crossing)
     in_all = choice.reductions * choice.passes
-    work = np.maximum(work, _slowed(stretch, in_all, gk, beside_sums))
-    others = choice.passes - 1
-    work = np.maximum(work, _slowed(Turn(gather.fixed + bring, gather.sent), others, gn, beside_gather))
-    import os
-    if os.environ.get('TWD'):
-        f = lambda v: round(float(np.ravel(v)[0]))
-        print('       ', name, 'comp', f(compute), 'cross', f(crossing), 'k', f(stretch.fixed*in_all), f(stretch.sent*in_all), f(beside_sums), 'root', f(_slowed(stretch, in_all, gk, beside_sums)), 'n', f((bring+gather.fixed)*others), f(gather.sent*others), f(beside_gather), 'root', f(_slowed(Turn(gather.fixed + bring, gather.sent), others, gn, beside_gather)))
+    reducing = _slowed(stretch, in_all, gk, beside_sums)
+    gathering = _slowed(Turn(gather.fixed + bring, gather.sent), choice.passes - 1, gn, beside_gather)
+    work = _overlapped(_overlapped(compute, np.maximum(reducing, crossing)), gathering)
     copies = gm // choice.sharers
     moved = machine.cores * (part * (gn - 1) * choice.passes + sums + relayed)
     loaded = shape.n * shape.k * shape.w_bits / 8 * choice.passes * copies
@@ -83,6 +78,11 @@ def _slowed(turn: Turn, times: Any, members: IntArray, others: FloatArray) -> Fl
     excess = sent * (2 - 1 / np.maximum(1, members))
     root = half + np.sqrt(np.maximum(0.0, half * half - others * (fixed + sent - excess)))
     return np.where(fixed + sent > 0, root, 0.0)
+
+
+def _overlapped(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Time of two activities that overlap through a few buffers, as the choice of splits takes it (4-norm, assumed)."""
+    return np.asarray((a**4 + b**4) ** 0.25)
 
 
 def _crossing(
