@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
 
@@ -25,6 +27,15 @@ def test_the_engine_benchmark_prints_rates_of_both_engines_and_of_both_servers()
                  "compiled, bound by network"):  # fmt: skip
         (line,) = [line for line in lines if line.startswith(name)]
         assert float(re.findall(r"  (\d+\.\d+)", line)[0]) > 0
+
+
+def test_the_search_benchmark_prints_rates_of_the_analytical_tier() -> None:
+    lines = printed("dse.py", "--workloads", "decode", "--designs", "256", "--repeat", "1").splitlines()
+    rates = [line.split() for line in lines if line.startswith("decode: ") and "memory" not in line]
+    assert len(rates) == 5
+    for words in rates:
+        designs, seconds, rate = (float(word.replace(",", "")) for word in [w for w in words if w[0].isdigit()][:3])
+        assert rate * seconds == pytest.approx(designs, rel=0.2)
 
 
 def test_the_run_benchmark_prints_cost_and_phases_of_a_run() -> None:

@@ -196,11 +196,12 @@ def _cut(low: IntArray, high: IntArray, tile: int, *extra: IntArray) -> tuple[In
     """Cut each range [low, high) every `tile` (and at `extra`): (range number, begin, end) of the pieces, in order."""
     count = np.maximum(0, -(-(high - low) // tile))
     number = np.repeat(np.arange(low.size), count)
-    marks = [np.stack([number, low[number] + count_up(number) * tile], axis=1)]
+    beyond = int(high.max(initial=0)) + 1
+    marks = [number * beyond + low[number] + count_up(number) * tile]
     for cut in extra:
         inside = np.nonzero((cut > low) & (cut < high))[0]
-        marks.append(np.stack([inside, cut[inside]], axis=1))
-    number, begin = np.unique(np.concatenate(marks), axis=0).T
+        marks.append(inside * beyond + cut[inside])
+    number, begin = np.divmod(np.unique(np.concatenate(marks)), beyond)
     end = high[number].copy()
     same = number[1:] == number[:-1]
     end[:-1][same] = begin[1:][same]

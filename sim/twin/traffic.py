@@ -29,7 +29,7 @@ _SCALE = 1024.0
 @lru_cache(maxsize=4096)
 def ring_loads(topology: NocTopology, grid: Grid, split: Split, sharers: int) -> FloatArray:
     """(3, links and ports): messages on each when every core sends one to its neighbour on the ring of its n group, of
-    the cores that share its weights, and of its k group.
+    the cores that share its weights, and of its k group. Only those that may be the busiest, whatever is sent.
     """
     ranks = ranks_of(split, grid.rows, grid.columns, grid.placement)
     first = ranks.m - ranks.m % sharers
@@ -44,7 +44,10 @@ def ring_loads(topology: NocTopology, grid: Grid, split: Split, sharers: int) ->
         traffic = np.zeros((grid.size, grid.size))
         traffic[core, target] = 1.0
         rows.append(loads_of(topology, grid, traffic))
-    return np.stack(rows)
+    loads = np.unique(np.stack(rows), axis=1)
+    beaten = np.asarray((loads[:, :, None] <= loads[:, None, :]).all(axis=0))
+    np.fill_diagonal(beaten, False)
+    return loads[:, ~beaten.any(axis=1)]
 
 
 def busiest(loads: FloatArray) -> float:

@@ -10,8 +10,9 @@ from cairn.hw_models.noc.spec import NocSpec, NocTopology
 from cairn.sim.config.run_config import RunConfig, load
 from cairn.sim.mapping.arrangement import arrangement_load
 from cairn.sim.mapping.choices import choose_block, matmul_shape
-from cairn.sim.mapping.choose import choose_matmul
+from cairn.sim.mapping.choose import NO_SPLIT, choose_matmul, choose_splits
 from cairn.sim.mapping.grid import Grid, Split, all_splits, bounds, ranks_of
+from cairn.sim.mapping.matmul_cost import CoreRates, Product, matmul_costs
 from cairn.sim.mapping.sequence import whole_grid
 from cairn.sim.run import simulate
 from cairn.workloads.build import build_graph
@@ -71,6 +72,30 @@ def test_a_product_takes_its_input_from_where_the_one_before_left_it() -> None:
     down = next(op for op in block.operators if op.name == "down")
     alone = choose_matmul(matmul_shape(block, down, config.mapping), config.chip, grid, config.mapping)
     assert alone.cycles <= choices["down"].cycles
+
+
+@pytest.mark.parametrize("run", ["llama-2-13b-decode", "llama-2-13b-prefill"])
+@pytest.mark.parametrize("before", [NO_SPLIT, 40])
+def test_at_every_rate_of_the_dram_the_cheapest_of_all_splits_is_chosen(run: str, before: int) -> None:
+    config = load(run, ["chip.cores.rows=4", "chip.cores.columns=6"])
+    grid, topology = whole_grid(config.chip, config.mapping), config.chip.noc.topology
+    rates, splits = CoreRates.of(config.chip, grid, config.mapping), all_splits(4, 6)
+    dram = np.geomspace(0.01, 1e4, 300)
+    zero, every = np.zeros(dram.size, dtype=np.int64), np.arange(len(splits))
+    loads = np.zeros(every.size)
+    if before != NO_SPLIT:
+        loads = np.array([arrangement_load(topology, grid, splits[before], split) for split in splits])
+    block, chosen = layer_of(config), set()
+    for operator in (operator for operator in block.operators if operator.kind is OpKind.MATMUL):
+        shape = matmul_shape(block, operator, config.mapping)
+        ways = choose_splits(shape, rates, grid, topology, config.mapping, zero + before, zero, dram)
+        product = Product.of(shape, rates, grid, config.mapping)
+        for design, rate in enumerate(dram):
+            total = matmul_costs(product, 0 * every, every, loads, rate).total
+            total[~product.fits] = np.inf
+            assert total[ways.of("split")[design]] == total.min()
+        chosen |= set(ways.of("split").tolist())
+    assert len(chosen) > 2  # or the rates would not decide
 
 
 MODELS = ("bitnet-b1.58-3b", "gpt-2-medium", "mixtral-8x7b", "retnet-1.3b", "deepseek-v2-lite-16b")

@@ -16,7 +16,7 @@ from cairn.sim.mapping.choices import choose_block
 from cairn.sim.mapping.sequence import activation_bytes, whole_grid
 from cairn.sim.report.result import Result
 from cairn.sim.run import simulate
-from cairn.sim.twin.block import choose_blocks
+from cairn.sim.twin.block import _placed, choose_blocks
 from cairn.sim.twin.evaluate import estimate
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.pipeline import block_cycles, period_cycles
@@ -75,6 +75,16 @@ def test_both_tiers_choose_the_same_for_every_design(run: str, grid: tuple[int, 
             )  # fmt: skip
             compared += 1
     assert compared >= 48
+
+
+def test_a_stage_that_reads_the_dram_is_worked_out_for_every_design() -> None:
+    config, n = load("demo"), 6
+    arrays = {("dram", "bandwidth_gb_per_s"): np.linspace(10.0, 60.0, n), ("sram", "banks"): np.array([8, 16] * 3)}
+    machine = machine_of(config, arrays, n)
+    alike = _placed(machine, lambda few, rows: Stage("a", lead=few.chip.sram.banks))
+    assert np.shape(alike.stage.lead) == (2,) and alike.stage.lead[alike.row].tolist() == [8, 16] * 3
+    each = _placed(machine, lambda few, rows: Stage("b", lead=few.dram_rate))
+    assert each.stage.lead[each.row].tolist() == machine.dram_rate.tolist()
 
 
 def test_a_swept_chip_answers_for_every_design_what_the_chip_itself_answers() -> None:
