@@ -37,6 +37,8 @@ class Shared:
     """Whether the keys of a visit come from another core's channel."""
     rank: IntArray
     home: IntArray
+    kept: IntArray
+    """New keys kept on each core's channel, (cores,)."""
     query_rows: IntArray
     """Most query rows of a unit, over the ranks."""
 
@@ -53,7 +55,10 @@ def shared(attention: Attention, cores: int, quantum: int, tile: int) -> Shared:
         q0 = np.maximum(q0, visits.n0 - cached[units.request[unit]])
     rows = np.maximum(0, units.q1[unit] - np.minimum(q0, units.q1[unit]))
     rank, home = units.rank[unit], blocks.home[visits.block]
-    return Shared(units, visits, rows, visits.n1 - visits.n0, rank != home, rank, home, units.q1 - units.q0)
+    fresh = np.array([r.cached for r in attention.requests])[blocks.request]
+    new = np.maximum(0, blocks.s1 - np.maximum(blocks.s0, fresh)).astype(np.float64)
+    kept = np.bincount(blocks.home, weights=new, minlength=cores).astype(np.int64)
+    return Shared(units, visits, rows, visits.n1 - visits.n0, rank != home, rank, home, kept, units.q1 - units.q0)
 
 
 @lru_cache(maxsize=4096)
@@ -79,6 +84,8 @@ class Load:
     """Scores of all cores."""
     read_most: float
     """Most bytes of keys and values from one channel."""
+    written_most: float
+    """Most bytes of new keys and values into one channel; none in decoding, which uses them from SRAM."""
     read: float
     inward: float
     """Bytes of keys and values that come from another core's channel."""
@@ -99,8 +106,8 @@ def load_of(
     carried = moved(s.home[s.away], s.rank[s.away], size[s.away], grid.size)
     return Load(
         sizes, times, float(tiles[0].prod()), float(tiles.prod(axis=1).sum()), float((rows * s.keys).sum()),
-        float(read.max()), float(read.sum()), float(size[s.away].sum()),
-        busiest(loads_of(topology, grid, carried)),
+        float(read.max()), 0.0 if decoding(attention) else float(s.kept.max() * width), float(read.sum()),
+        float(size[s.away].sum()), busiest(loads_of(topology, grid, carried)),
     )  # fmt: skip
 
 
@@ -158,7 +165,7 @@ class _Work:
         queries = tokens * (attention.heads * attention.head_dim * x_bits / 8) / machine.cores
         appended = tokens * attention.kv_heads * self.width / machine.cores
         lead = machine.scatter_cycles((queries + appended) * machine.cores)
-        written = 0.0 if decoding(attention) else appended  # new keys are written before they are read
+        written = self._of("written_most")  # new keys are written before they are read
         elements = tokens * (attention.heads + attention.kv_heads) * attention.head_dim / machine.cores
         lead = lead + machine.vector_cycles(elements, "rope")
         first = machine.vector_cycles(self._of("first"), "softmax_online")

@@ -54,7 +54,7 @@ def _follow(
             for place in range(rows.shape[1]):
                 stage = numbers[rows[design, place]]
                 lead = stage[LEAD] + stage[WRITTEN] / speed
-                here = min(room, here + speed * lead)
+                here = min(room, here + speed * lead) if stage[WRITTEN] == 0.0 else 0.0
                 work = max(stage[WORK], (stage[STREAMED] - here) / speed)
                 here = min(max(here + speed * work - stage[STREAMED], 0.0), room)
                 here = min(room, here + speed * stage[TAIL])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,18 +26,22 @@ def product_stage(name: str, machine: Machine, shape: MatmulShape, choice: Choic
     rows = -(-m // choice.passes)
     hops = ring_strides(machine.grid.rows, machine.grid.columns, machine.options.placement)
     strides = {axis: stride[choice.split] for axis, stride in hops.items()}
-    part = m * k * shape.x_bits / 8 / gn
-    lead = _gather(machine, choice, before, part, gn, strides["n"])
+    part = rows * k * shape.x_bits / 8 / gn  # of the rows of a pass
+    bring = _bring(machine, choice, before, part)
+    gather = _gather(machine, part, gn, strides["n"])
     compute, touched = _tiles(machine, shape, choice, rows, n, k)
     weights = k * n * shape.w_bits / 8 * choice.passes
     relayed = weights * (choice.sharers - 1) / choice.sharers
     sums = rows * n * choice.passes * shape.partial_bits / 8 * (gk - 1) / gk
     stretch = _stretch(machine, shape, choice, rows, n, gk, strides["k"])
-    reducing = stretch * choice.reductions * choice.passes
-    crossing = _crossing(machine, choice, part * (gn - 1), relayed, sums) / machine.link
-    work = np.maximum(np.maximum(compute, reducing), crossing - lead)
+    later = part * (gn - 1) * (choice.passes - 1)
+    crossing, beside_gather, beside_sums = _crossing(machine, choice, later, relayed, sums)
+    in_all = choice.reductions * choice.passes
+    reducing = _slowed(stretch, in_all, gk, beside_sums)
+    gathering = _slowed(Turn(gather.fixed + bring, gather.sent), choice.passes - 1, gn, beside_gather)
+    work = _overlapped(_overlapped(compute, np.maximum(reducing, crossing)), gathering)
     copies = gm // choice.sharers
-    moved = machine.cores * (part * (gn - 1) + sums + relayed)
+    moved = machine.cores * (part * (gn - 1) * choice.passes + sums + relayed)
     loaded = shape.n * shape.k * shape.w_bits / 8 * choice.passes * copies
     added = machine.cores * sums * 8 / shape.partial_bits
     counts = Counts(
@@ -46,20 +51,56 @@ def product_stage(name: str, machine: Machine, shape: MatmulShape, choice: Choic
         noc_bytes=moved,
         dram_bytes=loaded,
     )
-    return Stage(name, lead, work, np.where(gk > 1, stretch, 0.0), weights / choice.sharers, counts)
+    lead = machine.array(bring + gather.fixed + gather.sent)
+    return Stage(name, lead, work, stretch.fixed + stretch.sent, weights / choice.sharers, counts)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A message that goes once round a ring, in cycles (designs,): what it takes whatever its size, and its bytes."""
+
+    fixed: FloatArray
+    sent: FloatArray
+
+
+def _slowed(turn: Turn, times: Any, members: IntArray, others: FloatArray) -> FloatArray:
+    """Cycles of `times` messages round a ring of `members`, one after the other, beside other traffic that keeps the
+    same links busy for `others` cycles, spread over the same time.
+
+    A message that shares a link evenly with traffic of utilisation u is on its way 1 / (1 - u) times as long as alone
+    (processor sharing), the excess being random. On a ring each step waits for the one before it and for the member's
+    own last step: of exponential delays such a closed ring passes members / (2 members - 1) as many (Gordon and Newell
+    1967). So the excess counts g = 2 - 1 / members times, and T = fixed + sent (1 + g u / (1 - u)) with u = others / T
+    is a quadratic equation in T.
+    """
+    fixed, sent = turn.fixed * times, turn.sent * times
+    half = (fixed + sent + others) / 2
+    excess = sent * (2 - 1 / np.maximum(1, members))
+    root = half + np.sqrt(np.maximum(0.0, half * half - others * (fixed + sent - excess)))
+    return np.where(fixed + sent > 0, root, 0.0)
+
+
+def _overlapped(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Time of two activities that overlap through a few buffers, as the choice of splits takes it (4-norm, assumed)."""
+    return np.asarray((a**4 + b**4) ** 0.25)
 
 
 def _crossing(
     machine: Machine, choice: Choice, gathered: FloatArray, relayed: FloatArray, sums: FloatArray
-) -> FloatArray:
-    """Bytes over the busiest link or port: those that a core sends on each of its three rings, where they meet."""
-    result = np.zeros(machine.designs)
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Cycles of the busiest link or port with the bytes that a core sends on each of its three rings, and cycles of
+    what the links of the first and of the last ring carry beside it.
+    """
+    busiest, beside_first, beside_last = np.zeros((3, machine.designs))
     pairs = np.stack([choice.split, choice.sharers], axis=1)
     for code, pick in _alike(pairs):
         loads = ring_loads(machine.topology, machine.grid, choice.splits[code[0]], code[1])
         sent = np.stack([gathered[pick], relayed[pick], sums[pick]], axis=1)
-        result[pick] = (sent @ loads).max(axis=1)
-    return result
+        busiest[pick] = (sent @ loads).max(axis=1)
+        first, last = loads[:, loads[0] > 0], loads[:, loads[2] > 0]
+        beside_first[pick] = (sent[:, 1:] @ first[1:]).max(axis=1, initial=0.0)
+        beside_last[pick] = (sent[:, :2] @ last[:2]).max(axis=1, initial=0.0)
+    return busiest / machine.link, beside_first / machine.link, beside_last / machine.link
 
 
 def _alike(rows: IntArray) -> list[tuple[list[int], IntArray]]:
@@ -68,10 +109,8 @@ def _alike(rows: IntArray) -> list[tuple[list[int], IntArray]]:
     return [(row, np.nonzero(np.ravel(index) == number)[0]) for number, row in enumerate(different.tolist())]
 
 
-def _gather(
-    machine: Machine, choice: Choice, before: IntArray, part: FloatArray, gn: IntArray, stride: FloatArray
-) -> FloatArray:
-    """Cycles until every core has all of its block of x: brought from where it was made, then passed round a ring."""
+def _bring(machine: Machine, choice: Choice, before: IntArray, part: FloatArray) -> FloatArray:
+    """Cycles in which every core is brought its part of x from where it was made."""
     load = np.zeros(machine.designs)
     known = before != NO_SPLIT
     load[known] = arrangement_loads(
@@ -79,9 +118,15 @@ def _gather(
     )
     across = (machine.grid.rows + machine.grid.columns) / 2
     bring = np.where(load > 0, machine.message_cycles(load * part, across), 0.0)
-    bring = np.where(known, bring, machine.scatter_cycles(part * machine.cores))
-    step = machine.message_cycles(part * np.maximum(1, stride), np.maximum(1, stride)) + machine.issue_cycles
-    return machine.array(bring + (gn - 1) * step + np.where(gn > 1, gn * machine.chip.noc.hop_cycles, 0.0))
+    return machine.array(np.where(known, bring, machine.scatter_cycles(part * machine.cores)))
+
+
+def _gather(machine: Machine, part: FloatArray, gn: IntArray, stride: FloatArray) -> Turn:
+    """The parts of x passed round a ring, until every core has all of its block."""
+    hops = np.maximum(1, stride)
+    step = machine.message_cycles(0.0, hops) + machine.issue_cycles
+    fixed = (gn - 1) * step + np.where(gn > 1, gn * machine.chip.noc.hop_cycles, 0.0)
+    return Turn(machine.array(fixed), machine.array((gn - 1) * part * hops / machine.link))
 
 
 def _tiles(
@@ -106,11 +151,11 @@ def _tiles(
 
 def _stretch(
     machine: Machine, shape: MatmulShape, choice: Choice, rows: IntArray, n: IntArray, gk: IntArray, stride: FloatArray
-) -> FloatArray:
-    """Cycles in which the partial sums of one stretch of columns travel once round the ring, growing at each core."""
+) -> Turn:
+    """The partial sums of one stretch of columns, once round the ring, growing at each core."""
     elements = rows * n / gk / choice.reductions
     hops = np.maximum(1, stride)
-    step = machine.message_cycles(elements * shape.partial_bits / 8 * hops, hops) + machine.issue_cycles
-    step = step - machine.issue_cycles + machine.vector_cycles(elements, "reduce_add")
-    return np.where(gk > 1, (gk - 1) * step + gk * machine.chip.noc.hop_cycles, 0.0)
-
+    step = machine.message_cycles(0.0, hops) + machine.vector_cycles(elements, "reduce_add")
+    fixed = np.where(gk > 1, (gk - 1) * step + gk * machine.chip.noc.hop_cycles, 0.0)
+    sent = np.where(gk > 1, (gk - 1) * elements * shape.partial_bits / 8 * hops / machine.link, 0.0)
+    return Turn(machine.array(fixed), machine.array(sent))

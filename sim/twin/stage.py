@@ -40,7 +40,8 @@ class Stage:
     """An operator on the busiest core, in core cycles; numbers or arrays (designs,).
 
     `lead` passes before the stage uses what streams from DRAM; during `work` it uses `streamed_bytes` at an even pace,
-    if they are there; `tail` passes after that. To `lead` comes the time in which DRAM takes `written_bytes`.
+    if they are there; `tail` passes after that. To `lead` comes the time in which DRAM takes `written_bytes`, if any;
+    what is streamed is then read back from there, and nothing of it comes earlier.
     """
 
     name: str
