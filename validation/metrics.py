@@ -82,6 +82,15 @@ def _tau(rows: Sequence[Row], predictor: str) -> float:
     return kendall_tau([reference for reference, _ in pairs], [prediction for _, prediction in pairs])
 
 
+def _tau_of_best(rows: Sequence[Row], predictor: str) -> float:
+    """The rank correlation within the tenth of the rows that have the lowest references (two rows at least)."""
+    pairs = sorted(_pairs(rows, predictor), key=lambda pair: pair[0])
+    best = pairs[: max(2, -(-len(pairs) // 10))]
+    if any(math.isnan(prediction) for _, prediction in best):
+        return math.nan
+    return kendall_tau([reference for reference, _ in best], [prediction for _, prediction in best])
+
+
 def _min_ratio(rows: Sequence[Row], predictor: str) -> float:
     ratios = [
         prediction / reference if reference else math.nan if prediction != reference else 1.0
@@ -124,6 +133,7 @@ METRICS: dict[str, Callable[[Sequence[Row], str], float]] = {
     "mean_error": _mean_error,
     "max_error": _max_error,
     "kendall_tau": _tau,
+    "kendall_tau_of_best_tenth": _tau_of_best,
     "min_ratio": _min_ratio,
     "max_difference": _max_difference,
     "share_equal": _share_equal,

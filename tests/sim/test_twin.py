@@ -172,7 +172,8 @@ def one_design(*stages: Stage) -> Stages:
         (Stage("memory", 0, 100, 0, 800), 100.0, 175, 0),  # what is there already is not waited for
         (Stage("lead", 50, 100, 10, 400), 0.0, 160, 240),  # the stream runs ahead while nothing is used
         (Stage("full", 1000, 0, 0, 0), 0.0, 1000, 250),  # until the buffer is full
-        (Stage("write", 20, 0, 0, 0, written_bytes=80), 0.0, 40, 160),  # DRAM takes 80 bytes in 20 cycles first
+        (Stage("write", 20, 0, 0, 0, written_bytes=80), 0.0, 40, 0),  # DRAM takes 80 bytes in 20 cycles first
+        (Stage("keys", 20, 50, 0, 400, written_bytes=80), 200.0, 140, 0),  # what is written here comes no earlier
     ],
 )
 def test_the_stream_runs_ahead_as_far_as_the_buffer_allows(

@@ -77,6 +77,7 @@ def test_metrics_follow_their_definitions() -> None:
     rows = [row(10.0, 11.0), row(20.0, 20.0), row(40.0, 30.0)]
     expected = {"median_error": 0.1, "p90_error": 0.22, "p95_error": 0.235, "mean_error": 0.35 / 3, "max_error": 0.25}
     expected |= {"kendall_tau": 1, "min_ratio": 0.75, "max_difference": 10, "share_equal": 1 / 3, "share_same_turn": 1}
+    expected |= {"kendall_tau_of_best_tenth": 1}
     assert {name: evaluate(name, rows) for name in METRICS} == pytest.approx(expected)
 
 
@@ -93,3 +94,12 @@ def test_a_sweep_turns_otherwise_only_when_both_ratios_leave_one_on_opposite_sid
 def test_a_reference_that_is_not_a_number_is_refused() -> None:
     with pytest.raises(ValueError, match="row rnan: the reference value is nan"):
         row(math.nan, 1.0)
+
+
+def test_the_rank_of_the_best_tenth_looks_at_the_lowest_references_alone() -> None:
+    rows = [row(float(n), float(100 - n)) for n in range(40)]
+    for place, prediction in enumerate((1.0, 2.0, 4.0, 3.0)):  # the best four: one pair of six is the other way round
+        rows[place] = row(float(place), prediction)
+    metric = METRICS["kendall_tau_of_best_tenth"]
+    assert metric(rows[::-1], "cairn") == pytest.approx(4 / 6)
+    assert METRICS["kendall_tau"](rows, "cairn") < 0

@@ -24,8 +24,9 @@ GRIDS: Final = ((4, 8), (6, 8), (8, 8), (8, 12), (8, 16), (12, 16), (16, 16), (1
 GIB_PER_S: Final = (1000, 1500, 2000, 3000, 4000, 6000, 8000, 12000, 16000, 24000)
 """Voxel's space: yiqiliu2/voxelsim @40ce5d45, dse_pareto.py (reference/stacked3d/voxel.yaml, vx.dse.space)."""
 
-LAYERS: Final = 4
-"""Layers of a prefill that are simulated, all of them: a prefill of a whole model takes minutes on some designs."""
+LONG_PREFILLS: Final = ("engine.tolerance=0.01", "engine.max_simulated_blocks=7")
+"""Of the layers of a prefill four are simulated: all of them would take minutes and many GB on some designs. The mean
+period of the layers between the first and the last then stands for the others."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,16 @@ class Class:
     gates: tuple[str, ...]
 
 
+GATES: Final = {
+    phase: tuple(f"{who}_{what}" for who in (phase, "all") for what in ("median", "p95", "tau", "best"))
+    for phase in ("decode", "prefill")
+}
+
 CLASSES: Final = (
-    Class("decode", "llama-2-13b", 8, 128, ("decode_median", "decode_p95", "decode_tau")),
-    Class("decode", "llama-2-7b", 8, 128, ("decode_median", "decode_p95", "decode_tau")),
-    Class("prefill", "llama-2-13b", 2, 32, ("prefill_median", "prefill_p95", "prefill_tau")),
-    Class("prefill", "llama-2-7b", 2, 32, ("prefill_median", "prefill_p95", "prefill_tau")),
+    Class("decode", "llama-2-13b", 8, 128, GATES["decode"]),
+    Class("decode", "llama-2-7b", 8, 128, GATES["decode"]),
+    Class("prefill", "llama-2-13b", 2, 32, GATES["prefill"]),
+    Class("prefill", "llama-2-7b", 2, 32, GATES["prefill"]),
 )
 
 
@@ -77,10 +83,8 @@ def _settings(side: int, sram_kib: int, grid: tuple[int, int], gib_per_s: int) -
 
 
 def _row(each: Class, number: int, settings: list[str]) -> Row:
-    config = load(f"llama-2-13b-{each.phase}", [f"model={each.model}", *settings])
-    if each.phase == "prefill":
-        short = ("engine.exact=true", f"model.layers={LAYERS}", "workload.lm_head=false")
-        config = load(f"llama-2-13b-{each.phase}", [f"model={each.model}", *short, *settings])
+    long = LONG_PREFILLS if each.phase == "prefill" else ()
+    config = load(f"llama-2-13b-{each.phase}", [f"model={each.model}", *long, *settings])
     names = ("matrix_unit.rows", "sram.capacity_kib", "cores.rows", "cores.columns", "dram.bandwidth_gb_per_s")
     values = dict(setting.removeprefix("chip.").split("=") for setting in settings)
     remark = ", ".join(f"{name} {float(values[name]):g}" for name in names)
