@@ -14,10 +14,10 @@ own whose libraries have one thread:
 cores and workload (how much traffic which link carries). "warm" is the fastest of further calls with new designs. Exit
 status 1 when the target is missed: 200,000 designs/s for many designs at once, warm.
 
-`--refine` goes on from the enumerated space as a search does: the analytical front, and every design that is within 5 %
-of it (none is better by more than that in area and latency), are simulated cycle by cycle in `--jobs` processes. Of more
-than N designs, N are taken, evenly along the front. Wall time, CPU time of a design and memory of the processes are
-printed; without a single failure this is the whole job that a sweep of this space does.
+`--refine` goes on from the enumerated space as a search does: the analytical front, and every design within 5 % of it
+(none is better by more than that in both area and latency), are simulated cycle by cycle in `--jobs` processes. Of more
+than N designs, N are taken, evenly along the front. Wall time (enumeration included), CPU time of a design, the memory
+of the largest process and how many simulations failed are printed.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def main() -> int:
     parser.add_argument("--designs", type=int, default=200_000, help="designs of the large batch")
     parser.add_argument("--repeat", type=int, default=5, help="warm calls, of which the fastest counts")
     parser.add_argument("--measure", metavar="SWEEP", help=argparse.SUPPRESS)
-    parser.add_argument("--refine", nargs="?", type=int, const=1 << 30, metavar="N", help="simulate the front and near it")
+    parser.add_argument("--refine", nargs="?", type=int, const=1 << 30, metavar="N", help="simulate near the front")
     parser.add_argument("--jobs", type=int, default=2, help="processes of --refine")
     options = parser.parse_args()
     if options.measure is not None:

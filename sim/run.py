@@ -25,7 +25,7 @@ from cairn.workloads.graph import OperatorGraph, Role
 Progress = Callable[[str, float], None]
 """Told what is being done and how much of it is done (0 to 1)."""
 
-FIRST_TRY, FIRST_TRY_OF_A_SLOT = 9, 9
+FIRST_TRY, FIRST_TRY_OF_A_SLOT = 13, 9
 """Repeated blocks that are simulated at first, at most, in a row of equal layers and in each slot of the dataflow
 pipeline: one that fills the buffers, 8 (or 4) whose periods count, one after them whose end is disturbed by what
 follows, and up to three so that whole rounds are left out."""

@@ -37,8 +37,8 @@ def product_stage(name: str, machine: Machine, shape: MatmulShape, choice: Choic
     later = part * (gn - 1) * (choice.passes - 1)
     crossing, beside_gather, beside_sums = _crossing(machine, choice, later, relayed, sums)
     in_all = choice.reductions * choice.passes
-    reducing = _slowed(stretch, in_all, gk, beside_sums)
-    gathering = _slowed(Turn(gather.fixed + bring, gather.sent), choice.passes - 1, gn, beside_gather)
+    reducing = ring_cycles(stretch, in_all, gk, beside_sums)
+    gathering = ring_cycles(Turn(gather.fixed + bring, gather.sent), choice.passes - 1, gn, beside_gather)
     work = _overlapped(_overlapped(compute, np.maximum(reducing, crossing)), gathering)
     copies = gm // choice.sharers
     moved = machine.cores * (part * (gn - 1) * choice.passes + sums + relayed)
@@ -63,7 +63,7 @@ class Turn:
     sent: FloatArray
 
 
-def _slowed(turn: Turn, times: Any, members: IntArray, others: FloatArray) -> FloatArray:
+def ring_cycles(turn: Turn, times: Any, members: IntArray, others: FloatArray) -> FloatArray:
     """Cycles of `times` messages round a ring of `members`, one after the other, beside other traffic that keeps the
     same links busy for `others` cycles, spread over the same time.
 
