@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.mapping.choose import NO_SPLIT, Choice, arrangement_loads
+from cairn.sim.mapping.cost_kernel import overlapped
 from cairn.sim.mapping.grid import split_sizes
 from cairn.sim.mapping.matmul_cost import MatmulShape, ring_strides
 from cairn.sim.twin.machine import Machine
@@ -39,7 +40,7 @@ def product_stage(name: str, machine: Machine, shape: MatmulShape, choice: Choic
     in_all = choice.reductions * choice.passes
     reducing = ring_cycles(stretch, in_all, gk, beside_sums)
     gathering = ring_cycles(Turn(gather.fixed + bring, gather.sent), choice.passes - 1, gn, beside_gather)
-    work = _overlapped(_overlapped(compute, np.maximum(reducing, crossing)), gathering)
+    work = overlapped(overlapped(compute, np.maximum(reducing, crossing)), gathering)
     copies = gm // choice.sharers
     moved = machine.cores * (part * (gn - 1) * choice.passes + sums + relayed)
     loaded = shape.n * shape.k * shape.w_bits / 8 * choice.passes * copies
@@ -78,11 +79,6 @@ def ring_cycles(turn: Turn, times: Any, members: IntArray, others: FloatArray) -
     excess = sent * (2 - 1 / np.maximum(1, members))
     root = half + np.sqrt(np.maximum(0.0, half * half - others * (fixed + sent - excess)))
     return np.where(fixed + sent > 0, root, 0.0)
-
-
-def _overlapped(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Time of two activities that overlap through a few buffers, as the choice of splits takes it (4-norm, assumed)."""
-    return np.asarray((a**4 + b**4) ** 0.25)
 
 
 def _crossing(
