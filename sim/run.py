@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.sim.config.run_config import Engine, RunConfig, resolved, run_hash
 from cairn.sim.engine.trouble import own_plan
 from cairn.sim.mapping.options import Paradigm
-from cairn.sim.mapping.sequence import Sequence, pipelined, simulated_of, straight
+from cairn.sim.mapping.sequence import FEW, Sequence, pipelined, simulated_of, straight
 from cairn.sim.plan.builder import PlanBuilder
 from cairn.sim.plan.plan import Plan, Trace
 from cairn.sim.record import Repetition, RunRecord
@@ -25,10 +25,13 @@ from cairn.workloads.graph import OperatorGraph, Role
 Progress = Callable[[str, float], None]
 """Told what is being done and how much of it is done (0 to 1)."""
 
-FIRST_TRY, FIRST_TRY_OF_A_SLOT = 13, 9
-"""Repeated blocks that are simulated at first, at most, in a row of equal layers and in each slot of the dataflow
-pipeline: one that fills the buffers, 8 (or 4) whose periods count, one after them whose end is disturbed by what
-follows, and up to three so that whole rounds are left out."""
+FIRST_TRY: Final = 9
+"""Repeated blocks that are simulated at first, at most, in a row of equal layers or in a slot of the dataflow pipeline:
+one that fills the buffers, 4 whose periods count, one after them whose end is disturbed by what follows, and up to
+three so that whole rounds are left out."""
+
+LOOSE: Final = 0.01
+"""A tolerance for which the periods of FEW blocks (two of them at least count) are enough to begin with."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def simulate(config: RunConfig, *, progress: Progress | None = None) -> RunRecor
         "run_hash": run_hash(config),
         "seed": config.seed,
         "engine": config.engine.engine.value,
-        "fidelity": {"dram": config.fidelity.dram.value, "noc": config.fidelity.noc.value},
+        "fidelity": {name: str(level) for name, level in config.fidelity.model_dump(mode="json").items()},
         "wall_s": time.perf_counter() - wall,
         "cpu_s": time.process_time() - cpu,
     }
@@ -68,7 +71,7 @@ def simulate(config: RunConfig, *, progress: Progress | None = None) -> RunRecor
 def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress) -> _Attempt:
     """Simulate repeated blocks until the change of their period is below the tolerance, or all of them."""
     dataflow = config.mapping.paradigm is Paradigm.DATAFLOW
-    first = FIRST_TRY_OF_A_SLOT if dataflow else FIRST_TRY
+    first = FEW if config.engine.tolerance >= LOOSE else FIRST_TRY
     most = config.engine.max_simulated_blocks
     count = 1 << 60 if config.engine.exact else min(first, most)
     first_try = not config.engine.exact

@@ -46,6 +46,14 @@ class NocFidelity(StrEnum):
     PACKET = "packet"
 
 
+class ProductFidelity(StrEnum):
+    """FULL: every pass, tile and step of a ring is a task. MERGED: what is alike is one task where a product has very
+    many, for searches (`cairn.sim.mapping.schedule`); such a plan cannot be run on numbers."""
+
+    FULL = "full"
+    MERGED = "merged"
+
+
 class EngineSpec(Spec):
     """How the plan is run. `exact` simulates every repeated block; otherwise blocks repeat once they are steady."""
 
@@ -64,6 +72,11 @@ class FidelitySpec(Spec):
 
     dram: DramFidelity = sourced(DramFidelity.CYCLE, "the most detailed model there is")
     noc: NocFidelity = sourced(NocFidelity.PACKET, "the most detailed model there is")
+    products: ProductFidelity = sourced(ProductFidelity.FULL, "the most detailed model there is")
+
+    @property
+    def merged(self) -> bool:
+        return self.products is ProductFidelity.MERGED
 
 
 class RunConfig(Spec):

@@ -34,10 +34,13 @@ def place_blocks(job: Job) -> None:
     areas = [(cache, *area) for cache in caches for area in job.areas(cache)]
     size = np.zeros(int(job.blocks.order.max()) + 1, dtype=np.int64)
     np.maximum.at(size, job.blocks.order, job.blocks.s1 - job.blocks.s0)
+    places: dict[tuple[str, int], list[tuple[int, ...]]] = {(cache, first): [] for cache, first, _ in areas}
     for rows in size:
         for cache, first, last in areas:
             place = memory.place(int(rows) * int(row_bytes(last - first, job.scope.bits(cache))))
-            job.caches.addresses.setdefault((cache, first), []).append(place)
+            places[cache, first].append(place.at(0))
+    for key, found in places.items():
+        job.caches.addresses[key] = np.array(found, dtype=np.int64)
 
 
 def _region(
@@ -46,7 +49,7 @@ def _region(
     """Rows of an area of a cache as they lie in the channels of the blocks' homes."""
     blocks, (first, last) = job.blocks, area
     width = row_bytes(last - first, job.scope.bits(cache))
-    table = np.array([a.at(0) for a in job.caches.addresses[cache, first]], dtype=np.int64)[blocks.order[block]]
+    table = job.caches.addresses[cache, first][blocks.order[block]]
     table[:, 4] += (rows[0] - blocks.s0[block]) * width
     bank, banks, row, stripe, offset = table.T
     group = job.group(blocks.request[block], blocks.head[block])

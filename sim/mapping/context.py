@@ -15,6 +15,7 @@ from cairn.sim.mapping.buffer import StreamBuffer
 from cairn.sim.mapping.choices import choose_block
 from cairn.sim.mapping.choose import MatmulMapping
 from cairn.sim.mapping.grid import Grid, bounds
+from cairn.sim.mapping.known_cycles import WHOLE, KnownCycles, Parts
 from cairn.sim.mapping.matmul_cost import STREAM_TILES, elements_per_byte
 from cairn.sim.mapping.memory import Memory
 from cairn.sim.mapping.options import MappingSpec, Paradigm
@@ -47,16 +48,21 @@ class Stage:
     options: MappingSpec
     memory: Memory
     stream: StreamBuffer
+    matrix: KnownCycles
+    merged: bool = False
+    """Whether steps of a product that are alike are written as one: see `cairn.sim.mapping.schedule`."""
     choices: dict[str, dict[str, MatmulMapping]] = field(default_factory=dict)
     """Mapping of every product, by block and operator name."""
 
     @classmethod
-    def on(cls, plan: PlanBuilder, grid: Grid, options: MappingSpec, act_bytes: int) -> Stage:
+    def on(
+        cls, plan: PlanBuilder, grid: Grid, options: MappingSpec, act_bytes: int, *, merged: bool = False
+    ) -> Stage:
         """A stage whose SRAM keeps `act_bytes` for activations and streams tiles through the rest."""
         chip = plan.chip
         sram = chip.sram.capacity_kib * 1024
         stream = StreamBuffer(max(sram - act_bytes, sram // 4))
-        return cls(plan, chip, grid, options, Memory(chip, options.banks), stream)
+        return cls(plan, chip, grid, options, Memory(chip, options.banks), stream, KnownCycles(chip), merged)
 
     def mapping(self, block: Block, operator: Operator) -> MatmulMapping:
         """How a matmul operator of a block is mapped."""
@@ -133,32 +139,38 @@ class Scope:
         self.tensor_of[name] = tensor
         self.pieces[name] = pieces
 
-    def vector(self, core: IntArray, tile: Tile, kind: str, elements: IntArray, after: After) -> IntArray:
-        """Tasks of the vector unit over so many elements of a kind of work (a key of the vector unit's table)."""
+    def vector(
+        self, core: IntArray, tile: Tile, kind: str, elements: IntArray, after: After, times: int = 1
+    ) -> IntArray:
+        """Tasks of the vector unit over so many elements of a kind of work (a key of the vector unit's table), done in
+        `times` equal parts one after the other."""
         unit = self.chip.vector_unit
-        cycles = vector_cycles(unit, elements, passes_of(unit, kind))
+        cycles = vector_cycles(unit, -(-elements // times), passes_of(unit, kind))
+        if times > 1:
+            cycles = times * cycles + (times - 1) * self.chip.synchronisation.task_issue_cycles
         return self.plan.compute(core, "vector", tile, cycles, after, elements * operations_of(kind))
 
     def matrix(
         self, core: IntArray, tile: Tile, sizes: tuple[IntArray, IntArray, IntArray], bits: tuple[float, float, float],
-        after: After,
+        after: After, parts: Parts = WHOLE,
     ) -> IntArray:  # fmt: skip
         """Tasks of the matrix unit: products of `sizes` m, n, k of operands of `bits` (x, w, y)."""
         m, n, k = sizes
-        cycles = self.chip.matrix_cycles(m, n, k, *bits)
-        return self.plan.compute(core, "matrix", tile, cycles, after, 2 * m * n * k)
+        cycles = self.stage.matrix.of(sizes, bits, parts)
+        return self.plan.compute(core, "matrix", tile, cycles, after, 2 * m * n * k, parts.rows)
 
     def bring(self, name: str, want: Pieces, op: int, cause: str = "layout") -> Pieces:
         """The activation `name` where it is wanted; over an intermediate layout when that takes far fewer copies."""
         have = self.pieces[name]
         bits = self.bits(name)
+        each = bits / 8
         tensor = self.block.tensor(name)
         number = self.tensor(name)
-        if not same_layout(have, want) and pairs(have, want) > MANY_COPIES * self.grid.size:
+        if not same_layout(have, want) and pairs(have, want, each) > MANY_COPIES * self.grid.size:
             middle = self.even_layout(tensor.rows, tensor.columns, elements_per_byte(bits))
-            if pairs(have, middle) + pairs(middle, want) < pairs(have, want):
-                have = redistribute(self.plan, number, have, middle, op, bits / 8, cause)
-        return redistribute(self.plan, number, have, want, op, bits / 8, cause)
+            if pairs(have, middle, each) + pairs(middle, want, each) < pairs(have, want, each):
+                have = redistribute(self.plan, number, have, middle, op, each, cause)
+        return redistribute(self.plan, number, have, want, op, each, cause)
 
     def even_layout(self, rows: int, columns: int, quantum: int = 1) -> Pieces:
         """Pieces that share a tensor evenly: as many row parts as the grid has rows if there are that many tokens."""

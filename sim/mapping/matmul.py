@@ -8,7 +8,6 @@ Compute-shift passes parts to the next core on a ring; SPMD sends each part from
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,8 +18,10 @@ from cairn.sim.mapping.buffer import Entry
 from cairn.sim.mapping.choose import MatmulMapping
 from cairn.sim.mapping.context import NONE, Scope, row_bytes, tile_counts
 from cairn.sim.mapping.grid import Ranks, bounds, ranks_of
+from cairn.sim.mapping.known_cycles import Parts
 from cairn.sim.mapping.matmul_cost import MatmulShape, elements_per_byte
 from cairn.sim.mapping.pieces import Pieces, redistribute, wanted
+from cairn.sim.mapping.schedule import Group, Stretch, every_step, merged_steps
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile
 from cairn.sim.plan.plan import DRAM, SRAM
@@ -66,7 +67,8 @@ class _Work:
     n1: IntArray
     k0: IntArray
     k1: IntArray
-    first_pass: bool = True
+    group: Group
+    """The passes that are being written."""
     arrivals: list[tuple[IntArray, IntArray, IntArray]] = field(default_factory=list)
     """Parts of x as they come: (begin, end) along k and the task that brings them."""
 
@@ -82,30 +84,44 @@ def lower_matmul(
 
     `epilogue` is done to every stretch of columns as soon as its sums are complete, while the next one is computed.
     """
-    work = _work(scope, product, mapping)
     outputs = []
-    for turn in range(mapping.passes):
-        rows = work.m1 - work.m0
-        part = _work(scope, product, mapping)
-        part.m0, part.m1 = work.m0 + rows * turn // mapping.passes, work.m0 + rows * (turn + 1) // mapping.passes
-        part.first_pass = turn == 0
-        _gather(part, x, (work.m0, work.m1))
-        outputs += _multiply(part, epilogue)
+    for group in _schedule(scope, product, mapping):
+        work = _work(scope, product, mapping, group)
+        rows = work.m0, work.m1
+        begin, end = (
+            rows[0] + (rows[1] - rows[0]) * turn // mapping.passes for turn in (group.first, group.first + group.passes)
+        )
+        work.m0, work.m1 = begin, end
+        _gather(work, x, rows)
+        outputs += _multiply(work, epilogue)
     if len(outputs) == 1:
         return outputs[0]
     return Pieces(*(np.concatenate([getattr(o, name) for o in outputs]) for name in ("core", "rect", "ready")))
 
 
-def _work(scope: Scope, product: Product, mapping: MatmulMapping) -> _Work:
+def _schedule(scope: Scope, product: Product, mapping: MatmulMapping) -> tuple[Group, ...]:
+    """The passes, tiles and stretches in which a product is written."""
+    n = bounds(product.shape.n, mapping.split.sizes[1], _quantum(product))
+    tiles = tile_counts(int(np.diff(n).max()), mapping.tile_n)
+    steps = merged_steps if scope.stage.merged else every_step
+    return steps(mapping.passes, tiles, min(mapping.reductions, tiles))
+
+
+def _quantum(product: Product) -> int:
+    """Columns that stay together, since they share a byte."""
+    return int(np.lcm(product.shape.quantum, elements_per_byte(product.shape.w_bits)))
+
+
+def _work(scope: Scope, product: Product, mapping: MatmulMapping, group: Group) -> _Work:
+    """The blocks of every core, all passes together."""
     grid, shape = scope.grid, product.shape
     ranks = ranks_of(mapping.split, grid.rows, grid.columns, grid.placement)
     gm, gn, gk = mapping.split.sizes
-    quantum = np.lcm(shape.quantum, elements_per_byte(shape.w_bits))
-    m, n, k = bounds(shape.m, gm), bounds(shape.n, gn, int(quantum)), bounds(shape.k, gk)
+    m, n, k = bounds(shape.m, gm), bounds(shape.n, gn, _quantum(product)), bounds(shape.k, gk)
     m = product.row0 + m
     return _Work(
         scope, product, mapping, ranks, grid.cores, m[ranks.m], m[ranks.m + 1], n[ranks.n], n[ranks.n + 1],
-        k[ranks.k], k[ranks.k + 1],
+        k[ranks.k], k[ranks.k + 1], group,
     )  # fmt: skip
 
 
@@ -199,22 +215,19 @@ def _part(data: Slice, pick: IntArray) -> Slice:
 def _multiply(work: _Work, epilogue: Epilogue | None) -> list[Pieces]:
     """All weight tiles of all cores and the compute tasks on them; answers where the result of the epilogue lies.
 
-    The columns are worked on in `reductions` stretches, each of which is added up while the next is computed.
+    The columns are worked on in stretches, each of which is added up while the next is computed.
     """
-    n_tiles = tile_counts(int((work.n1 - work.n0).max()), work.mapping.tile_n)
-    stretches = min(work.mapping.reductions, n_tiles)
-    edges = [n_tiles * i // stretches for i in range(stretches + 1)]
     outputs = []
-    for begin, end in itertools.pairwise(edges):
-        last = _multiply_columns(work, begin, end)
-        n0 = np.minimum(work.n0 + begin * work.mapping.tile_n, work.n1)
-        n1 = np.minimum(work.n0 + end * work.mapping.tile_n, work.n1)
-        y = _reduce(work, last, n0, n1)
+    for stretch in work.group.stretches:
+        last = _multiply_columns(work, stretch)
+        n0 = np.minimum(work.n0 + stretch.begin * work.mapping.tile_n, work.n1)
+        n1 = np.minimum(work.n0 + stretch.end * work.mapping.tile_n, work.n1)
+        y = _reduce(work, last, n0, n1, stretch.rings)
         outputs.append(y if epilogue is None else epilogue(y))
     return outputs
 
 
-def _multiply_columns(work: _Work, first_tile: int, end_tile: int) -> IntArray:
+def _multiply_columns(work: _Work, stretch: Stretch) -> IntArray:
     """The weight tiles of some column tiles of all cores; answers each core's last compute task."""
     mapping, ranks = work.mapping, work.ranks
     sharers = mapping.sharers
@@ -223,9 +236,9 @@ def _multiply_columns(work: _Work, first_tile: int, end_tile: int) -> IntArray:
     k_tiles = tile_counts(int(-(-length.max() // sharers)), mapping.tile_k)
     last = np.full(work.size, NONE, dtype=np.int64)
     ring = _sharer_index(work, member)
-    for j in range(first_tile, end_tile):
+    for j in range(stretch.begin, stretch.end, work.group.together):
         na = np.minimum(work.n0 + j * mapping.tile_n, work.n1)
-        nb = np.minimum(na + mapping.tile_n, work.n1)
+        nb = np.minimum(work.n0 + min(j + work.group.together, stretch.end) * mapping.tile_n, work.n1)
         for part in range(k_tiles):
             passed: tuple[Entry, IntArray] | None = None
             for turn in range(sharers):
@@ -260,8 +273,10 @@ def _bring_weights(
     """
     na, nb, ka, kb = tile
     product, stage = work.product, work.scope.stage
-    size = (kb - ka) * row_bytes(nb - na, product.shape.w_bits)
-    place, waits = stage.stream.reserve(max(1, int(size.max())))
+    passes = work.group.passes
+    size = passes * (kb - ka) * row_bytes(nb - na, product.shape.w_bits)
+    held_at_once = (kb - ka) * row_bytes(np.minimum(nb - na, work.mapping.tile_n), product.shape.w_bits)
+    place, waits = stage.stream.reserve(max(1, int(held_at_once.max())))
     data = Slice(product.w, (ka, kb), (na, nb), size, product.group)
     if passed is None:
         return place, _load_weights(work, data, size, waits)
@@ -279,8 +294,8 @@ def _load_weights(work: _Work, data: Slice, size: IntArray, waits: list[IntArray
     address = stage.memory.place(max(1, int(size.max())))
     tasks = np.full(work.size, NONE, dtype=np.int64)
     copies = work.ranks.m // work.mapping.sharers > 0
-    groups = [((size > 0) & ~copies, "unique" if work.first_pass else "reread"), ((size > 0) & copies, "duplicate")]
-    for mask, cause in groups:
+    first_time = "unique" if work.group.first == 0 else "reread"
+    for mask, cause in (((size > 0) & ~copies, first_time), ((size > 0) & copies, "duplicate")):
         if not mask.any():
             continue
         pick = np.nonzero(mask)[0]
@@ -305,7 +320,8 @@ def _compute(work: _Work, tile: tuple[IntArray, IntArray, IntArray, IntArray], h
     bits = product.x_bits, product.shape.w_bits, product.shape.partial_bits
     m, n, k = ((a[pick], b[pick]) for a, b in ((work.m0, work.m1), (na, nb), (ka, kb)))
     tile_of = Tile(product.op, actions.MATMUL, m, n, k, product.group)
-    tasks[pick] = work.scope.matrix(work.core[pick], tile_of, sizes, bits, held[pick])
+    parts = Parts(work.group.passes, work.mapping.tile_n)
+    tasks[pick] = work.scope.matrix(work.core[pick], tile_of, sizes, bits, held[pick], parts)
     if first:
         for begin, end, ready in work.arrivals:
             needed = pick[((begin < kb) & (end > ka))[pick]]
@@ -313,10 +329,13 @@ def _compute(work: _Work, tile: tuple[IntArray, IntArray, IntArray, IntArray], h
     return tasks
 
 
-def _reduce(work: _Work, last: IntArray, n0: IntArray, n1: IntArray) -> Pieces:
-    """Add up the partial sums of columns [n0, n1) over the k group; every core ends with a part of them, complete."""
+def _reduce(work: _Work, last: IntArray, n0: IntArray, n1: IntArray, rings: int) -> Pieces:
+    """Add up the partial sums of columns [n0, n1) over the k group; every core ends with a part of them, complete.
+
+    One ring turns that stands for `rings` of the mapping.
+    """
     gk = work.mapping.split.sizes[2]
-    quantum = int(np.lcm(work.product.shape.quantum, elements_per_byte(work.product.shape.w_bits)))
+    quantum = _quantum(work.product)
     if gk == 1:
         return wanted_done(work.core, (work.m0, work.m1, n0, n1), last)
     units = -(-(n1 - n0) // quantum)
@@ -338,19 +357,27 @@ def _reduce(work: _Work, last: IntArray, n0: IntArray, n1: IntArray) -> Pieces:
         size = (work.m1 - work.m0) * row_bytes(end - begin, work.product.shape.partial_bits)
         data = Slice(work.product.y, (work.m0, work.m1), (begin, end), size)
         sent = _send(work, source, data, ready[source], size > 0, None, "reduce", reduce=True, port="reduce")
-        final = _add(work, begin, end, sent, final)
+        final = _add(work, begin, end, sent, final, rings)
     begin, end = part(work.ranks.k)
     return wanted_done(work.core, (work.m0, work.m1, begin, end), final)
 
 
-def _add(work: _Work, begin: IntArray, end: IntArray, sent: IntArray, before: IntArray) -> IntArray:
+def _add(work: _Work, begin: IntArray, end: IntArray, sent: IntArray, before: IntArray, times: int) -> IntArray:
+    """Add what was sent, in `times` additions, of which each but one still waits for the start of its transfer."""
     tasks = before.copy()
     pick = np.nonzero(sent >= 0)[0]
     if pick.size:
         elements = ((work.m1 - work.m0) * (end - begin))[pick]
         rows, columns = (work.m0[pick], work.m1[pick]), (begin[pick], end[pick])
         tile = Tile(work.product.op, actions.REDUCE, rows, columns)
-        tasks[pick] = work.scope.vector(work.core[pick], tile, "reduce_add", elements, [sent[pick], before[pick]])
+        after = [sent[pick], before[pick]]
+        added = work.scope.vector(work.core[pick], tile, "reduce_add", elements, after, times)
+        if times > 1:
+            noc = work.scope.chip.noc
+            added = work.scope.plan.sync(
+                [added], pick.size, (times - 1) * (noc.start + noc.hop_cycles), work.product.op
+            )
+        tasks[pick] = added
     return tasks
 
 

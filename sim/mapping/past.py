@@ -23,8 +23,9 @@ class Caches:
     """Whether a core works on the keys of its own channel alone, and takes the newest from its SRAM (decoding)."""
     before: IntArray
     """Rows of each request that lay in DRAM before the step."""
-    addresses: dict[tuple[str, int], list[Address]] = field(default_factory=dict)
-    """By cache and first column of an area, the place of the n-th block of every home."""
+    addresses: dict[tuple[str, int], IntArray] = field(default_factory=dict)
+    """By cache and first column of an area, the places (blocks, 5) of the n-th block of every home, as the DRAM server
+    reads them."""
     stored: dict[str, IntArray] = field(default_factory=dict)
     """By cache, the task after which the new rows of each block may be used."""
     kept: set[str] = field(default_factory=set)

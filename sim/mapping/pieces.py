@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from cairn.base.kernel import kernel
 from cairn.sim.plan.builder import PlanBuilder, Region, Slice
 from cairn.sim.plan.plan import SRAM
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
-_PAIRS_AT_ONCE = 4_000_000
+_MANY_PAIRS: Final = 64_000_000
+"""Pairs beyond which they are not looked at one by one (assumed)."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Pieces:
     def elements(self) -> IntArray:
         return self.rows * self.columns
 
-    def where(self, mask: npt.NDArray[np.bool_]) -> Pieces:
+    def where(self, mask: BoolArray) -> Pieces:
         return Pieces(self.core[mask], self.rect[mask], self.ready[mask])
 
     def without_empty(self) -> Pieces:
@@ -65,39 +69,53 @@ def same_layout(have: Pieces, want: Pieces) -> bool:
 
 
 def intersections(have: Pieces, want: Pieces) -> tuple[IntArray, IntArray, IntArray]:
-    """All pairs (piece that is there, piece that is wanted) that overlap, and their common rectangles."""
-    step = max(1, _PAIRS_AT_ONCE // max(1, have.count))
-    found: list[tuple[IntArray, IntArray]] = []
-    rows, columns = _overlaps(have, want, slice(0, 2)), _overlaps(have, want, slice(2, 4))
-    for begin in range(0, want.count, step):
-        some = slice(begin, begin + step)
-        source, target = np.nonzero(rows.between(some) & columns.between(some))
-        found.append((source, target + begin))
-    source, target = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    """All pairs (piece that is there, wanted piece) that overlap, in this order, and their common rectangles."""
+    source, target = _pairs(*_overlaps(have, want, slice(0, 2)), *_overlaps(have, want, slice(2, 4)))
     a, b = have.rect[source], want.rect[target]
     rect = np.maximum(a, b)
     rect[:, 1::2] = np.minimum(a[:, 1::2], b[:, 1::2])
     return source, target, rect
 
 
-@dataclass(frozen=True)
-class _Overlaps:
-    """Which extents overlap along one axis. Layouts are grids, so that few extents differ."""
-
-    there: npt.NDArray[np.bool_]
-    have: IntArray
-    want: IntArray
-
-    def between(self, some: slice) -> npt.NDArray[np.bool_]:
-        """(pieces that are there, `some` of the wanted ones): whether they overlap along the axis."""
-        overlap: npt.NDArray[np.bool_] = self.there[:, self.want[some]][self.have]
-        return overlap
-
-
-def _overlaps(have: Pieces, want: Pieces, axis: slice) -> _Overlaps:
+def _overlaps(have: Pieces, want: Pieces, axis: slice) -> tuple[BoolArray, IntArray, IntArray]:
+    """Which of the different extents along an axis overlap, and which extent each piece has. Layouts are grids, so that
+    few extents differ."""
     (a, of_a), (b, of_b) = (_extents(pieces.rect[:, axis]) for pieces in (have, want))
     there = np.maximum(a[:, None, 0], b[None, :, 0]) < np.minimum(a[:, None, 1], b[None, :, 1])
-    return _Overlaps(there, of_a, of_b)
+    return there, of_a, of_b
+
+
+@kernel()
+def _pairs(
+    in_rows: BoolArray, have_row: IntArray, want_row: IntArray, in_columns: BoolArray, have_column: IntArray,
+    want_column: IntArray,
+) -> tuple[IntArray, IntArray]:  # fmt: skip
+    """Pairs whose extents overlap along both axes, by piece that is there, then by wanted piece."""
+    begin = np.zeros(in_rows.shape[1] + 1, np.int64)  # wanted pieces by their rows
+    for piece in range(want_row.size):
+        begin[want_row[piece] + 1] += 1
+    for row in range(in_rows.shape[1]):
+        begin[row + 1] += begin[row]
+    place, member = begin.copy(), np.empty(want_row.size, np.int64)
+    for piece in range(want_row.size):
+        member[place[want_row[piece]]] = piece
+        place[want_row[piece]] += 1
+    source, target = np.empty(max(16, have_row.size), np.int64), np.empty(max(16, have_row.size), np.int64)
+    count = 0
+    for piece in range(have_row.size):
+        first = count
+        for row in range(in_rows.shape[1]):
+            if not in_rows[have_row[piece], row]:
+                continue
+            if count + begin[row + 1] - begin[row] > source.size:
+                more = np.empty(source.size + want_row.size, np.int64)
+                source, target = np.concatenate((source, more)), np.concatenate((target, more))
+            for index in range(begin[row], begin[row + 1]):
+                if in_columns[have_column[piece], want_column[member[index]]]:
+                    source[count], target[count] = piece, member[index]
+                    count += 1
+        target[first:count].sort()
+    return source[:count].copy(), target[:count].copy()
 
 
 def _extents(spans: IntArray) -> tuple[IntArray, IntArray]:
@@ -107,12 +125,62 @@ def _extents(spans: IntArray) -> tuple[IntArray, IntArray]:
     return np.stack([codes // size, codes % size], axis=1), index
 
 
-def pairs(have: Pieces, want: Pieces) -> int:
+@dataclass(frozen=True)
+class Move:
+    """What a change of layout takes: all pairs of a piece that is there and a wanted one that overlap, and the copies
+    among them, in the order in which they are sent.
+
+    source, target  (pairs,) pieces
+    copied          (copies,) pairs on different cores
+    rect, bytes     (copies, 4) and (copies,) what is copied
+    alone           (pairs,) whether the wanted piece comes from one piece only
+    joined          wanted pieces that come from several
+    """
+
+    source: IntArray
+    target: IntArray
+    copied: IntArray
+    rect: IntArray
+    bytes: IntArray
+    alone: BoolArray
+    joined: IntArray
+
+
+def move_of(have: Pieces, want: Pieces, bytes_per_element: float) -> Move:
+    """What brings `want` about. Layouts recur with every layer, so those that take few copies are kept."""
+    key = have.core.tobytes(), have.rect.tobytes(), want.core.tobytes(), want.rect.tobytes(), bytes_per_element
+    move = _moves.get(key)
+    if move is None:
+        move = _move(have, want, bytes_per_element)
+        if move.source.size <= _KEPT_PAIRS:
+            if len(_moves) >= _KEPT_MOVES:
+                del _moves[next(iter(_moves))]
+            _moves[key] = move
+    return move
+
+
+def _move(have: Pieces, want: Pieces, bytes_per_element: float) -> Move:
+    source, target, rect = intersections(have, want)
+    away = np.flatnonzero(have.core[source] != want.core[target])
+    copied = away[_turns(have.core[source[away]], want.core[target[away]])]
+    part = rect[copied]
+    row = np.ceil((part[:, 3] - part[:, 2]) * bytes_per_element)
+    size = np.ceil((part[:, 1] - part[:, 0]) * row).astype(np.int64)
+    counts = np.bincount(target, minlength=want.count)
+    return Move(source, target, copied, part, size, counts[target] == 1, np.flatnonzero(counts > 1))
+
+
+_moves: dict[tuple[bytes, bytes, bytes, bytes, float], Move] = {}
+_KEPT_MOVES: Final = 128
+_KEPT_PAIRS: Final = 16_384
+"""Moves that are kept, and pairs of the largest of them: 1 MB each at most (assumed)."""
+
+
+def pairs(have: Pieces, want: Pieces, bytes_per_element: float) -> int:
     """How many pairs of pieces on different cores overlap: the copies that a direct change of layout takes."""
-    if have.count * want.count > _PAIRS_AT_ONCE * 16:
+    if have.count * want.count > _MANY_PAIRS:
         return have.count * want.count
-    source, target, _ = intersections(have, want)
-    return int(np.count_nonzero(have.core[source] != want.core[target]))
+    return int(move_of(have, want, bytes_per_element).copied.size)
 
 
 def redistribute(
@@ -126,28 +194,20 @@ def redistribute(
         return want
     if same_layout(have, want):
         return Pieces(want.core, want.rect, have.ready)
-    source, target, rect = intersections(have, want)
-    ready = have.ready[source].copy()
-    away = have.core[source] != want.core[target]
-    if away.any():
-        order = _turns(have.core[source][away], want.core[target][away])
-        pick = np.nonzero(away)[0][order]
-        part = rect[pick]
-        row = np.ceil((part[:, 3] - part[:, 2]) * bytes_per_element)
-        size = np.ceil((part[:, 1] - part[:, 0]) * row).astype(np.int64)
-        data = Slice(tensor, (part[:, 0], part[:, 1]), (part[:, 2], part[:, 3]), size)
-        ready[pick] = plan.copy(
-            Region(SRAM, have.core[source[pick]], data), Region(SRAM, want.core[target[pick]], data), op,
-            after=have.ready[source[pick]], cause=cause,
+    move = move_of(have, want, bytes_per_element)
+    ready = have.ready[move.source]
+    if move.copied.size:
+        sender, receiver, part = move.source[move.copied], move.target[move.copied], move.rect
+        data = Slice(tensor, (part[:, 0], part[:, 1]), (part[:, 2], part[:, 3]), move.bytes)
+        ready[move.copied] = plan.copy(
+            Region(SRAM, have.core[sender], data), Region(SRAM, want.core[receiver], data), op,
+            after=have.ready[sender], cause=cause,
         )  # fmt: skip
     first = np.full(want.count, -1, dtype=np.int64)
-    counts = np.bincount(target, minlength=want.count)
-    single = counts[target] == 1
-    first[target[single]] = ready[single]
-    several = np.nonzero(counts > 1)[0]
-    if several.size:
-        owner = np.searchsorted(several, target[~single])
-        first[several] = plan.join(owner, ready[~single], several.size, op)
+    first[move.target[move.alone]] = ready[move.alone]
+    if move.joined.size:
+        owner = np.searchsorted(move.joined, move.target[~move.alone])
+        first[move.joined] = plan.join(owner, ready[~move.alone], move.joined.size, op)
     return Pieces(want.core, want.rect, first)
 
 

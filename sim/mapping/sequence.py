@@ -189,7 +189,8 @@ def straight(
     """
     writer = _Writer(config.chip, graph)
     grid = whole_grid(config.chip, config.mapping)
-    stage = Stage.on(writer.plan, grid, config.mapping, activation_bytes(config.chip, grid, config.mapping, graph))
+    held = activation_bytes(config.chip, grid, config.mapping, graph)
+    stage = Stage.on(writer.plan, grid, config.mapping, held, merged=config.fidelity.merged)
     hidden: Hidden | None = None
     for segment in graph.segments:
         simulated = simulated_of(segment.repeat, count)
@@ -251,7 +252,10 @@ def pipelined(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequ
     except ValueError as trouble:
         raise CairnError(f"mapping.stages: {trouble}") from None
     places = [
-        Stage.on(writer.plan, g, config.mapping, activation_bytes(config.chip, g, config.mapping, graphs[0]))
+        Stage.on(
+            writer.plan, g, config.mapping, activation_bytes(config.chip, g, config.mapping, graphs[0]),
+            merged=config.fidelity.merged,
+        )
         for g in grids
     ]
     hidden: list[Hidden | None] = [None] * len(batches)

@@ -144,12 +144,14 @@ class PlanBuilder:
     # -- the three calls ----------------------------------------------------------------------------------------
 
     def compute(
-        self, core: IntLike, unit: str, tile: Tile, cycles: IntLike, after: After = None, ops: IntLike = 0
-    ) -> IntArray:
-        """Tasks on the `unit` ("matrix" or "vector") of `core` that last `cycles` and execute `ops` operations."""
+        self, core: IntLike, unit: str, tile: Tile, cycles: IntLike, after: After = None, ops: IntLike = 0,
+        turns: IntLike = 1,
+    ) -> IntArray:  # fmt: skip
+        """Tasks on the `unit` ("matrix" or "vector") of `core` that last `cycles` and execute `ops` operations, on the
+        rows of the tile in `turns` equal parts."""
         cores: IntArray = np.atleast_1d(np.asarray(core, dtype=np.int64))
         n = cores.size
-        columns = [tile.op, tile.action, tile.group, *tile.m, *tile.n, *tile.k, ops]
+        columns = [tile.op, tile.action, tile.group, *tile.m, *tile.n, *tile.k, ops, turns]
         row = self._compute.count + np.arange(n)
         self._compute.append(n, columns)
         clock = self._clock

@@ -11,13 +11,14 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 IntLike = int | Sequence[int] | npt.NDArray[np.integer]
 
-_FIRST_ROWS: Final = 1 << 12
+_FIRST_ROWS: Final = 1 << 22
+"""Room of a new table: more than most plans need."""
 
 
 class Growing:
     """Rows of `width` integers, kept by columns (each of them contiguous) or by rows (one contiguous table).
 
-    Room grows by half when it is used up. Spare room is address space: memory that was never written takes no place.
+    Room doubles when it is used up. Spare room is address space: memory that was never written takes no place.
     """
 
     def __init__(self, width: int, *, by_rows: bool):
@@ -48,7 +49,7 @@ class Growing:
         return parts
 
     def _grow(self, used: int) -> None:
-        self._room = max(self.count, self._room * 3 // 2)
+        self._room = max(self.count, 2 * self._room)
         for index, old in enumerate(self._parts):  # one after the other: at most one stands in memory twice
             self._parts[index] = np.empty((self._room, *old.shape[1:]), dtype=np.int64)
             self._parts[index][:used] = old[:used]

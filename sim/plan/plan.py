@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int64]
 
-SCHEMA: Final = "cairn.plan/1"
+SCHEMA: Final = "cairn.plan/2"
 
 NO_QUEUE: Final = -1
 NO_SERVER: Final = -1
@@ -26,8 +26,9 @@ SRAM: Final = 0
 DRAM: Final = 1
 
 # Columns of the compute table: the tile of operator `op` (rows m, columns n, reduction k of its `group`-th matrix), and
-# the operations it executes: two per multiply-accumulate, masked ones included, padding of the array not.
-COMPUTE_COLUMNS: Final = ("op", "action", "group", "m0", "m1", "n0", "n1", "k0", "k1", "ops")
+# the operations it executes: two per multiply-accumulate, masked ones included, padding of the array not. `turns` says
+# in how many equal parts of its rows, one after the other, the unit does it.
+COMPUTE_COLUMNS: Final = ("op", "action", "group", "m0", "m1", "n0", "n1", "k0", "k1", "ops", "turns")
 # Columns of the copy table: one rectangle of one matrix (`group`) of a tensor, from a place to a place.
 COPY_COLUMNS: Final = (
     "tensor", "group", "r0", "r1", "c0", "c1", "source_kind", "source", "destination_kind", "destination",

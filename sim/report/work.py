@@ -24,6 +24,7 @@ NOC: Final = 2
 
 PADDING: Final = CAUSES.index("padding")
 OPS: Final = COMPUTE_COLUMNS.index("ops")
+TURNS: Final = COMPUTE_COLUMNS.index("turns")
 
 PART: Final = 1 << 16
 """Tasks that are looked at together: their arrays of half a MB each stay in a processor's cache."""
@@ -160,12 +161,16 @@ def _tile_sram_bytes(
     turned = action[chosen] == actions.CONTEXT  # its columns are the value dimension, and it reduces over the keys
     both = np.where(action[chosen] == actions.STATE, 2, 1)  # k^T v and q s
     m, n, k = m[chosen], n[chosen], k[chosen]
-    traffic = record.chip.matrix_unit.tile_traffic(m, np.where(turned, k, n), np.where(turned, n, k) * both)
-    bits[chosen] = (
-        traffic.inputs * x[chosen]
-        + traffic.weights * w[chosen]
-        + (traffic.outputs_written + traffic.outputs_read) * y[chosen]
-    )
+    columns, depth = np.where(turned, k, n), np.where(turned, n, k) * both
+    low, more = np.divmod(m, table[chosen, TURNS])
+    bits[chosen] = 0
+    for rows, times in ((low + 1, more), (low, table[chosen, TURNS] - more)):
+        traffic = record.chip.matrix_unit.tile_traffic(rows, columns, depth)
+        bits[chosen] += times * (
+            traffic.inputs * x[chosen]
+            + traffic.weights * w[chosen]
+            + (traffic.outputs_written + traffic.outputs_read) * y[chosen]
+        )
     moved: IntArray = bits // (8 * _BIT_SCALE)
     return moved
 

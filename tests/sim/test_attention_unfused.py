@@ -11,7 +11,7 @@ import pytest
 from cairn.base.errors import InfeasibleError
 from cairn.sim.config.run_config import load
 from cairn.sim.plan import actions
-from cairn.sim.plan.plan import CAUSES, COPY_COLUMNS, DRAM
+from cairn.sim.plan.plan import CAUSES, COMPUTE_COLUMNS, COPY_COLUMNS, DRAM
 from cairn.sim.record import RunRecord
 from cairn.sim.run import simulate
 from cairn.workloads.graph import Role
@@ -86,7 +86,7 @@ def promised(record: RunRecord, kind: str) -> int:
 
 def executed(record: RunRecord, *action: int) -> int:
     chosen = np.isin(record.plan.compute[:, 1], action)
-    return int(record.plan.compute[chosen, -1].sum())
+    return int(record.plan.compute[chosen, COMPUTE_COLUMNS.index("ops")].sum())
 
 
 @pytest.mark.parametrize("settings", [(), SMALL_SRAM], ids=["sram", "small sram"])

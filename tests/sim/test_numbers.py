@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from cairn.base.errors import CairnError
-from cairn.sim.config.run_config import Engine
+from cairn.sim.config.run_config import Engine, ProductFidelity
 from cairn.sim.mapping.experts import MANY_EXPERTS
 from cairn.sim.plan import actions
 from cairn.sim.plan.numbers import execute
-from cairn.sim.plan.plan import CAUSES, DRAM, SRAM, Plan
+from cairn.sim.plan.plan import CAUSES, COMPUTE_COLUMNS, DRAM, SRAM, Plan
 from cairn.sim.run import run_plan
 
 from .numbers_models import (
@@ -76,6 +76,19 @@ def test_rows_that_are_worked_on_in_several_passes_give_numpys_result(paradigm: 
     config = config.model_copy(update={"workload": config.workload.model_copy(update={"new_tokens": 70})})
     done = check_against_numpy(config)
     assert "reread" in causes(done.plan)  # weights are read again for the second half of the rows
+
+
+@pytest.mark.parametrize("paradigm", ["compute_shift", "spmd"])
+def test_passes_that_are_merged_give_numpys_result(paradigm: str) -> None:
+    config = config_of("mha", "prefill", "2x2", sram_kib=4, paradigm=paradigm)
+    config = config.model_copy(
+        update={
+            "workload": config.workload.model_copy(update={"new_tokens": 500}),
+            "fidelity": config.fidelity.model_copy(update={"products": ProductFidelity.MERGED}),
+        }
+    )
+    done = check_against_numpy(config)
+    assert done.plan.compute[:, COMPUTE_COLUMNS.index("turns")].max() > 1
 
 
 @pytest.mark.parametrize("core_group", [1, 2])

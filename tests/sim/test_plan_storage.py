@@ -86,11 +86,11 @@ def change_meta(path: Path, **changes: Any) -> None:
 def test_a_newer_schema_is_refused_with_both_ids(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     save(PLAN, path)
-    change_meta(path, schema="cairn.plan/2")
+    change_meta(path, schema="cairn.plan/3")
     with pytest.raises(CairnError) as caught:
         load(path)
     assert str(caught.value) == (
-        f"{path}: schema 'cairn.plan/2' is not the one that this version of Cairn reads, 'cairn.plan/1'"
+        f"{path}: schema 'cairn.plan/3' is not the one that this version of Cairn reads, 'cairn.plan/2'"
     )
 
 
@@ -106,7 +106,7 @@ def test_files_that_are_no_plans_are_refused(tmp_path: Path) -> None:
         load(path)
     save(PLAN, path)
     change_meta(path, schema="cairn.result/1")
-    with pytest.raises(CairnError, match=r"not a plan file \(schema 'cairn.result/1', expected 'cairn.plan/1'\)"):
+    with pytest.raises(CairnError, match=r"not a plan file \(schema 'cairn.result/1', expected 'cairn.plan/2'\)"):
         load(path)
 
 

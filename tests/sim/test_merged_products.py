@@ -1,0 +1,90 @@
+"""Products whose passes, tiles and stretches are merged: the same work, in fewer tasks, in about the same time."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cairn.sim.config.run_config import ProductFidelity, RunConfig, load
+from cairn.sim.mapping.schedule import GROUPS, every_step, group_sizes, merged_steps
+from cairn.sim.plan.plan import CAUSES
+from cairn.sim.record import RunRecord
+from cairn.sim.report.work import NOC, count_work
+from cairn.sim.run import simulate
+
+COUNTS = st.integers(1, 300)
+
+
+@given(COUNTS)
+def test_groups_hold_all_passes_and_grow_and_shrink(passes: int) -> None:
+    sizes = group_sizes(passes)
+    assert sum(sizes) == passes
+    assert min(sizes) >= 1
+    assert sizes[0] == sizes[-1] == 1
+    assert max(sizes) <= -(-passes // GROUPS)
+
+
+@given(COUNTS, COUNTS, COUNTS)
+def test_merged_steps_do_every_pass_and_tile_once(passes: int, tiles: int, stretches: int) -> None:
+    stretches = min(stretches, tiles)
+    groups = merged_steps(passes, tiles, stretches)
+    assert [group.first for group in groups] == [0, *itertools.accumulate(group.passes for group in groups)][:-1]
+    assert sum(group.passes for group in groups) == passes
+    assert groups[0].together == 1
+    for group in groups:
+        edges = [stretch.begin for stretch in group.stretches] + [group.stretches[-1].end]
+        assert edges[0] == 0
+        assert edges[-1] == tiles
+        assert all(a < b for a, b in itertools.pairwise(edges))
+        assert len(group.stretches) <= max(stretches, 1) + 16  # the last stretch of all may be cut further
+    assert len(groups) <= passes
+
+
+@given(st.integers(1, 8), st.integers(1, 7), st.integers(1, 6))
+def test_few_steps_are_left_as_they_are(passes: int, tiles: int, stretches: int) -> None:
+    stretches = min(stretches, tiles)
+    merged, full = merged_steps(passes, tiles, stretches), every_step(passes, tiles, stretches)
+    assert [(g.first, g.passes, g.together) for g in merged] == [(g.first, g.passes, g.together) for g in full]
+    assert [g.stretches for g in merged[:-1]] == [g.stretches for g in full[:-1]]
+
+
+def test_a_ring_stands_for_those_of_all_its_passes() -> None:
+    groups = merged_steps(40, 192, 54)
+    rings = sum(stretch.rings for group in groups for stretch in group.stretches)
+    assert rings == pytest.approx(40 * 54, rel=0.01)
+    assert sum(len(group.stretches) for group in groups) < 80
+
+
+SETTINGS = (
+    "model=llama-3.2-1b", "model.layers=1", "workload.new_tokens=2048", "chip.cores.rows=4", "chip.cores.columns=4",
+    "chip.sram.capacity_kib=256", "workload.lm_head=false",
+)  # fmt: skip
+
+
+def of(products: ProductFidelity) -> RunConfig:
+    return load("llama-2-13b-prefill", [*SETTINGS, f"fidelity.products={products}"])
+
+
+@pytest.fixture(scope="module")
+def both() -> tuple[RunRecord, RunRecord]:
+    return simulate(of(ProductFidelity.FULL)), simulate(of(ProductFidelity.MERGED))
+
+
+def test_merged_products_have_far_fewer_tasks_and_take_about_as_long(both: tuple[RunRecord, RunRecord]) -> None:
+    full, merged = both
+    assert merged.plan.n_tasks < full.plan.n_tasks / 2
+    assert merged.total_ps == pytest.approx(full.total_ps, rel=0.03)
+
+
+def test_merged_products_load_and_compute_the_same_and_send_about_the_same(both: tuple[RunRecord, RunRecord]) -> None:
+    full, merged = (count_work(record) for record in both)
+    assert np.array_equal(full.matrix_ops, merged.matrix_ops)
+    for cause in ("unique", "reread", "spill", "append"):  # norm weights are loaded once for each piece of a result
+        column = CAUSES.index(cause)
+        assert np.array_equal(full.moved[:, :NOC, column], merged.moved[:, :NOC, column])
+    assert merged.moved[:, NOC].sum() == pytest.approx(full.moved[:, NOC].sum(), rel=0.02)
+    assert merged.sram_bytes.sum() == pytest.approx(full.sram_bytes.sum(), rel=0.01)
