@@ -54,8 +54,7 @@ def _region(
     bank, banks, row, stripe, offset = table.T
     group = job.group(blocks.request[block], blocks.head[block])
     data = Slice(job.scope.tensor(cache), rows, area, (rows[1] - rows[0]) * width, group)
-    channel = job.scope.stage.channel(job.core(blocks.home[block]))
-    return Region(DRAM, channel, data, (bank, banks, row, stripe, offset))
+    return job.scope.stage.above(job.core(blocks.home[block]), data, (bank, banks, row, stripe, offset))
 
 
 def append_rows(job: Job, cache: str) -> None:

@@ -18,7 +18,7 @@ from cairn.sim.mapping.buffer import Entry
 from cairn.sim.mapping.context import row_bytes
 from cairn.sim.mapping.pieces import Pieces
 from cairn.sim.plan.builder import After, Region, Slice
-from cairn.sim.plan.plan import DRAM, SRAM
+from cairn.sim.plan.plan import SRAM
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -108,8 +108,7 @@ class ScoreTiles:
         at = self.address[visit].T.copy()
         at[4] += (parts.row0 - self.whole.row0[visit]) * self.row_bytes(visit)
         bank, banks, row, stripe, offset = at
-        channel = Region(DRAM, job.scope.stage.channel(core), data, (bank, banks, row, stripe, offset))
-        return Region(SRAM, core, data), channel
+        return Region(SRAM, core, data), job.scope.stage.above(core, data, (bank, banks, row, stripe, offset))
 
 
 def score_tiles(job: Job, name: str, spilling: BoolArray) -> ScoreTiles:

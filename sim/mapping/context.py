@@ -38,6 +38,19 @@ def row_bytes(columns: npt.ArrayLike, bits: float) -> IntArray:
     return np.ceil(np.asarray(columns) * bits / 8).astype(np.int64)
 
 
+def leaders(chip: ChipSpec, cores: IntArray, core_group: int | None) -> IntArray:
+    """For each of `cores` (of one stage) the core in whose queue it loads: the first of its core group.
+
+    Cores on one channel form groups of `core_group` (None: one group), in the order of their numbers.
+    """
+    group = chip.channel_of(cores) * chip.cores_per_channel
+    if core_group is not None and core_group < chip.cores_per_channel:
+        group = group + (cores - group) // core_group * core_group
+    first = np.full(chip.core_count, chip.core_count, dtype=np.int64)
+    np.minimum.at(first, group, cores)
+    return first[group]
+
+
 @dataclass
 class Stage:
     """A grid of cores with the state that lives on it from block to block: SRAM stream and DRAM places."""
@@ -62,6 +75,7 @@ class Stage:
         chip = plan.chip
         sram = chip.sram.capacity_kib * 1024
         stream = StreamBuffer(max(sram - act_bytes, sram // 4))
+        plan.keep_in_step(grid.cores, leaders(chip, grid.cores, options.core_group))
         return cls(plan, chip, grid, options, Memory(chip, options.banks), stream, KnownCycles(chip), merged)
 
     def mapping(self, block: Block, operator: Operator) -> MatmulMapping:
@@ -79,9 +93,21 @@ class Stage:
     def spmd(self) -> bool:
         return self.options.paradigm is Paradigm.SPMD
 
-    def channel(self, core: IntArray) -> IntArray:
-        """The DRAM channel above a core."""
-        return self.chip.channel_of(core)
+    def above(self, core: IntArray, data: Slice, address: tuple[int | IntArray, ...]) -> Region:
+        """A slice in the channel above each core, where a lone core of the channel would have it at `address`.
+
+        Each of several cores on a channel has a part of the rows to itself, and those of a core group begin with
+        successive sets of banks, so that loads which follow each other in step meet in no bank.
+        """
+        channel, cores = self.chip.channel_of(core), self.chip.cores_per_channel
+        bank, banks, row, stripe, offset = address
+        if cores > 1:
+            dram = self.chip.dram
+            slot = core % cores
+            place = slot % (self.options.core_group or cores)
+            bank = (bank + place * banks) % (dram.banks_per_channel // banks * banks)
+            row = row + slot * (dram.rows_per_bank(self.chip.channels) // cores)
+        return Region(DRAM, channel, data, (bank, banks, row, stripe, offset))
 
 
 @dataclass
@@ -203,7 +229,7 @@ class Scope:
                 continue
             columns = [np.clip(row_bytes(side, 64 / tensor.bits), first, last)[pick] for side in (low, high)]
             data = Slice(self.tensor(name), (0, 1), (columns[0], columns[1]), (high - low)[pick])
-            source = Region(DRAM, self.stage.channel(pieces.core[pick]), data, address.at(0))
+            source = self.stage.above(pieces.core[pick], data, address.at(0))
             tasks[row, pick] = self.plan.copy(source, Region(SRAM, pieces.core[pick], data), op, cause=cause)
         both = np.nonzero((tasks >= 0).all(axis=0))[0]
         loaded: IntArray = tasks.max(axis=0)
@@ -223,7 +249,7 @@ class Scope:
             core = pieces.core[pick]
             if core.size:
                 data = Slice(self.tensor(name), (0, tensor.rows), (0, tensor.columns), np.full(core.size, size))
-                source = Region(DRAM, self.stage.channel(core), data, address.at(0))
+                source = self.stage.above(core, data, address.at(0))
                 tasks[pick] = self.plan.copy(source, Region(SRAM, core, data), op, cause=cause)
         return tasks
 

@@ -17,7 +17,7 @@ from cairn.sim.mapping.matmul_cost import elements_per_byte
 from cairn.sim.mapping.pieces import Pieces, wanted
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile
-from cairn.sim.plan.plan import DRAM, SRAM
+from cairn.sim.plan.plan import SRAM
 from cairn.workloads.graph import Operator
 
 IntArray = npt.NDArray[np.int64]
@@ -124,7 +124,7 @@ def _tile_tasks(
     place, waits = scope.stage.stream.reserve(max(1, int(size.max())))
     address = scope.stage.memory.place(int(size.max()))
     data = Slice(scope.tensor(job.w), (ka, kb), (na, nb), size, group)
-    source = Region(DRAM, scope.stage.channel(core), data, address.at(0))
+    source = scope.stage.above(core, data, address.at(0))
     loaded = scope.plan.copy(source, Region(SRAM, core, data), op, [v[rank] for v in waits])
     m0, m1 = job.m0[at[stretch]], job.m1[at[stretch]]
     compute = Tile(op, actions.MATMUL, (m0, m1), (na, nb), (ka, kb), group)

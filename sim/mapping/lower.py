@@ -21,7 +21,7 @@ from cairn.sim.mapping.pieces import Pieces, wanted
 from cairn.sim.mapping.recurrent import lower_channels, lower_retention
 from cairn.sim.mapping.vector import activate, lower_activation, lower_add, lower_norm, lower_top_k
 from cairn.sim.plan.builder import Region, Slice
-from cairn.sim.plan.plan import DRAM, SRAM
+from cairn.sim.plan.plan import SRAM
 from cairn.workloads.graph import Operator, OpKind
 
 IntArray = npt.NDArray[np.int64]
@@ -131,7 +131,7 @@ def _embedding(scope: Scope, operator: Operator) -> None:
     address = scope.stage.memory.place(int(size[0]) * (int(unique.max()) // scope.grid.size + 1))
     base = address.at(0)
     at = (*base[:4], base[4] + unique // scope.grid.size * size)
-    loaded = scope.plan.copy(Region(DRAM, scope.stage.channel(core), data, at), Region(SRAM, core, data), op)
+    loaded = scope.plan.copy(scope.stage.above(core, data, at), Region(SRAM, core, data), op)
     token = np.arange(rows.size)
     rect = np.stack([token, token + 1, np.zeros_like(token), np.full_like(token, w.columns)], axis=1)
     scope.pieces[y_name] = Pieces(core[index], rect, loaded[index])

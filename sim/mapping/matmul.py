@@ -24,7 +24,7 @@ from cairn.sim.mapping.pieces import Pieces, redistribute, wanted
 from cairn.sim.mapping.schedule import Group, Stretch, every_step, merged_steps
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile
-from cairn.sim.plan.plan import DRAM, SRAM
+from cairn.sim.plan.plan import SRAM
 
 MANY_PARTS = 8
 """Parts that a core holds of its block of x, beyond which they are first brought together (assumed)."""
@@ -302,7 +302,7 @@ def _load_weights(work: _Work, data: Slice, size: IntArray, waits: list[IntArray
         part = _part(data, pick)
         core = work.core[pick]
         tasks[pick] = work.scope.plan.copy(
-            Region(DRAM, stage.channel(core), part, address.at(0)), Region(SRAM, core, part), product.op,
+            stage.above(core, part, address.at(0)), Region(SRAM, core, part), product.op,
             after=[w[pick] for w in waits], cause=cause,
         )  # fmt: skip
     return tasks

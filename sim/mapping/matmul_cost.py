@@ -128,7 +128,7 @@ class Product:
         """The product on the chips of `rates`, in all splits of their grid."""
         splits = all_splits(grid.rows, grid.columns)
         spread_out = options.paradigm is Paradigm.SPMD and not rates.all_to_all
-        layout = _layout(grid.rows, grid.columns, options.placement, options.core_group, spread_out)
+        layout = _layout(grid.rows, grid.columns, options.placement, options.weight_sharers, spread_out)
         sizes = np.concatenate([np.empty((len(layout.groups), at.GM)), layout.groups], axis=1)
         m, n, k = (np.ceil(size / layout.groups[:, i]) for i, size in enumerate((shape.m, shape.n, shape.k)))
         sizes[:, at.M], sizes[:, at.N], sizes[:, at.K] = m, n, k

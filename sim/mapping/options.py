@@ -36,13 +36,22 @@ class BankPlacement(StrEnum):
 
 
 class MappingSpec(Spec):
-    """Mapping choices of a run; what is left out is chosen by the mapper."""
+    """Mapping choices of a run; what is left out is chosen by the mapper.
+
+    core_group       cores on one DRAM channel whose loads are kept in step: they take turns in one queue, in successive
+                     sets of banks; at most all cores of the channel
+    weight_sharers   cores that share one copy of a weight block, at most
+    tile_kib         size that streamed tiles aim at
+    """
 
     paradigm: Paradigm = sourced(Paradigm.COMPUTE_SHIFT, "Voxel, arXiv 2604.26821 section 4.1: fastest in prefill")
     placement: Placement = sourced(Placement.DIMENSION_ORDERED, "Voxel, arXiv 2604.26821 section 4.2")
     banks: BankPlacement = sourced(BankPlacement.SOFTWARE_AWARE, "Voxel, arXiv 2604.26821 section 4.3")
     stages: int = sourced(4, "Voxel released code: cores / 4 in a decode stage", ge=1)
-    core_group: int | None = sourced(None, "assumed: all cores that need an operand share one copy of it", ge=1)
+    core_group: int | None = sourced(
+        None, "assumed: all cores of a channel; Voxel, arXiv 2604.26821 table 2, has 8 (vx.core_group)", ge=1
+    )
+    weight_sharers: int | None = sourced(None, "assumed: all cores that need a weight block share one copy", ge=1)
     tile_kib: int = sourced(128, "assumed: 16 rows of 8 KiB, one round over the banks of a channel", ge=1)
     partial_sum_bits: int = sourced(
         16, "Voxel's released code sends partial sums in 2 bytes (digest of its runs, section 2)", ge=8, le=64

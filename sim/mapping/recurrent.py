@@ -17,7 +17,7 @@ from cairn.sim.mapping.past import StatePlace
 from cairn.sim.mapping.pieces import Pieces, wanted
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile
-from cairn.sim.plan.plan import DRAM, SRAM
+from cairn.sim.plan.plan import SRAM
 from cairn.workloads.graph import Operator, OpKind, Recurrence, Role
 
 IntArray = npt.NDArray[np.int64]
@@ -70,7 +70,7 @@ def _load_matrix_columns(scope: Scope, name: str, op: int, mine: Pieces) -> IntA
     size = tensor.rows * row_bytes(mine.columns, tensor.bits)
     data = Slice(scope.tensor(name), (0, tensor.rows), (mine.rect[:, 2], mine.rect[:, 3]), size)
     address = scope.stage.memory.place(int(size.max()))
-    source = Region(DRAM, scope.stage.channel(mine.core), data, address.at(0))
+    source = scope.stage.above(mine.core, data, address.at(0))
     return scope.plan.copy(source, Region(SRAM, mine.core, data), op)
 
 
@@ -79,14 +79,14 @@ def _load_state(scope: Scope, op: int, name: str, data: Slice, core: IntArray) -
     known = scope.past.states.get(name) if scope.past else None
     address = known.address if known else scope.stage.memory.place(int(np.max(data.bytes)))
     after, cause = (known.stored, "spill") if known else (None, "unique")
-    where = Region(DRAM, scope.stage.channel(core), data, address.at(0))
+    where = scope.stage.above(core, data, address.at(0))
     return scope.plan.copy(where, Region(SRAM, core, data), op, after, cause), address
 
 
 def _store_state(
     scope: Scope, op: int, name: str, data: Slice, core: IntArray, address: Address, after: IntArray
 ) -> None:  # fmt: skip
-    where = Region(DRAM, scope.stage.channel(core), data, address.at(0))
+    where = scope.stage.above(core, data, address.at(0))
     stored = scope.plan.copy(Region(SRAM, core, data), where, op, after, cause="append")
     if scope.past:
         scope.past.states[name] = StatePlace(address, stored)

@@ -113,6 +113,7 @@ class PlanBuilder:
         self.tensors: list[str] = []
         self.notes: dict[str, object] = {}
         self.n_tasks = 0
+        self._leader = np.arange(chip.core_count)
         self._block = 0
         self._tasks = Growing(8, by_rows=False)  # queue, duration, server, request, op, block, kind, row
         self._requests = tuple(Growing(width, by_rows=True) for width in (DRAM_REQUEST_COLUMNS, NOC_REQUEST_COLUMNS))
@@ -140,6 +141,10 @@ class PlanBuilder:
     @property
     def block(self) -> int:
         return self._block
+
+    def keep_in_step(self, cores: IntArray, leaders: IntArray) -> None:
+        """Let each of `cores` load through the queue of the core `leaders` says from now on, in the order written."""
+        self._leader[cores] = leaders
 
     # -- the three calls ----------------------------------------------------------------------------------------
 
@@ -251,6 +256,8 @@ class PlanBuilder:
     ) -> IntArray:  # fmt: skip
         number = self._requests[server].count + np.arange(n)
         self._requests[server].append(n, request)
+        if unit == "load":
+            core = self._leader[core]
         queue = core * len(QUEUES) + QUEUES.index(unit)
         return self._add(n, queue, 0, server, number, op, COPY, row, after)
 

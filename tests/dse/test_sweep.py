@@ -117,7 +117,7 @@ def test_a_mistake_in_a_sweep_is_one_message(tmp_path: Path, name: str) -> None:
 def test_a_shipped_sweep_loads(name: str) -> None:
     sweep = load_sweep(name)
     assert sweep.name == name
-    sizes = {"demo": 36, "voxel-decode": 6300, "voxel-prefill": 6300, "chip-mapping-batch": 432}
+    sizes = {"demo": 36, "voxel-decode": 6300, "voxel-prefill": 6300, "chip-mapping-batch": 432, "core-groups": 6}
     assert sweep.space.size == sizes[name]
     assert sweep.inner.size == (4 if name == "chip-mapping-batch" else 1)
 

@@ -91,9 +91,9 @@ def test_passes_that_are_merged_give_numpys_result(paradigm: str) -> None:
     assert done.plan.compute[:, COMPUTE_COLUMNS.index("turns")].max() > 1
 
 
-@pytest.mark.parametrize("core_group", [1, 2])
-def test_weights_shared_by_small_groups_of_cores_give_numpys_result(core_group: int) -> None:
-    config = config_of("gqa", "prefill_cached", "4x4", core_group=core_group)
+@pytest.mark.parametrize("weight_sharers", [1, 2])
+def test_weights_shared_by_small_groups_of_cores_give_numpys_result(weight_sharers: int) -> None:
+    config = config_of("gqa", "prefill_cached", "4x4", weight_sharers=weight_sharers)
     check_against_numpy(config)
 
 

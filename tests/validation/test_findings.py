@@ -35,3 +35,12 @@ def test_decode_hardly_reacts_to_the_width_of_links(width: int) -> None:
 
 def test_prefill_slows_down_below_16_bytes_per_cycle() -> None:
     assert ms("prefill", "chip.noc.link_bytes_per_cycle=8") > 1.1 * ms("prefill")
+
+
+MANY_CORES = ("chip.cores.rows=16", "chip.cores.columns=16", "chip.dram.channels=32")
+
+
+def test_larger_core_groups_help_until_all_cores_of_a_channel_are_in_step() -> None:
+    groups = {size: ms("decode", *MANY_CORES, f"mapping.core_group={size}") for size in (1, 4, 8, 32)}
+    assert groups[1] > 1.1 * groups[4] > 1.1 * groups[8]
+    assert groups[32] == groups[8]

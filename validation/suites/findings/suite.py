@@ -18,19 +18,29 @@ PAPER = "Voxel, arXiv 2604.26821"
 
 @dataclass(frozen=True)
 class Finding:
-    """A varied run: which phase, what is varied, which gates it counts for."""
+    """A varied run: which phase, what is varied, which gates it counts for, and the run that it is held against."""
 
     name: str
     phase: str
     settings: tuple[str, ...]
     gates: tuple[str, ...] = ()
     slow: bool = False
+    base: tuple[str, ...] = ()
 
 
 def _links(phase: str, width: int, *gates: str, slow: bool = False) -> Finding:
     return Finding(f"{phase}/links_{width}", phase, (f"chip.noc.link_bytes_per_cycle={width}",), gates, slow)
 
 
+def _core_group(size: int, *gates: str) -> Finding:
+    """1024 cores, eight on a channel, in groups of `size` against groups of eight."""
+    return Finding(
+        f"decode/core_group_{size}", "decode", (*MANY_CORES, f"mapping.core_group={size}"), gates,
+        base=(*MANY_CORES, "mapping.core_group=8"),
+    )  # fmt: skip
+
+
+MANY_CORES = ("chip.cores.rows=32", "chip.cores.columns=32", "chip.dram.channels=128")
 FINDINGS = (
     Finding("prefill/spmd", "prefill", ("mapping.paradigm=spmd",), ("compute_shift_beats_spmd",)),
     Finding("decode/spmd", "decode", ("mapping.paradigm=spmd",)),
@@ -54,28 +64,34 @@ FINDINGS = (
     Finding("prefill/sequential", "prefill", ("mapping.placement=sequential",), slow=True),
     Finding("decode/dataflow", "decode", ("mapping.paradigm=dataflow", "mapping.stages=2")),
     Finding("prefill/dataflow", "prefill", ("mapping.paradigm=dataflow", "mapping.stages=2"), slow=True),
+    _core_group(1, "core_groups_help"),
+    _core_group(2, "core_groups_help"),
+    _core_group(4, "core_groups_help"),
+    _core_group(16, "core_groups_stop_helping"),
+    _core_group(32, "core_groups_stop_helping"),
 )
 
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
     """A row for each finding; the slow ones that no gate needs with `run_all` only."""
-    base: dict[str, float] = {}
+    base: dict[tuple[str, ...], float] = {}
     for finding in FINDINGS:
         if finding.slow and not run_all:
             reference.leave_out(f"{finding.name}: --all runs it")
             continue
-        if finding.phase not in base:
-            base[finding.phase] = step_ms(finding.phase, ())
+        key = (finding.phase, *finding.base)
+        if key not in base:
+            base[key] = step_ms(finding.phase, finding.base)
         varied = step_ms(finding.phase, finding.settings)
         yield Row(
             id=finding.name,
             kind=finding.phase,
             reference=1.0,
-            prediction=varied / base[finding.phase],
+            prediction=varied / base[key],
             unit="ratio",
             source=PAPER,
             counts=finding.gates,
-            remark=f"{varied:.4g} ms against {base[finding.phase]:.4g} ms",
+            remark=f"{varied:.4g} ms against {base[key]:.4g} ms",
         )
 
 

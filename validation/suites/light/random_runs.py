@@ -195,6 +195,6 @@ def _mapping(dice: _Dice, cores: dict[str, int], layers: int) -> dict[str, Any]:
         "paradigm": dice.pick("compute_shift", "compute_shift", "spmd", "dataflow"),
         "placement": dice.pick("dimension_ordered", "sequential"),
         "banks": dice.pick("software_aware", "interleaved", "uniform"),
-        "stages": dice.pick(*stages), "core_group": dice.pick(None, None, 1, 2),
+        "stages": dice.pick(*stages), "weight_sharers": dice.pick(None, None, 1, 2),
         "tile_kib": dice.pick(1, 4, 128), "partial_sum_bits": dice.pick(16, 32),
     }  # fmt: skip
