@@ -133,7 +133,10 @@ def _by_url(url: str) -> BaseStorage:
             return JournalStorage(JournalRedisBackend(url))
         return RDBStorage(url)
     except Exception as trouble:  # whatever a database driver raises
-        raise CairnError(f"{url}: cannot be opened as a storage: {str(trouble).splitlines()[0]}") from None
+        reason = str(trouble).splitlines()[0]
+        if isinstance(trouble, ImportError) or "DB access module" in reason:
+            reason += " (for PostgreSQL: pip install 'cairn[postgresql]')"
+        raise CairnError(f"{url}: cannot be opened as a storage: {reason}") from None
 
 
 def _locked(path: Path) -> Any:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-GROUPS: Final = 8
+GROUPS: Final = 16
 """A group has at most this part of the passes (assumed, as the numbers below: their error is measured, see
 docs/assumptions.md)."""
-TILES: Final = 8
+TILES: Final = 16
 """Tasks in which a group after the first does the tiles of its columns, about."""
 STRETCHES: Final = 48
 """Stretches of columns whose partial sums are added up by themselves, of all groups together, about."""

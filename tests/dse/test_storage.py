@@ -207,3 +207,14 @@ def test_a_full_disk_ends_cleanly_and_the_study_resumes(tmp_path: Path) -> None:
     study = run_sweep(sweep, storage=tmp_path / "study.journal", resume=True, cheap=twin, evaluate=Formula(sweep))
     assert len(study.entries) == POINTS
     assert kept <= {each.number for each in study.entries}
+
+
+def test_a_database_whose_driver_is_missing_is_refused_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_driver(url: str) -> None:
+        raise ImportError("Failed to import DB access module for the specified storage URL.")
+
+    monkeypatch.setattr("cairn.dse.storage.RDBStorage", without_driver)
+    with pytest.raises(CairnError, match=r"postgresql://x/y: cannot be opened .* pip install 'cairn\[postgresql\]'"):
+        open_storage(toy_sweep(tmp_path), "postgresql://x/y", resume=False)
