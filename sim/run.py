@@ -30,6 +30,9 @@ FIRST_TRY: Final = 9
 one that fills the buffers, 4 whose periods count, one after them whose end is disturbed by what follows, and up to
 three so that whole rounds are left out."""
 
+SECOND_TRY: Final = 13
+"""The same with 8 whose periods count, where those of the first try differ too much; from there on twice as many."""
+
 LOOSE: Final = 0.01
 """A tolerance for which the periods of FEW blocks (two of them at least count) are enough to begin with."""
 
@@ -89,7 +92,7 @@ def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress) ->
         if steady or (count >= most and not was_few):
             return _Attempt(plan, trace, sequence, repetitions)
         del sequence, plan, trace  # before the next, larger ones are made
-        count, first_try = min(count if was_few else 2 * count, most), False
+        count, first_try = min(SECOND_TRY if first_try else 2 * count, most), False
 
 
 def _written(work: tuple[Sequence, PlanBuilder]) -> tuple[Sequence, Plan]:

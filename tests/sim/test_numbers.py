@@ -83,7 +83,7 @@ def test_passes_that_are_merged_give_numpys_result(paradigm: str) -> None:
     config = config_of("mha", "prefill", "2x2", sram_kib=4, paradigm=paradigm)
     config = config.model_copy(
         update={
-            "workload": config.workload.model_copy(update={"new_tokens": 500}),
+            "workload": config.workload.model_copy(update={"new_tokens": 1000}),
             "fidelity": config.fidelity.model_copy(update={"products": ProductFidelity.MERGED}),
         }
     )
