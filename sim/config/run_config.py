@@ -48,7 +48,7 @@ class NocFidelity(StrEnum):
 
 class ProductFidelity(StrEnum):
     """FULL: every pass, tile and step of a ring is a task. MERGED: what is alike is one task where a product has very
-    many, for searches (`cairn.sim.mapping.schedule`); such a plan cannot be run on numbers."""
+    many, for searches (`cairn.sim.mapping.schedule`)."""
 
     FULL = "full"
     MERGED = "merged"

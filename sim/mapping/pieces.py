@@ -146,6 +146,13 @@ class Move:
     joined: IntArray
 
 
+_KEPT_MOVES: Final = 128
+_KEPT_PAIRS: Final = 16_384
+"""Moves that a process keeps, and pairs of the largest of them: 1 MB each at most (assumed)."""
+
+_moves: dict[tuple[bytes, bytes, bytes, bytes, float], Move] = {}
+
+
 def move_of(have: Pieces, want: Pieces, bytes_per_element: float) -> Move:
     """What brings `want` about. Layouts recur with every layer, so those that take few copies are kept."""
     key = have.core.tobytes(), have.rect.tobytes(), want.core.tobytes(), want.rect.tobytes(), bytes_per_element
@@ -154,7 +161,7 @@ def move_of(have: Pieces, want: Pieces, bytes_per_element: float) -> Move:
         move = _move(have, want, bytes_per_element)
         if move.source.size <= _KEPT_PAIRS:
             if len(_moves) >= _KEPT_MOVES:
-                del _moves[next(iter(_moves))]
+                _moves.pop(next(iter(_moves)), None)
             _moves[key] = move
     return move
 
@@ -168,12 +175,6 @@ def _move(have: Pieces, want: Pieces, bytes_per_element: float) -> Move:
     size = np.ceil((part[:, 1] - part[:, 0]) * row).astype(np.int64)
     counts = np.bincount(target, minlength=want.count)
     return Move(source, target, copied, part, size, counts[target] == 1, np.flatnonzero(counts > 1))
-
-
-_moves: dict[tuple[bytes, bytes, bytes, bytes, float], Move] = {}
-_KEPT_MOVES: Final = 128
-_KEPT_PAIRS: Final = 16_384
-"""Moves that are kept, and pairs of the largest of them: 1 MB each at most (assumed)."""
 
 
 def pairs(have: Pieces, want: Pieces, bytes_per_element: float) -> int:

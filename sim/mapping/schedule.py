@@ -90,5 +90,3 @@ def _tapered(edges: list[int], least: int) -> list[int]:
         edges.insert(-1, (edges[-2] + edges[-1]) // 2)
     return edges
 
-
-__all__ = ["GROUPS", "STRETCHES", "TILES", "Group", "Stretch", "every_step", "group_sizes", "merged_steps"]

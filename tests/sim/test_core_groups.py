@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from cairn.hw_models.dram.layout import REQUEST_COLUMNS
@@ -25,7 +28,7 @@ def plan_of(*settings: str) -> tuple[RunConfig, Plan]:
     return config, straight(config, graph, 4)[1].build()
 
 
-def columns(plan: Plan) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def columns(plan: Plan) -> dict[str, npt.NDArray[Any]]:
     """Of each copy from or to DRAM: its task, queue, core below the channel, and request."""
     task = np.flatnonzero(plan.server == 0)
     copies = plan.copies[plan.row[task]]

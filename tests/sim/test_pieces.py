@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from cairn.sim.mapping.pieces import Pieces, intersections, move_of, wanted
 
+Drawn = list[tuple[int, tuple[int, int], tuple[int, int]]]
 SPAN = st.tuples(st.integers(0, 9), st.integers(0, 4))
 PIECES = st.lists(st.tuples(st.integers(0, 3), SPAN, SPAN), min_size=1, max_size=14)
 
 
-def pieces(drawn: list[tuple[int, tuple[int, int], tuple[int, int]]]) -> Pieces:
+def pieces(drawn: Drawn) -> Pieces:
     """Random rectangles on four cores, empty ones and equal ones among them."""
     core = [entry[0] for entry in drawn]
     r0, c0 = ([entry[axis][0] for entry in drawn] for axis in (1, 2))
@@ -21,7 +22,7 @@ def pieces(drawn: list[tuple[int, tuple[int, int], tuple[int, int]]]) -> Pieces:
 
 
 @given(PIECES, PIECES)
-def test_intersections_are_all_overlapping_pairs_in_order(have: list, want: list) -> None:  # type: ignore[type-arg]
+def test_intersections_are_all_overlapping_pairs_in_order(have: Drawn, want: Drawn) -> None:
     a, b = pieces(have), pieces(want)
     source, target, rect = intersections(a, b)
     expected = []
@@ -34,7 +35,7 @@ def test_intersections_are_all_overlapping_pairs_in_order(have: list, want: list
 
 
 @given(PIECES, PIECES)
-def test_a_move_copies_what_lies_on_other_cores_once(have: list, want: list) -> None:  # type: ignore[type-arg]
+def test_a_move_copies_what_lies_on_other_cores_once(have: Drawn, want: Drawn) -> None:
     a, b = pieces(have), pieces(want)
     move = move_of(a, b, 2.0)
     assert move_of(a, b, 2.0) is move

@@ -104,3 +104,9 @@ def test_blocks_are_added_until_the_limit_when_the_periods_do_not_settle() -> No
     (layers,) = record.repetitions
     assert layers.simulated == 20 <= load("demo").engine.max_simulated_blocks
     assert layers.change > layers.tolerance
+
+
+def test_a_loose_tolerance_begins_with_fewer_blocks() -> None:
+    (usual,), (loose,) = run().repetitions, run("engine.tolerance=0.01").repetitions
+    assert loose.simulated < usual.simulated < usual.repeat
+    assert loose.change <= loose.tolerance
