@@ -1,0 +1,180 @@
+"""DRAM standards as data: commands, timing rules, organisations and presets, one short YAML file for each standard.
+
+A file of `standards/` has `rules`, by scope: "RD -> PRE: nRTP" in scope `bank` says that a precharge comes at least nRTP
+clocks after a read command of the same bank; "4 ACT -> ACT" counts from the fourth-last activate. A scope binds
+commands that share everything down to it; `other_rank` binds those of different ranks (stack ids) of one
+pseudo-channel. Rules of the auto-precharging commands (RDA, WRA) follow from those of RD, WR and PRE.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import operator
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import yaml
+from pydantic import Field, model_validator
+
+from cairn.base.errors import ConfigError
+from cairn.base.spec import Spec
+
+FOLDER: Final = Path(__file__).resolve().parent / "standards"
+SCOPES: Final = ("channel", "pseudo_channel", "rank", "bank_group", "bank", "other_rank")
+COMMANDS: Final = ("ACT", "RD", "WR", "PRE", "PREA", "REF", "REFPB", "RDA", "WRA")
+"""ACT activate, RD read, WR write, PRE precharge one bank, PREA precharge all banks of a refresh scope, REF refresh that
+scope, REFPB refresh one bank, RDA and WRA read and write with automatic precharge."""
+WRITTEN_COMMANDS: Final = COMMANDS[:7]
+LEVELS: Final = ("pc", "rk", "bg", "ba", "row", "col")
+"""Fields of an address inside a channel: pseudo-channel, rank (or stack id), bank group, bank, row, transaction."""
+
+
+class Organisation(Spec):
+    """Sizes of one channel: pseudo-channels, ranks, bank groups per rank, banks per group, rows, transactions per row."""
+
+    density_mb: int = Field(gt=0)
+    width_bits: int = Field(gt=0)
+    transaction_bytes: int = Field(gt=0)
+    pc: int = Field(1, gt=0)
+    rk: int = Field(1, gt=0)
+    bg: int = Field(1, gt=0)
+    ba: int = Field(gt=0)
+    row: int = Field(gt=0)
+    col: int = Field(gt=0)
+
+
+class Derived(Spec):
+    """A timing in ns, or by the density (Mb) of a die's share of a channel: the entry of the least density not below."""
+
+    ns: float | None = None
+    ns_by_density_mb: Mapping[int, float] | None = None
+
+    def value_ns(self, density_mb: int) -> float | None:
+        """Nanoseconds at `density_mb`, None where the table has nothing for it."""
+        if self.ns_by_density_mb is None:
+            return self.ns
+        above = [density for density in sorted(self.ns_by_density_mb) if density >= density_mb]
+        return self.ns_by_density_mb[above[0]] if above else None
+
+
+class SplitActivate(Spec):
+    """An activate of two commands: the second follows within `deadline` clocks of the first."""
+
+    deadline: str
+
+
+class DataClock(Spec):
+    """A data clock that runs on for this many clocks after a read or write, and else must be started by a command."""
+
+    read: str
+    write: str
+
+
+class Preset(Spec):
+    """A named device: organisation, clock period and timings in clocks."""
+
+    organisation: str
+    clock_ps: int = Field(gt=0)
+    clocks: Mapping[str, int]
+
+
+class Standard(Spec):
+    """One standard as its file says it. Expressions name timings (clocks), with + - and max(...)."""
+
+    schema_id: Literal["cairn.dram_standard/1"] = Field(alias="schema")
+    name: str
+    source: str
+    ranks_are: Literal["none", "ranks", "stack ids"]
+    refresh_scope: Literal["channel", "pseudo_channel", "rank"]
+    read_latency: str
+    write_latency: str
+    row_and_column_bus: bool = False
+    ticks_per_clock: Literal[1, 2] = 1
+    command_clocks: Mapping[str, float] = {}
+    split_activate: SplitActivate | None = None
+    data_clock: DataClock | None = None
+    rules: Mapping[str, Mapping[str, str]]
+    derived: Mapping[str, Derived] = {}
+    organisations: Mapping[str, Organisation]
+    presets: Mapping[str, Preset]
+
+    @model_validator(mode="after")
+    def _readable(self) -> Standard:
+        for scope, rules in self.rules.items():
+            if scope not in SCOPES:
+                raise ValueError(f"rules: there is no scope {scope!r}; one of {', '.join(SCOPES)} belongs here")
+            for rule in rules:
+                parse_rule(rule)
+        for name, preset in self.presets.items():
+            if preset.organisation not in self.organisations:
+                raise ValueError(f"presets.{name}: there is no organisation {preset.organisation!r}")
+        return self
+
+
+def parse_rule(rule: str) -> tuple[int, str, str]:
+    """(window, previous command, next command) of "4 ACT -> ACT"; ValueError when it reads otherwise."""
+    before, arrow, following = rule.partition("->")
+    words = before.split()
+    window = words.pop(0) if len(words) == 2 else "1"
+    if not arrow or len(words) != 1 or not window.isdigit() or int(window) < 1:
+        raise ValueError(f"rule {rule!r}: this reads like 'RD -> PRE' or '4 ACT -> ACT'")
+    for command in (words[0], following.strip()):
+        if command not in WRITTEN_COMMANDS:
+            raise ValueError(f"rule {rule!r}: there is no command {command!r}; {', '.join(WRITTEN_COMMANDS)} exist")
+    return int(window), words[0], following.strip()
+
+
+_OPERATORS: Mapping[type[ast.AST], Callable[[int, int], int]] = {ast.Add: operator.add, ast.Sub: operator.sub}
+
+
+def evaluate(expression: str, clocks: Mapping[str, int]) -> int:
+    """Clocks of an expression such as "nCWL + nBL + nWTRS"; ConfigError naming a timing that is missing."""
+
+    def value(node: ast.AST) -> int:
+        if isinstance(node, ast.Constant) and isinstance(node.value, int):
+            return node.value
+        if isinstance(node, ast.Name):
+            if node.id not in clocks:
+                raise ConfigError(f"the timing {node.id} is needed by {expression!r} and not given", key=node.id)
+            return clocks[node.id]
+        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+            return _OPERATORS[type(node.op)](value(node.left), value(node.right))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "max":
+            return max(value(argument) for argument in node.args)
+        raise ConfigError(f"{expression!r} is not made of timings, whole numbers, +, - and max")
+
+    return value(ast.parse(expression, mode="eval").body)
+
+
+def names_in(expression: str) -> set[str]:
+    """The timings that an expression names."""
+    return {node.id for node in ast.walk(ast.parse(expression)) if isinstance(node, ast.Name)} - {"max"}
+
+
+@cache
+def standards() -> Mapping[str, Standard]:
+    """All shipped standards by name."""
+    found = {}
+    for file in sorted(FOLDER.glob("*.yaml")):
+        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        standard = Standard.model_validate(content)
+        found[standard.name] = standard
+    return found
+
+
+def presets() -> Mapping[str, str]:
+    """All presets, each with the name of its standard."""
+    return {preset: standard.name for standard in standards().values() for preset in standard.presets}
+
+
+def standard_of(preset: str) -> Standard:
+    """The standard that has `preset`; ConfigError naming the nearest one when there is none."""
+    known = presets()
+    if preset not in known:
+        near = difflib.get_close_matches(preset, known, n=1, cutoff=0.3)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"there is no DRAM preset {preset!r}{hint} There are {', '.join(sorted(known))}", key="preset")
+    return standards()[known[preset]]
