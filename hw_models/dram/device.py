@@ -18,7 +18,6 @@ from cairn.hw_models.dram.standard import (
     standard_of,
 )
 
-DERIVED_ZERO: Final = frozenset({"nCS"})
 _ORDERED: Final = (
     # (timing, at least the sum of these, why)
     ("nRAS", ("nRCD",), "a row stays open at least until it can be read"),
@@ -28,7 +27,6 @@ _ORDERED: Final = (
     ("nFAW", ("nRRD",), "four activates take longer than two"),
     ("nFAW", ("nRRDS",), "four activates take longer than two"),
     ("nCCDL", ("nCCDS",), "commands of one bank group are no closer than those of two"),
-    ("nRRDL", ("nRRDS",), "activates of one bank group are no closer than those of two"),
     ("nWTRL", ("nWTRS",), "turning round inside a bank group takes no less than between two"),
 )
 _CLOSE_ENOUGH: Final = 1
