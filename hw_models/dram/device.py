@@ -35,7 +35,7 @@ _CLOSE_ENOUGH: Final = 1
 
 @dataclass(frozen=True)
 class Limit:
-    """`following` comes at least `ticks` after the `window`-th last `previous` within `scope`; ticks from first to first."""
+    """`following` comes at least `ticks` after the `window`-th last `previous` within `scope`, first tick to first."""
 
     scope: str
     previous: str
@@ -48,8 +48,8 @@ class Limit:
 class Device:
     """One channel's DRAM: organisation, clock (ps) and all timings in clocks. Build one with `device` or `from_clocks`.
 
-    A tick of a device is `1 / ticks_per_clock` of its clock: half a clock for HBM3 and HBM4, whose row commands may come
-    on either edge.
+    A tick of a device is `1 / ticks_per_clock` of its clock: half a clock for HBM3 and HBM4, whose row commands may
+    come on either edge.
     """
 
     name: str
@@ -152,7 +152,7 @@ class Device:
         """A command of several ticks keeps its bus: the one bus of all, or that of its sort (row or column)."""
         column = [command for command in COMMANDS if command in ("RD", "WR", "RDA", "WRA")]
         row = [command for command in COMMANDS if command not in column]
-        buses = [row, column] if self.standard.row_and_column_bus else [list(COMMANDS)]
+        buses: list[list[str]] = [row, column] if self.standard.row_and_column_bus else [list(COMMANDS)]
         return [
             Limit("channel", previous, following, self.command_ticks(previous))
             for bus in buses
@@ -161,7 +161,7 @@ class Device:
             if self.command_ticks(previous) > 1
         ]
 
-    def with_(self, **changes: Any) -> Device:
+    def changed(self, **changes: Any) -> Device:
         """This device with timings (`nRP=20`), sizes (`rk=2`) or `clock_ps` changed; checked anew."""
         sizes = {name: value for name, value in changes.items() if name in Organisation.model_fields}
         clocks = {name: value for name, value in changes.items() if name not in sizes and name != "clock_ps"}
@@ -186,7 +186,7 @@ def device(preset: str, **changes: Any) -> Device:
     entry = standard.presets[preset]
     return from_clocks(
         preset, standard, standard.organisations[entry.organisation], entry.clock_ps, entry.clocks
-    ).with_(**changes)  # fmt: skip
+    ).changed(**changes)  # fmt: skip
 
 
 def from_clocks(
@@ -216,9 +216,7 @@ def _checked(device: Device) -> Device:
         if timing in clocks and all(other in clocks for other in others):
             least = sum(clocks[other] for other in others)
             if clocks[timing] < least:
-                raise ConfigError(
-                    f"{clocks[timing]} is less than {' + '.join(others)} = {least}: {why}", key=timing
-                )
+                raise ConfigError(f"{clocks[timing]} is less than {' + '.join(others)} = {least}: {why}", key=timing)
     if clocks["nRC"] + _CLOSE_ENOUGH < clocks["nRAS"] + clocks["nRP"]:
         raise ConfigError(
             f"{clocks['nRC']} is less than nRAS + nRP = {clocks['nRAS'] + clocks['nRP']}: "

@@ -1,7 +1,7 @@
 """DRAM standards as data: commands, timing rules, organisations and presets, one short YAML file for each standard.
 
-A file of `standards/` has `rules`, by scope: "RD -> PRE: nRTP" in scope `bank` says that a precharge comes at least nRTP
-clocks after a read command of the same bank; "4 ACT -> ACT" counts from the fourth-last activate. A scope binds
+A file of `standards/` has `rules`, by scope: "RD -> PRE: nRTP" in scope `bank` says that a precharge comes at least
+nRTP clocks after a read command of the same bank; "4 ACT -> ACT" counts from the fourth-last activate. A scope binds
 commands that share everything down to it; `other_rank` binds those of different ranks (stack ids) of one
 pseudo-channel. Rules of the auto-precharging commands (RDA, WRA) follow from those of RD, WR and PRE.
 """
@@ -25,15 +25,15 @@ from cairn.base.spec import Spec
 FOLDER: Final = Path(__file__).resolve().parent / "standards"
 SCOPES: Final = ("channel", "pseudo_channel", "rank", "bank_group", "bank", "other_rank")
 COMMANDS: Final = ("ACT", "RD", "WR", "PRE", "PREA", "REF", "REFPB", "RDA", "WRA")
-"""ACT activate, RD read, WR write, PRE precharge one bank, PREA precharge all banks of a refresh scope, REF refresh that
-scope, REFPB refresh one bank, RDA and WRA read and write with automatic precharge."""
+"""ACT activate, RD read, WR write, PRE precharge one bank, PREA precharge all banks of a refresh scope, REF refresh
+that scope, REFPB refresh one bank, RDA and WRA read and write with automatic precharge."""
 WRITTEN_COMMANDS: Final = COMMANDS[:7]
 LEVELS: Final = ("pc", "rk", "bg", "ba", "row", "col")
 """Fields of an address inside a channel: pseudo-channel, rank (or stack id), bank group, bank, row, transaction."""
 
 
 class Organisation(Spec):
-    """Sizes of one channel: pseudo-channels, ranks, bank groups per rank, banks per group, rows, transactions per row."""
+    """Sizes of a channel: pseudo-channels, ranks, bank groups per rank, banks per group, rows, transactions per row."""
 
     density_mb: int = Field(gt=0)
     width_bits: int = Field(gt=0)
@@ -47,7 +47,7 @@ class Organisation(Spec):
 
 
 class Derived(Spec):
-    """A timing in ns, or by the density (Mb) of a die's share of a channel: the entry of the least density not below."""
+    """A timing in ns, or by the density (Mb) of a die's share of a channel: that of the least density not below."""
 
     ns: float | None = None
     ns_by_density_mb: Mapping[int, float] | None = None
@@ -176,5 +176,6 @@ def standard_of(preset: str) -> Standard:
     if preset not in known:
         near = difflib.get_close_matches(preset, known, n=1, cutoff=0.3)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"there is no DRAM preset {preset!r}{hint} There are {', '.join(sorted(known))}", key="preset")
+        listed = ", ".join(sorted(known))
+        raise ConfigError(f"there is no DRAM preset {preset!r}{hint} There are {listed}", key="preset")
     return standards()[known[preset]]

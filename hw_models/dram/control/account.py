@@ -20,49 +20,48 @@ def share_at(state: IntArray, base: int, pseudo: int) -> int:
     return int(base + state[ix.P_SHARES_AT] + ix.DRAIN * pseudo)
 
 
+@inner()
+def _charge(state: IntArray, at: int, gap: int, ticks: int) -> int:
+    """Charge up to `ticks` of a gap to the cause at `at`; answers what is left of the gap."""
+    charged = min(gap, max(ticks, 0))
+    state[at] += charged
+    return int(gap - charged)
+
+
 @routine()
-def root_cause(state: IntArray, words: int, moment: int, first_tick: int, demanded: bool) -> int:
-    """The cause behind a column command that a rule allowed at `moment` and whose request could move at `first_tick`."""
-    cause = moment % ix.MOMENT
+def _charge_chain(
+    state: IntArray, words: int, shares: int, gap: int, tick: int, moment: int, first_tick: int, demanded: bool
+) -> None:
+    """Charge the gap before a column command at `tick`, allowed from `moment` on, of a request that could move from
+    `first_tick` on: from the column command back to the activate and the precharge, as far as they bound it."""
+    gap = _charge(state, shares + ix.COMMAND_BUS, gap, tick - max(moment >> ix.MOMENT_BITS, first_tick))
+    for behind in range(2):
+        if moment >> ix.MOMENT_BITS <= first_tick:
+            break
+        if behind == 0 and moment % ix.MOMENT == ix.AFTER_ACTIVATE:
+            tick, moment = state[words + ix.B_ACT_TICK], state[words + ix.B_ACT_MOMENT]
+        elif moment % ix.MOMENT == ix.AFTER_PRECHARGE:
+            tick, moment = state[words + ix.B_PRE_TICK], state[words + ix.B_PRE_MOMENT]
+        else:
+            break
+        gap = _charge(state, shares + ix.ROW_BUS, gap, tick - max(moment >> ix.MOMENT_BITS, first_tick))
     if moment >> ix.MOMENT_BITS <= first_tick:
-        return ix.QUEUE if demanded else ix.NO_DEMAND
-    if cause == ix.AFTER_ACTIVATE:
-        moment = state[words + ix.B_ACT_MOMENT]
-        if state[words + ix.B_ACT_TICK] > max(moment >> ix.MOMENT_BITS, first_tick):
-            return ix.ROW_BUS
-        cause = moment % ix.MOMENT
-        if moment >> ix.MOMENT_BITS <= first_tick:
-            return ix.QUEUE if demanded else ix.NO_DEMAND
-    if cause == ix.AFTER_PRECHARGE:
-        moment = state[words + ix.B_PRE_MOMENT]
-        if state[words + ix.B_PRE_TICK] > max(moment >> ix.MOMENT_BITS, first_tick):
-            return ix.ROW_BUS
-        cause = moment % ix.MOMENT
-        if moment >> ix.MOMENT_BITS <= first_tick:
-            return ix.QUEUE if demanded else ix.NO_DEMAND
-    return int(cause)
+        state[shares + (ix.QUEUE if demanded else ix.NO_DEMAND)] += gap
+    else:
+        state[shares + moment % ix.MOMENT] += gap
 
 
 @inner()
-def charge_burst(
-    state: IntArray, base: int, words: int, tick: int, moment: int, accepted: int, offered: int
-) -> None:
+def charge_burst(state: IntArray, base: int, words: int, tick: int, moment: int, accepted: int, offered: int) -> None:
     """Charge a burst whose column command issues at `tick`, and the gap before it."""
     pseudo = state[words + ix.B_PSEUDO]
     free = base + state[ix.P_BUS_FREE_AT] + pseudo
+    shares = share_at(state, base, pseudo)
     gap = tick - state[free]
     if gap > 0:
-        shares = share_at(state, base, pseudo)
-        first_tick = accepted + 1
-        allowed = max(moment >> ix.MOMENT_BITS, first_tick)
-        crowded = min(gap, max(tick - allowed, 0))
-        state[shares + ix.COMMAND_BUS] += crowded
-        gap -= crowded
-        idle = min(gap, max(min(offered + 1, tick) - state[free], 0))
-        state[shares + ix.NO_DEMAND] += idle
-        gap -= idle
+        gap = _charge(state, shares + ix.NO_DEMAND, gap, offered + 1 - state[free])
         if gap > 0:
-            state[shares + root_cause(state, words, moment, first_tick, offered < accepted)] += gap
+            _charge_chain(state, words, shares, gap, tick, moment, accepted + 1, offered < accepted)
     burst = state[ix.P_BURST]
-    state[share_at(state, base, pseudo) + ix.DATA_BUS] += burst
+    state[shares + ix.DATA_BUS] += burst
     state[free] = tick + burst

@@ -98,7 +98,9 @@ def _rules(device: Device, spec: ControllerSpec) -> tuple[list[int], list[list[i
             cause = ix.COMMAND_BUS if column or not device.standard.row_and_column_bus else ix.ROW_BUS
         key = (limit.scope, limit.previous, limit.following, limit.window)
         strongest[key] = max(strongest.get(key, (0, 0)), (limit.ticks, cause))
-    starts, rows, rings = [], [], 0
+    starts: list[int] = []
+    rows: list[list[int]] = []
+    rings = 0
     for command in COMMANDS:
         starts.append(len(rows))
         for (scope, previous, following, window), (ticks, cause) in strongest.items():
@@ -224,5 +226,3 @@ def blocks(state: IntArray) -> Iterable[IntArray]:
     """The blocks of all channels, as views."""
     channels, stride, at = (int(state[index]) for index in (ix.P_CHANNELS, ix.P_STRIDE, ix.P_BLOCKS_AT))
     return iter(state[at : at + channels * stride].reshape(channels, stride))
-
-

@@ -1,7 +1,7 @@
 """Which command comes next: among those that may issue now, the one of the oldest request.
 
-Choices are coded `kind * CHOICE + bank`, NONE when nothing may issue. Looking through a list also finds the earliest tick
-at which anything in it may issue, which is kept in C_NEXT.
+Choices are coded `kind * CHOICE + bank`, NONE when nothing may issue. Looking through a list also finds the earliest
+tick at which anything in it may issue, which is kept in C_NEXT.
 """
 
 from __future__ import annotations

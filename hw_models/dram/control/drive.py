@@ -61,8 +61,8 @@ def _measure(state: IntArray, base: int, measures: IntArray, latencies: IntArray
 
 @kernel(nogil=True)
 def run_requests(
-    state: IntArray, base: int, arrive: IntArray, write: IntArray, bank: IntArray, row: IntArray, at: int, first_tag: int,
-    is_last: bool, measures: IntArray, latencies: IntArray, bins: IntArray, done: IntArray,
+    state: IntArray, base: int, arrive: IntArray, write: IntArray, bank: IntArray, row: IntArray, at: int,
+    first_tag: int, is_last: bool, measures: IntArray, latencies: IntArray, bins: IntArray, done: IntArray,
 ) -> int:  # fmt: skip
     """Offer the requests from number `at` on in order, and run.
 

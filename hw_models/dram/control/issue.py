@@ -61,7 +61,8 @@ def issue_column(state: IntArray, base: int, now: int, bank: int, active: bool, 
     words = bank_at(state, base, bank)
     if active:
         write = state[words + ix.B_A_WRITE]
-        accepted, offered, tag = state[words + ix.B_A_ACCEPTED], state[words + ix.B_A_OFFERED], state[words + ix.B_A_TAG]
+        accepted, offered = state[words + ix.B_A_ACCEPTED], state[words + ix.B_A_OFFERED]
+        tag = state[words + ix.B_A_TAG]
         _leave_active(state, base, bank)
     else:
         at = take_hit(state, base, write, bank)

@@ -32,7 +32,7 @@ def moment_of_scope(state: IntArray, base: int, command: int, first: int) -> int
 
 @inner()
 def _since(state: IntArray, base: int, ring: int, node: int, tick: int) -> int:
-    """Note a command on a ring; answers when the one came from which the rule counts (the RING-th last, this included)."""
+    """Note a command on a ring; answers when the RING-th last came (this one included), from which the rule counts."""
     at = base + state[ix.P_RINGS_AT] + (ring * state[ix.P_TOPS] + node) * ix.RING_WORDS
     oldest = state[at + ix.RING]
     state[at + oldest] = tick

@@ -151,7 +151,7 @@ def _step_split(state: IntArray, base: int, now: int) -> bool:
     if choice == ix.NONE:
         if split:
             _second_activate(state, base, now)
-        return split
+        return bool(split)
     if _is_column(choice) and state[ix.P_DATA_CLOCK]:
         bank = choice % CHOICE
         active = choice // CHOICE == choose.COLUMN_ACTIVE
@@ -207,7 +207,7 @@ def _on_rising(state: IntArray, tick: int) -> int:
 
 @routine()
 def next_tick(state: IntArray, base: int) -> int:
-    """The next tick at which a command may issue or a refresh falls due, if nothing arrives and none issued at C_CLK."""
+    """The next tick at which a command may issue or a refresh falls due, if nothing arrives and none issued now."""
     now = state[base + ix.C_CLK]
     if state[base + ix.C_SPLIT_BANK] != ix.NONE or state[base + ix.C_PENDING_COLUMN] != ix.NONE:
         return int(now + 1)
