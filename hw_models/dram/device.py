@@ -150,9 +150,10 @@ class Device:
 
     def _buses(self) -> list[Limit]:
         """A command of several ticks keeps its bus: the one bus of all, or that of its sort (row or column)."""
-        column = [command for command in COMMANDS if command in ("RD", "WR", "RDA", "WRA")]
-        row = [command for command in COMMANDS if command not in column]
-        buses: list[list[str]] = [row, column] if self.standard.row_and_column_bus else [list(COMMANDS)]
+        every: list[str] = list(COMMANDS)
+        column = [command for command in every if command in ("RD", "WR", "RDA", "WRA")]
+        row = [command for command in every if command not in column]
+        buses = [row, column] if self.standard.row_and_column_bus else [every]
         return [
             Limit("channel", previous, following, self.command_ticks(previous))
             for bus in buses
