@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any, Final
 
 from cairn.base.errors import ConfigError
@@ -55,7 +56,7 @@ class Device:
     name: str
     standard: Standard
     organisation: Organisation
-    clock_ps: int
+    clock_ps: int | Fraction
     clocks: Mapping[str, int] = field(hash=False)
 
     @property
@@ -64,7 +65,7 @@ class Device:
 
     @property
     def tick_ps(self) -> float:
-        return self.clock_ps / self.ticks_per_clock
+        return float(self.clock_ps) / self.ticks_per_clock
 
     def ticks(self, expression: str) -> int:
         """Ticks of an expression over timings."""
@@ -191,13 +192,13 @@ def device(preset: str, **changes: Any) -> Device:
 
 
 def from_clocks(
-    name: str, standard: Standard, organisation: Organisation, clock_ps: int, clocks: Mapping[str, int]
+    name: str, standard: Standard, organisation: Organisation, clock_ps: int | Fraction, clocks: Mapping[str, int]
 ) -> Device:
     """A device from timings in clocks; those that the standard derives (by density or from ns) may be left out."""
     complete = dict(clocks)
     for timing, rule in standard.derived.items():
         if timing not in complete and (ns := rule.value_ns(organisation.density_mb)) is not None:
-            complete[timing] = math.ceil(ns * 1000 / clock_ps)
+            complete[timing] = math.ceil(ns * 1000 / float(clock_ps))
     return _checked(Device(name, standard, organisation, clock_ps, complete))
 
 

@@ -25,8 +25,9 @@ class DramSpec(Spec):
     """Stacked DRAM of one chip; defaults are the published Voxel chip (arXiv 2604.26821, Tables 2 and 3).
 
     `bandwidth_gb_per_s` (1e9 B/s) is the sum over channels. `channels` None means one per core, resolved by the
-    chip. Timings are in cycles of `clock_ghz`; `t_wtr` and `t_rtw` are gaps on the data bus. `queue_runs` and
-    `run_bytes` are the window and the granule of rules D2 and D1.
+    chip. Timings are in cycles of `clock_ghz`; `t_wtr` and `t_rtw` are gaps on the data bus. `queue_requests` bursts
+    wait in the queue of reads and in that of writes (S3), and `run_bytes` is the granule in which requests take turns
+    (S2).
     """
 
     bandwidth_gb_per_s: float = sourced(12000.0, f"{_VOXEL} (vx.dram_bw.paper)", gt=0)
@@ -53,10 +54,9 @@ class DramSpec(Spec):
     refresh: Literal["none", "all_bank"] = sourced(
         "none", f"{_VOXEL} (vx.dram_extra): Voxel has no refresh but an optional amortised factor"
     )
-    queue_runs: int = sourced(
-        32, "assumed: as deep in runs as Voxel's queue is in requests (reference/stacked3d/voxel.yaml, "
-        "vx.trace_cache.window)", ge=1,
-    )  # fmt: skip
+    queue_requests: int = sourced(
+        32, f"{_VOXEL} (vx.trace_cache.window): requests that a channel looks at, reads and writes each", ge=1, le=4096
+    )
     run_bytes: int = sourced(1024, "assumed: granule in which streams share a queue, 8 bursts", ge=1)
 
     @model_validator(mode="after")

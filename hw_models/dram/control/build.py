@@ -37,7 +37,7 @@ class ControllerSpec(Spec):
     read_queue: int = sourced(32, _RAMULATOR, ge=1, le=4096)
     write_queue: int = sourced(32, _RAMULATOR, ge=1, le=4096)
     enter_writes: float = sourced(0.8, _RAMULATOR, gt=0, le=1)
-    leave_writes: float = sourced(0.2, _RAMULATOR, ge=0, lt=1)
+    leave_writes: float = sourced(0.2, _RAMULATOR, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _watermarks(self) -> ControllerSpec:
@@ -133,8 +133,13 @@ def _refresh_interval(device: Device, spec: ControllerSpec) -> int:
     return device.ticks(timing)
 
 
-def build_state(device: Device, spec: ControllerSpec, *, channels: int = 1, log: int = 0) -> IntArray:
-    """The state of `channels` idle controllers of `spec` with `device` behind each, and room to log `log` commands."""
+def build_state(
+    device: Device, spec: ControllerSpec, *, channels: int = 1, log: int = 0, parameters: int = 0, words: int = 0
+) -> IntArray:
+    """The state of `channels` idle controllers of `spec` with `device` behind each, and room to log `log` commands.
+
+    `parameters` numbers after the controller's own and the last `words` of each block are left to the caller (zeros).
+    """
     o, banks, tops = device.organisation, device.banks, device.organisation.pc * device.organisation.rk
     starts, rules, rings = _rules(device, spec)
     enter, leave = spec.marks()
@@ -159,12 +164,13 @@ def build_state(device: Device, spec: ControllerSpec, *, channels: int = 1, log:
     for name, size in sizes.items():
         places[name] = at
         at += size
-    rules_from = ix.P_END
+    at += words
+    rules_from = ix.P_END + parameters
     rules_at = rules_from + len(starts)
     blocks_at = rules_at + ix.RULE_WORDS * len(rules)
     split = device.standard.split_activate
     clock = device.standard.data_clock
-    parameters = {
+    values = {
         **places,
         ix.P_CHANNELS: channels, ix.P_STRIDE: at, ix.P_BLOCKS_AT: blocks_at,
         ix.P_RULES_FROM: rules_from, ix.P_RULES_AT: rules_at,
@@ -183,12 +189,12 @@ def build_state(device: Device, spec: ControllerSpec, *, channels: int = 1, log:
         ix.P_DUE_SIZE: 4 * units, ix.P_LOG_SIZE: log,
     }  # fmt: skip
     state = np.zeros(blocks_at + channels * at, dtype=np.int64)
-    for index, value in parameters.items():
+    for index, value in values.items():
         state[index] = value
     state[rules_from:rules_at] = starts
     state[rules_at:blocks_at] = np.array(rules, dtype=np.int64).reshape(-1)
     for block in state[blocks_at:].reshape(channels, at):
-        _fill_block(block, device, spec, places, parameters)
+        _fill_block(block, device, spec, places, values)
     return state
 
 

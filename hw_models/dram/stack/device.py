@@ -1,0 +1,54 @@
+"""The device behind a channel of the stack: a DramSpec as a standard's rules and numbers, in ticks of the channel."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Final
+
+from cairn.hw_models.dram.control.build import ControllerSpec
+from cairn.hw_models.dram.device import Device, from_clocks
+from cairn.hw_models.dram.spec import DramSpec
+from cairn.hw_models.dram.standard import Organisation, standards
+
+PARTS_OF_A_CYCLE: Final = 16
+"""assumed: ticks of a channel in a DRAM cycle, at least; rounding a timing of 14 cycles up costs less than 0.5 %."""
+TIMINGS: Final = {
+    "nCL": "t_cl", "nRCD": "t_rcd", "nRP": "t_rp", "nRAS": "t_ras", "nRRD": "t_rrd", "nFAW": "t_faw", "nRTP": "t_rtp",
+    "nWR": "t_wr", "nWTR": "t_wtr", "nRTW": "t_rtw", "nRFC": "t_rfc", "nREFI": "t_refi",
+}  # fmt: skip
+"""Timings of the standard STACK, and the field of DramSpec that each comes from."""
+
+
+def tick_ps(spec: DramSpec, channels: int) -> Fraction:
+    """Picoseconds of a tick of one of `channels` channels: the time of a burst over a power of two (S1)."""
+    slot, cycle = spec.slot_ticks(channels), Fraction(spec.clock.num, spec.clock.den)
+    parts = 1
+    while slot / parts > cycle / PARTS_OF_A_CYCLE:
+        parts *= 2
+    return slot / parts
+
+
+def stack_device(spec: DramSpec, channels: int) -> Device:
+    """The device of one of `channels` channels of `spec`. Its commands take a cycle each, or as long as a burst where a
+    burst is shorter than a cycle: such a channel has command buses to match."""
+    tick, cycle = tick_ps(spec, channels), Fraction(spec.clock.num, spec.clock.den)
+    ticks = {name: math.ceil(getattr(spec, field) * cycle / tick) for name, field in TIMINGS.items()}
+    ticks["nBL"] = int(spec.slot_ticks(channels) / tick)
+    ticks["nRC"] = ticks["nRAS"] + ticks["nRP"]
+    command = min(math.ceil(cycle / tick), ticks["nBL"])
+    standard = standards()["STACK"].model_copy(
+        update={"command_clocks": dict.fromkeys(("ACT", "RD", "WR", "PRE", "PREA", "REF", "REFPB"), command)}
+    )
+    organisation = Organisation(
+        density_mb=1, width_bits=8, transaction_bytes=spec.burst_bytes, ba=spec.banks_per_channel,
+        row=max(1, spec.rows_per_bank(channels)), col=spec.row_bytes // spec.burst_bytes,
+    )  # fmt: skip
+    return from_clocks("stack", standard, organisation, tick, ticks)
+
+
+def stack_controller(spec: DramSpec) -> ControllerSpec:
+    """The controller of a channel of the stack (S4)."""
+    return ControllerSpec(
+        scheduler="frfcfs_row_hit", refresh=spec.refresh, read_queue=spec.queue_requests, write_queue=spec.queue_requests
+    )

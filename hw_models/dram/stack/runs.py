@@ -1,0 +1,130 @@
+"""The queue of a channel as runs: how bursts enter it (S3) and leave it."""
+
+from __future__ import annotations
+
+from cairn.hw_models.dram.control import layout as ix
+from cairn.hw_models.dram.control.queues import inner, routine
+from cairn.hw_models.dram.stack import layout as sx
+from cairn.hw_models.dram.stack.streams import begin_run, entering_at, extra_at, turn_at
+from cairn.hw_models.server import IntArray
+
+
+@inner()
+def run_at(state: IntArray, base: int, place: int) -> int:
+    """Where the run begins that stands at `place` in the order of arrival."""
+    return int(base + state[sx.P_RUNS_AT] + sx.RUN_WORDS * state[base + state[sx.P_RUN_ORDER_AT] + place])
+
+
+@inner()
+def room(state: IntArray, base: int, write: int) -> int:
+    """Free slots of the queue of reads or of writes."""
+    return int(state[ix.P_READS + write] - state[base + ix.C_WAITING_READS + write])
+
+
+@inner()
+def _turn_of_present(state: IntArray, base: int, now: int) -> int:
+    """Place of the request whose turn it is among those that have arrived, NONE when none has."""
+    extra = extra_at(state, base)
+    turn = turn_at(state, base)
+    for _ in range(state[extra + sx.X_ENTERING]):
+        if state[entering_at(state, base, turn) + sx.S_ARRIVED] <= now:
+            return turn
+        turn = turn + 1 if turn + 1 < state[extra + sx.X_ENTERING] else 0
+    return ix.NONE
+
+
+@inner()
+def _begin(state: IntArray, base: int, now: int, turn: int) -> None:
+    """Append the next run of the request at `turn`; its bursts are yet to enter."""
+    extra = extra_at(state, base)
+    count = state[extra + sx.X_RUNS]
+    state[extra + sx.X_RUNS] = count + 1
+    at, slot = run_at(state, base, count), entering_at(state, base, turn)
+    state[at + sx.U_SLOT] = state[base + state[sx.P_ORDER_AT] + turn]
+    state[at + sx.U_BANK] = state[slot + sx.S_BANK_BASE] + state[slot + sx.S_BANK]
+    state[at + sx.U_ROW] = state[slot + sx.S_ROW]
+    state[at + sx.U_WRITE] = state[slot + sx.S_WRITES]
+    state[at + sx.U_LEFT] = 0
+    state[at + sx.U_STAMP] = now
+    state[at + sx.U_COUNTED] = 0
+    state[at + sx.U_SEQUENCE] = state[extra + sx.X_SEQUENCE]
+    state[extra + sx.X_SEQUENCE] += 1
+    state[extra + sx.X_PENDING] = begin_run(state, base, turn)
+
+
+@routine()
+def offer(state: IntArray, base: int, now: int) -> None:
+    """Let bursts enter at tick `now` as far as there is room (S3)."""
+    extra = extra_at(state, base)
+    while True:
+        if state[extra + sx.X_PENDING] == 0:
+            if state[extra + sx.X_ENTERING] == 0:
+                return
+            turn = _turn_of_present(state, base, now)
+            if turn == ix.NONE or room(state, base, state[entering_at(state, base, turn) + sx.S_WRITES]) <= 0:
+                return
+            _begin(state, base, now, turn)
+        at = run_at(state, base, state[extra + sx.X_RUNS] - 1)
+        write = state[at + sx.U_WRITE]
+        entered = min(state[extra + sx.X_PENDING], room(state, base, write))
+        if entered <= 0:
+            return
+        state[at + sx.U_LEFT] += entered
+        state[base + ix.C_WAITING_READS + write] += entered
+        state[extra + sx.X_PENDING] -= entered
+
+
+@inner()
+def enter_freed(state: IntArray, base: int, slots: int) -> None:
+    """Bursts of the newest run take slots that are freed one after the other."""
+    extra = extra_at(state, base)
+    entered = min(state[extra + sx.X_PENDING], slots)
+    if entered > 0:
+        at = run_at(state, base, state[extra + sx.X_RUNS] - 1)
+        state[at + sx.U_LEFT] += entered
+        state[base + ix.C_WAITING_READS + state[at + sx.U_WRITE]] += entered
+        state[extra + sx.X_PENDING] -= entered
+
+
+@inner()
+def same_queue_next(state: IntArray, base: int, now: int, write: int) -> int:
+    """1 when the next run to begin waits for a slot of the queue of `write`, 0 when it may begin without one."""
+    turn = _turn_of_present(state, base, now)
+    if turn == ix.NONE:
+        return 1
+    other = state[entering_at(state, base, turn) + sx.S_WRITES]
+    return 1 if other == write or room(state, base, other) <= 0 else 0
+
+
+@routine()
+def next_arrival(state: IntArray, base: int, now: int) -> int:
+    """The first tick after `now` at which a request known by now becomes present, FAR when all are."""
+    tick = ix.FAR
+    for turn in range(state[extra_at(state, base) + sx.X_ENTERING]):
+        arrived = state[entering_at(state, base, turn) + sx.S_ARRIVED]
+        if arrived > now:
+            tick = min(tick, arrived)
+    return int(tick)
+
+
+@inner()
+def is_newest(state: IntArray, base: int, place: int) -> bool:
+    """Whether bursts of the run at `place` may still have to enter."""
+    return bool(place == state[extra_at(state, base) + sx.X_RUNS] - 1)
+
+
+@inner()
+def leave(state: IntArray, base: int, place: int, bursts: int) -> None:
+    """Bursts of the run at `place` leave their slots; the run goes when none is left and none is yet to enter."""
+    extra, at = extra_at(state, base), run_at(state, base, place)
+    state[at + sx.U_LEFT] -= bursts
+    state[at + sx.U_COUNTED] = 0
+    state[base + ix.C_WAITING_READS + state[at + sx.U_WRITE]] -= bursts
+    if state[at + sx.U_LEFT] > 0 or (is_newest(state, base, place) and state[extra + sx.X_PENDING] > 0):
+        return
+    order, last = base + state[sx.P_RUN_ORDER_AT], state[extra + sx.X_RUNS] - 1
+    freed = state[order + place]
+    for number in range(place, last):
+        state[order + number] = state[order + number + 1]
+    state[order + last] = freed
+    state[extra + sx.X_RUNS] = last

@@ -1,0 +1,197 @@
+"""Requests of a channel: who is present, whose turn it is, and how a request is cut into runs (S2, S3)."""
+
+from __future__ import annotations
+
+from cairn.base.ticks import NEVER
+from cairn.hw_models.dram.control.queues import inner, routine
+from cairn.hw_models.dram.stack import layout as sx
+from cairn.hw_models.server import FLAGS, IS_WRITE, WANTS_FIRST, IntArray
+
+
+@inner()
+def extra_at(state: IntArray, base: int) -> int:
+    """Where the streams of a channel begin."""
+    return int(base + state[sx.P_EXTRA_AT])
+
+
+@inner()
+def slot_at(state: IntArray, base: int, slot: int) -> int:
+    """Where a request's slot begins."""
+    return int(base + state[sx.P_SLOTS_AT] + sx.SLOT_WORDS * slot)
+
+
+@inner()
+def entering_at(state: IntArray, base: int, turn: int) -> int:
+    """Where the slot begins of the request at place `turn` of those with bytes left to enter."""
+    return slot_at(state, base, state[base + state[sx.P_ORDER_AT] + turn])
+
+
+@inner()
+def tick_of(state: IntArray, ps: int) -> int:
+    """First tick that begins at `ps` or later (S1)."""
+    if ps > state[sx.P_LATEST_PS]:
+        ps = state[sx.P_LATEST_PS]
+    return int((ps * state[sx.P_TICK_DEN] + state[sx.P_TICK_NUM] - 1) // state[sx.P_TICK_NUM])
+
+
+@inner()
+def ps_of(state: IntArray, tick: int) -> int:
+    """Picosecond in which a tick begins, rounded up."""
+    return int((tick * state[sx.P_TICK_NUM] + state[sx.P_TICK_DEN] - 1) // state[sx.P_TICK_DEN])
+
+
+@routine()
+def insert(state: IntArray, base: int, now_ps: int, task: int, request: IntArray) -> None:
+    """Make a request present from `now_ps` on. Those with bytes left to enter are kept in the order of task ids."""
+    extra, order = extra_at(state, base), base + state[sx.P_ORDER_AT]
+    used, active = state[extra + sx.X_USED], state[extra + sx.X_ENTERING]
+    slot = state[base + state[sx.P_USED_AT] + used]
+    state[extra + sx.X_USED] = used + 1
+    _fill(state, slot_at(state, base, slot), tick_of(state, now_ps), task, request)
+    place = active
+    while place > 0 and state[entering_at(state, base, place - 1) + sx.S_TASK] > task:
+        state[order + place] = state[order + place - 1]
+        place -= 1
+    state[order + place] = slot
+    state[extra + sx.X_ENTERING] = active + 1
+    turn = 0
+    while turn <= active and state[entering_at(state, base, turn) + sx.S_TASK] <= state[extra + sx.X_LAST_TASK]:
+        turn += 1
+    state[extra + sx.X_TURN] = turn
+
+
+@inner()
+def _fill(state: IntArray, at: int, arrived: int, task: int, request: IntArray) -> None:
+    """Write a request's slot: where its first byte lies, in stripe, bank and row."""
+    stripe, count, offset = request[sx.R_STRIPE], request[sx.R_BANK_COUNT], request[sx.R_OFFSET]
+    number = offset // stripe
+    in_bank = (number // count) * stripe
+    state[at + sx.S_TASK] = task
+    state[at + sx.S_WRITES] = 1 if request[FLAGS] & IS_WRITE else 0
+    state[at + sx.S_WAITS_FIRST] = request[FLAGS] & WANTS_FIRST
+    state[at + sx.S_ARRIVED] = arrived
+    state[at + sx.S_BANK_BASE] = request[sx.R_BANK_BASE]
+    state[at + sx.S_BANK_COUNT] = count
+    state[at + sx.S_STRIPE] = stripe
+    state[at + sx.S_BANK] = number % count
+    state[at + sx.S_ROW] = request[sx.R_ROW_BASE] + in_bank // state[sx.P_ROW_BYTES]
+    state[at + sx.S_IN_ROW] = in_bank % state[sx.P_ROW_BYTES]
+    state[at + sx.S_IN_STRIPE] = offset % stripe
+    state[at + sx.S_IN_RUN] = offset % state[sx.P_RUN_BYTES]
+    state[at + sx.S_LEFT] = request[sx.R_BYTES]
+    state[at + sx.S_WAITING] = 0
+
+
+@inner()
+def free_slot(state: IntArray, base: int, slot: int) -> None:
+    """A request has issued its last burst."""
+    extra, slots = extra_at(state, base), base + state[sx.P_USED_AT]
+    used = state[extra + sx.X_USED] - 1
+    place = 0
+    while state[slots + place] != slot:
+        place += 1
+    state[slots + place] = state[slots + used]
+    state[slots + used] = slot
+    state[extra + sx.X_USED] = used
+
+
+@inner()
+def turn_at(state: IntArray, base: int) -> int:
+    """Place in the order of the request whose turn it is (one has bytes left to enter)."""
+    extra = extra_at(state, base)
+    turn = state[extra + sx.X_TURN]
+    return int(turn if turn < state[extra + sx.X_ENTERING] else 0)
+
+
+@inner()
+def next_run_bytes(state: IntArray, at: int) -> int:
+    """Bytes of the request's next run (S2). Rows end where stripes end."""
+    to_granule = state[sx.P_RUN_BYTES] - state[at + sx.S_IN_RUN]
+    to_stripe = state[at + sx.S_STRIPE] - state[at + sx.S_IN_STRIPE]
+    return int(min(state[at + sx.S_LEFT], min(to_granule, to_stripe)))
+
+
+@inner()
+def bursts_of(state: IntArray, run_bytes: int) -> int:
+    """Bursts that a run moves (S2)."""
+    return int((run_bytes + state[sx.P_BURST_BYTES] - 1) // state[sx.P_BURST_BYTES])
+
+
+@inner()
+def _step(state: IntArray, at: int, run_bytes: int) -> None:
+    """Move a request past its run: next granule, stripe, bank, row (S2)."""
+    in_run = state[at + sx.S_IN_RUN] + run_bytes
+    state[at + sx.S_IN_RUN] = in_run if in_run < state[sx.P_RUN_BYTES] else 0
+    in_stripe = state[at + sx.S_IN_STRIPE] + run_bytes
+    if in_stripe < state[at + sx.S_STRIPE]:
+        state[at + sx.S_IN_STRIPE] = in_stripe
+        return
+    state[at + sx.S_IN_STRIPE] = 0
+    bank = state[at + sx.S_BANK] + 1
+    if bank < state[at + sx.S_BANK_COUNT]:
+        state[at + sx.S_BANK] = bank
+        return
+    state[at + sx.S_BANK] = 0
+    in_row = state[at + sx.S_IN_ROW] + state[at + sx.S_STRIPE]
+    if in_row == state[sx.P_ROW_BYTES]:
+        in_row = 0
+        state[at + sx.S_ROW] += 1
+    state[at + sx.S_IN_ROW] = in_row
+
+
+@inner()
+def begin_run(state: IntArray, base: int, turn: int) -> int:
+    """The request at `turn` begins to enter its next run: move it past the run; answers the bursts of the run."""
+    extra, at = extra_at(state, base), entering_at(state, base, turn)
+    run_bytes = next_run_bytes(state, at)
+    bursts = bursts_of(state, run_bytes)
+    state[extra + sx.X_PADDING] += bursts * state[sx.P_BURST_BYTES] - run_bytes
+    state[extra + sx.X_BYTES_READ + state[at + sx.S_WRITES]] += run_bytes
+    state[extra + sx.X_LAST_TASK] = state[at + sx.S_TASK]
+    state[at + sx.S_WAITING] += bursts
+    state[at + sx.S_LEFT] -= run_bytes
+    if state[at + sx.S_LEFT] > 0:
+        _step(state, at, run_bytes)
+        state[extra + sx.X_TURN] = turn + 1
+        return bursts
+    order, last = base + state[sx.P_ORDER_AT], state[extra + sx.X_ENTERING] - 1
+    for place in range(turn, last):
+        state[order + place] = state[order + place + 1]
+    state[extra + sx.X_ENTERING] = last
+    state[extra + sx.X_TURN] = turn
+    return bursts
+
+
+@inner()
+def announce(state: IntArray, base: int, ps: int, code: int) -> None:
+    """Append an event to come; data end in the order of column commands, and so do events."""
+    extra = extra_at(state, base)
+    place = state[extra + sx.X_EVENTS_HEAD] + state[extra + sx.X_EVENTS]
+    if place >= state[sx.P_EVENTS]:
+        place -= state[sx.P_EVENTS]
+    at = base + state[sx.P_EVENTS_AT] + sx.EVENT_WORDS * place
+    state[at + sx.E_PS] = ps
+    state[at + sx.E_CODE] = code
+    state[extra + sx.X_EVENTS] += 1
+
+
+@inner()
+def first_event(state: IntArray, base: int) -> int:
+    """Picosecond of the next event to come, NEVER when none is known."""
+    extra = extra_at(state, base)
+    if state[extra + sx.X_EVENTS] == 0:
+        return NEVER
+    return int(state[base + state[sx.P_EVENTS_AT] + sx.EVENT_WORDS * state[extra + sx.X_EVENTS_HEAD] + sx.E_PS])
+
+
+@inner()
+def take_events(state: IntArray, base: int, ps: int, out: int) -> int:
+    """Move the events of `ps` to the state from `out` on; answers how many."""
+    extra, count = extra_at(state, base), 0
+    while first_event(state, base) == ps:
+        head = state[extra + sx.X_EVENTS_HEAD]
+        state[out + count] = state[base + state[sx.P_EVENTS_AT] + sx.EVENT_WORDS * head + sx.E_CODE]
+        count += 1
+        state[extra + sx.X_EVENTS] -= 1
+        state[extra + sx.X_EVENTS_HEAD] = head + 1 if head + 1 < state[sx.P_EVENTS] else 0
+    return count

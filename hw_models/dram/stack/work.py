@@ -1,0 +1,321 @@
+"""A channel at work: which command comes when, run by run (S4)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cairn.hw_models.dram.control import layout as ix
+from cairn.hw_models.dram.control.account import charge_burst, share_at
+from cairn.hw_models.dram.control.choose import (
+    CHOICE,
+    PRECHARGE,
+    PRECHARGE_ALL,
+    REFRESH_ALL,
+    column_command,
+    pick_refresh,
+    update_mode,
+)
+from cairn.hw_models.dram.control.issue import issue_scope
+from cairn.hw_models.dram.control.moments import bind, log, moment_of
+from cairn.hw_models.dram.control.queues import bank_at, inner, routine
+from cairn.hw_models.dram.control.step import refresh_timer
+from cairn.hw_models.dram.stack import layout as sx
+from cairn.hw_models.dram.stack.runs import enter_freed, is_newest, leave, next_arrival, offer, run_at, same_queue_next
+from cairn.hw_models.dram.stack.streams import announce, extra_at, free_slot, ps_of, slot_at
+from cairn.hw_models.server import DONE, FIRST, IntArray
+
+ONE_RANK: Final = 0
+"""The rank of every bank: a channel of the stack has one."""
+
+
+@inner()
+def _tick(state: IntArray, base: int, command: int, bank: int, now: int) -> int:
+    """First tick after `now` at which a command may issue."""
+    return int(max(moment_of(state, base, command, bank, ONE_RANK) >> ix.MOMENT_BITS, now + 1))
+
+
+@routine()
+def _next_active(state: IntArray, base: int, now: int) -> tuple[int, int]:
+    """(tick, bank) of the next column command of a request that was activated for: the earliest, then the oldest."""
+    best, chosen, oldest = ix.FAR, ix.NONE, 0
+    for place in range(state[base + ix.C_ACTIVE]):
+        bank = state[base + state[ix.P_ACTIVE_AT] + place]
+        words = bank_at(state, base, bank)
+        tick = _tick(state, base, column_command(state[words + ix.B_A_WRITE]), bank, now)
+        if tick < best or (tick == best and state[words + ix.B_A_ORDER] < oldest):
+            best, chosen, oldest = tick, bank, state[words + ix.B_A_ORDER]
+    return best, chosen
+
+
+@inner()
+def _is_hit(state: IntArray, words: int, at: int) -> bool:
+    return bool(state[words + ix.B_STATE] == ix.OPEN and state[words + ix.B_ROW] == state[at + sx.U_ROW])
+
+
+@routine()
+def _next_hit(state: IntArray, base: int, now: int, write: int) -> tuple[int, int, int]:
+    """(tick, place, until) of the next column command of a row hit: the earliest, then the oldest; from `until` on an
+    older one takes precedence."""
+    best, chosen, until = ix.FAR, ix.NONE, ix.FAR
+    command = column_command(write)
+    for place in range(state[extra_at(state, base) + sx.X_RUNS]):
+        at = run_at(state, base, place)
+        if state[at + sx.U_WRITE] != write or state[at + sx.U_LEFT] == 0:
+            continue
+        bank = state[at + sx.U_BANK]
+        if _is_hit(state, bank_at(state, base, bank), at):
+            tick = _tick(state, base, command, bank, now)
+            if tick < best:
+                until = min(until, best)
+                best, chosen = tick, place
+            if tick == now + 1:
+                break  # nothing is earlier, and nothing behind it is older
+    return best, chosen, until
+
+
+@inner()
+def _waits_for_hit(state: IntArray, base: int, place: int, write: int, bank: int) -> bool:
+    """Whether an older run in the queue hits the open row of `bank` (frfcfs_row_hit)."""
+    row = state[bank_at(state, base, bank) + ix.B_ROW]
+    for older in range(place):
+        at = run_at(state, base, older)
+        if state[at + sx.U_BANK] == bank and state[at + sx.U_ROW] == row and state[at + sx.U_WRITE] == write:
+            if state[at + sx.U_LEFT] > 0:
+                return True
+    return False
+
+
+@routine()
+def _next_row(state: IntArray, base: int, now: int, write: int) -> tuple[int, int]:
+    """(tick, place) of the next activate or precharge for a waiting run: the earliest, then the oldest."""
+    best, chosen = ix.FAR, ix.NONE
+    for place in range(state[extra_at(state, base) + sx.X_RUNS]):
+        at = run_at(state, base, place)
+        if state[at + sx.U_WRITE] != write or state[at + sx.U_LEFT] == 0:
+            continue
+        bank = state[at + sx.U_BANK]
+        words = bank_at(state, base, bank)
+        if state[words + ix.B_STATE] == ix.CLOSED:
+            tick = _tick(state, base, ix.ACT, bank, now)
+        elif state[words + ix.B_ROW] == state[at + sx.U_ROW] or state[words + ix.B_ACTIVE]:
+            continue
+        else:
+            tick = _tick(state, base, ix.PRE, bank, now)
+            if tick >= best or _waits_for_hit(state, base, place, write, bank):
+                continue
+        if tick < best:
+            best, chosen = tick, place
+    return best, chosen
+
+
+@routine()
+def _serve(state: IntArray, base: int, slot: int, tick: int, bursts: int, spacing: int) -> None:
+    """Bursts of a request issue at `tick`, `tick + spacing`, ...: announce what completes (S5)."""
+    at = slot_at(state, base, slot)
+    task = state[at + sx.S_TASK]
+    if state[at + sx.S_WAITS_FIRST]:
+        state[at + sx.S_WAITS_FIRST] = 0
+        announce(state, base, ps_of(state, tick + state[ix.P_READ]), 2 * task + FIRST)
+    state[at + sx.S_WAITING] -= bursts
+    if state[at + sx.S_WAITING] == 0 and state[at + sx.S_LEFT] == 0:
+        last = tick + (bursts - 1) * spacing
+        announce(state, base, ps_of(state, last + state[ix.P_READ]), 2 * task + DONE)
+        free_slot(state, base, slot)
+
+
+@inner()
+def _column(state: IntArray, base: int, words: int, bank: int, write: int, tick: int, bursts: int) -> None:
+    """Bursts of one bank issue back to back from `tick` on: rules, counts and time of the bus."""
+    command = column_command(write)
+    last = tick + (bursts - 1) * state[sx.P_SPACING]
+    log(state, base, command, bank, state[words + ix.B_ROW], tick)
+    if bursts > 1:
+        state[base + ix.C_COUNTS + command] += bursts - 1
+        shares = share_at(state, base, ONE_RANK)
+        state[shares + ix.DATA_BUS] += (bursts - 1) * state[ix.P_BURST]
+        state[shares + ix.COMMAND_BUS] += (bursts - 1) * (state[sx.P_SPACING] - state[ix.P_BURST])
+        state[base + state[ix.P_BUS_FREE_AT]] = last + state[ix.P_BURST]
+    bind(state, base, command, bank, last)
+    state[base + ix.C_CLK] = last
+
+
+@routine()
+def _issue_active(state: IntArray, base: int, tick: int, bank: int) -> None:
+    """The read or write that a bank was activated for."""
+    words = bank_at(state, base, bank)
+    write = state[words + ix.B_A_WRITE]
+    moment = moment_of(state, base, column_command(write), bank, ONE_RANK)
+    charge_burst(state, base, words, tick, moment, state[words + ix.B_A_ACCEPTED], state[words + ix.B_A_OFFERED])
+    place, count = state[words + ix.B_ACTIVE_PLACE], state[base + ix.C_ACTIVE] - 1
+    last = state[base + state[ix.P_ACTIVE_AT] + count]
+    state[base + state[ix.P_ACTIVE_AT] + place] = last
+    state[bank_at(state, base, last) + ix.B_ACTIVE_PLACE] = place
+    state[base + ix.C_ACTIVE] = count
+    state[words + ix.B_ACTIVE] = 0
+    _column(state, base, words, bank, write, tick, 1)
+    _serve(state, base, state[words + ix.B_A_TAG], tick, 1, 0)
+
+
+@inner()
+def _back_to_back(state: IntArray, base: int, place: int, tick: int, horizon: int, now: int) -> int:
+    """How many bursts of the hit at `place` issue from `tick` on before anything else can happen, `horizon` at the
+    latest: while one direction waits, until the run ends or another begins to enter. That one needs a free slot after
+    those that the newest run takes, or begins with the last of them where the other queue has room."""
+    extra, at = extra_at(state, base), run_at(state, base, place)
+    if not state[sx.P_ONE_GROUP] or (state[base + ix.C_WAITING_READS] > 0 and state[base + ix.C_WAITING_WRITES] > 0):
+        return 1
+    pending = state[extra + sx.X_PENDING]
+    bursts = state[at + sx.U_LEFT]
+    if is_newest(state, base, place):
+        bursts += pending
+    if state[extra + sx.X_ENTERING] > 0:
+        bursts = min(bursts, max(1, pending + same_queue_next(state, base, now, state[at + sx.U_WRITE])))
+    return int(max(1, min(bursts, 1 + (horizon - 1 - tick) // state[sx.P_SPACING])))
+
+
+@routine()
+def _issue_hit(state: IntArray, base: int, tick: int, place: int, bursts: int) -> None:
+    """Reads or writes of the row hit at `place`."""
+    at = run_at(state, base, place)
+    bank, write, slot = state[at + sx.U_BANK], state[at + sx.U_WRITE], state[at + sx.U_SLOT]
+    words = bank_at(state, base, bank)
+    state[base + ix.C_READ_HITS + 3 * write] += bursts - state[at + sx.U_COUNTED]
+    moment = moment_of(state, base, column_command(write), bank, ONE_RANK)
+    arrived = state[slot_at(state, base, slot) + sx.S_ARRIVED]
+    charge_burst(state, base, words, tick, moment, state[at + sx.U_STAMP], arrived)
+    _column(state, base, words, bank, write, tick, bursts)
+    enter_freed(state, base, bursts - 1)
+    leave(state, base, place, bursts)
+    _serve(state, base, slot, tick, bursts, state[sx.P_SPACING])
+
+
+@routine()
+def _issue_activate(state: IntArray, base: int, tick: int, place: int) -> None:
+    """Open the row of the run at `place`; its first burst leaves the queue and waits for its column command."""
+    at = run_at(state, base, place)
+    bank, write, slot = state[at + sx.U_BANK], state[at + sx.U_WRITE], state[at + sx.U_SLOT]
+    words = bank_at(state, base, bank)
+    state[words + ix.B_ACT_MOMENT] = moment_of(state, base, ix.ACT, bank, ONE_RANK)
+    state[words + ix.B_ACT_TICK] = tick
+    if state[at + sx.U_COUNTED] == 0:
+        state[base + ix.C_READ_MISSES + 3 * write] += 1
+    count = state[base + ix.C_ACTIVE]
+    state[base + state[ix.P_ACTIVE_AT] + count] = bank
+    state[base + ix.C_ACTIVE] = count + 1
+    state[words + ix.B_ACTIVE] = 1
+    state[words + ix.B_ACTIVE_PLACE] = count
+    state[words + ix.B_A_ORDER] = state[at + sx.U_SEQUENCE]
+    state[words + ix.B_A_ACCEPTED] = state[at + sx.U_STAMP]
+    state[words + ix.B_A_OFFERED] = state[slot_at(state, base, slot) + sx.S_ARRIVED]
+    state[words + ix.B_A_TAG] = slot
+    state[words + ix.B_A_WRITE] = write
+    state[words + ix.B_ROW] = state[at + sx.U_ROW]
+    state[words + ix.B_STATE] = ix.OPEN
+    log(state, base, ix.ACT, bank, state[at + sx.U_ROW], tick)
+    bind(state, base, ix.ACT, bank, tick)
+    leave(state, base, place, 1)
+
+
+@routine()
+def _issue_precharge(state: IntArray, base: int, tick: int, bank: int) -> None:
+    words = bank_at(state, base, bank)
+    state[words + ix.B_PRE_MOMENT] = moment_of(state, base, ix.PRE, bank, ONE_RANK)
+    state[words + ix.B_PRE_TICK] = tick
+    state[words + ix.B_STATE] = ix.CLOSED
+    log(state, base, ix.PRE, bank, state[words + ix.B_ROW], tick)
+    bind(state, base, ix.PRE, bank, tick)
+
+
+@routine()
+def _issue_row(state: IntArray, base: int, tick: int, place: int) -> None:
+    """The activate or the precharge that the run at `place` asks for."""
+    at = run_at(state, base, place)
+    bank = state[at + sx.U_BANK]
+    if state[bank_at(state, base, bank) + ix.B_STATE] == ix.CLOSED:
+        _issue_activate(state, base, tick, place)
+        return
+    if state[at + sx.U_COUNTED] == 0:
+        state[base + ix.C_READ_CONFLICTS + 3 * state[at + sx.U_WRITE]] += 1
+        state[at + sx.U_COUNTED] = 1
+    _issue_precharge(state, base, tick, bank)
+
+
+@routine()
+def _issue_refresh(state: IntArray, base: int, tick: int, choice: int) -> None:
+    kind, bank = choice // CHOICE, choice % CHOICE
+    if kind == PRECHARGE:
+        _issue_precharge(state, base, tick, bank)
+    elif kind == PRECHARGE_ALL:
+        issue_scope(state, base, tick, ix.PREA, bank)
+    else:
+        issue_scope(state, base, tick, ix.REF if kind == REFRESH_ALL else ix.REFPB, bank)
+        head = state[base + ix.C_DUE_HEAD] + 1
+        state[base + ix.C_DUE_HEAD] = head if head < state[ix.P_DUE_SIZE] else 0
+        state[base + ix.C_DUE] -= 1
+
+
+@routine()
+def _row_slot(state: IntArray, base: int, tick: int) -> None:
+    """The row bus at `tick`, after the column bus."""
+    if state[base + ix.C_DUE] > 0:
+        choice = pick_refresh(state, base, tick)[0]
+        if choice != ix.NONE:
+            _issue_refresh(state, base, tick, choice)
+        return
+    write = update_mode(state, base)
+    if state[base + ix.C_WAITING_READS + write] > 0:
+        at, place = _next_row(state, base, tick - 1, write)
+        if at == tick:
+            _issue_row(state, base, tick, place)
+
+
+@routine()
+def work(state: IntArray, base: int, limit: int) -> None:
+    """Do every tick before `limit`. C_CLK is the last tick at which something happened."""
+    extra = extra_at(state, base)
+    state[extra + sx.X_LIMIT] = max(state[extra + sx.X_LIMIT], limit)
+    while True:
+        now = state[base + ix.C_CLK]
+        if now + 1 >= limit:
+            return
+        offer(state, base, now)
+        hit_tick, place, until, row_tick = ix.FAR, ix.NONE, ix.FAR, ix.FAR
+        active_tick, bank = _next_active(state, base, now)
+        if state[base + ix.C_DUE] > 0:
+            row_tick = max(pick_refresh(state, base, now)[1], now + 1)
+        else:
+            write = update_mode(state, base)
+            if state[base + ix.C_WAITING_READS + write] > 0:
+                hit_tick, place, until = _next_hit(state, base, now, write)
+                row_tick, _ = _next_row(state, base, now, write)
+        arrival = next_arrival(state, base, now) if state[extra + sx.X_ENTERING] > 0 else ix.FAR
+        apart = min(state[base + ix.C_NEXT_REFRESH], arrival)
+        tick = min(min(active_tick, hit_tick), min(row_tick, apart))
+        if tick >= limit:
+            return
+        if tick == state[base + ix.C_NEXT_REFRESH]:
+            _refresh_tick(state, base, tick)
+            continue
+        state[base + ix.C_CLK] = tick
+        if active_tick == tick:
+            _issue_active(state, base, tick, bank)
+        elif hit_tick == tick:
+            horizon = min(min(active_tick, row_tick), min(min(apart, until), limit))
+            bursts = _back_to_back(state, base, place, tick, horizon, now)
+            _issue_hit(state, base, tick, place, bursts)
+            writing = state[base + ix.C_WRITING]
+            if update_mode(state, base) != writing:  # the row bus looks at the other queue
+                row_tick = tick
+        if row_tick == tick:
+            _row_slot(state, base, tick)
+
+
+@routine()
+def _refresh_tick(state: IntArray, base: int, tick: int) -> None:
+    """A tick at which a refresh falls due: only it and requests that were activated for may issue a command."""
+    state[base + ix.C_CLK] = tick
+    refresh_timer(state, base)
+    active_tick, bank = _next_active(state, base, tick - 1)
+    if active_tick == tick:
+        _issue_active(state, base, tick, bank)
+    _row_slot(state, base, tick)
