@@ -20,7 +20,7 @@ from cairn.hw_models.dram.control.build import build_state
 from cairn.hw_models.dram.control.queues import inner
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.dram.stack import layout as sx
-from cairn.hw_models.dram.stack.device import stack_controller, stack_device, tick_ps
+from cairn.hw_models.dram.stack.device import stack_controller, stack_device, tick_ps, write_wait_ticks
 from cairn.hw_models.dram.stack.streams import (
     bursts_of,
     entering_at,
@@ -253,6 +253,7 @@ def build_dram_server(spec: DramSpec, channels: int, max_requests: int = 64) -> 
         sx.P_BURSTS_BOUND: (1 << 40) // device.burst_ticks,
         sx.P_ONE_GROUP: int(device.organisation.bg == 1),
         sx.P_SPACING: device.burst_ticks,
+        sx.P_WRITE_WAIT: write_wait_ticks(spec, channels),
     }.items():
         state[index] = value
     state = np.concatenate([state, np.zeros(2 * channels * events + 3 * leaves, dtype=np.int64)])

@@ -15,7 +15,7 @@ from math import ceil
 import numpy as np
 
 from cairn.hw_models.dram.spec import DramSpec
-from cairn.hw_models.dram.stack.device import stack_controller, stack_device, tick_ps
+from cairn.hw_models.dram.stack.device import stack_controller, stack_device, tick_ps, write_wait_ticks
 from cairn.hw_models.dram.stack.layout import REQUEST_COLUMNS
 from cairn.hw_models.server import DONE, FIRST, IS_WRITE, WANTS_FIRST, IntArray
 
@@ -44,6 +44,7 @@ class Burst:
     bank: int
     row: int
     number: int
+    run_entered: int
     counted: bool = False
 
 
@@ -66,6 +67,7 @@ class Channel:
         self.room = {False: controller.read_queue, True: controller.write_queue}
         self.enter, self.leave = controller.marks()
         self.refresh = spec.refresh == "all_bank"
+        self.write_wait = write_wait_ticks(spec, channels)
         self.requests, self.read_ticks = requests, device.read_ticks
         self.banks = [Bank() for _ in range(spec.banks_per_channel)]
         self.queue: list[Burst] = []
@@ -103,7 +105,7 @@ class Channel:
                     return
                 bank, row, bursts, size = request.runs.pop(0)
                 self.served_last = request.task
-                self.entering = [Burst(request, bank, row, 0) for _ in range(bursts)]
+                self.entering = [Burst(request, bank, row, 0, now) for _ in range(bursts)]
                 self.counts["padding_bytes"] += bursts * burst_bytes - size
                 self.counts["bytes_written" if request.write else "bytes_read"] += size
             while self.entering and self._free(self.entering[0].request.write):
@@ -122,6 +124,7 @@ class Channel:
     def _moments(self, now: int) -> Iterator[int]:
         """Ticks at which something may happen: a command of anyone waiting, a refresh, an arrival, and the next one."""
         yield from (r.arrived for r in self.requests if r.runs)
+        yield from (burst.run_entered + self.write_wait for burst in self._waiting(True))
         if self.refresh:
             yield (now // self.t["nREFI"] + 1) * self.t["nREFI"]
         bursts = [*self.queue, *(bank.active for bank in self.banks if bank.active)]
@@ -165,10 +168,12 @@ class Channel:
             ticks.append(self.acts[-4] + t["nFAW"])
         return max(ticks, default=0)
 
-    def _mode(self) -> list[Burst]:
-        """K4: the queue that is served now."""
+    def _mode(self, now: int) -> list[Burst]:
+        """K4, S4: the queue that is served now."""
         reads, writes = len(self._waiting(False)), len(self._waiting(True))
-        if not self.writing:
+        if any(burst.run_entered + self.write_wait <= now for burst in self._waiting(True)):
+            self.writing = True
+        elif not self.writing:
             self.writing = writes >= self.enter or reads == 0
         elif writes <= self.leave and reads:
             self.writing = False
@@ -179,7 +184,7 @@ class Channel:
         active = [bank.active for bank in self.banks if bank.active]
         chosen = self._oldest(active, now, ("RD", "WR"))
         if chosen is None and not self.due:
-            chosen = self._oldest(self._mode(), now, ("RD", "WR"))
+            chosen = self._oldest(self._mode(now), now, ("RD", "WR"))
         if chosen is None:
             return
         bank = self.banks[chosen.bank]
@@ -208,7 +213,7 @@ class Channel:
         if self.due:
             self._refresh_slot(now)
             return
-        waiting = self._mode()
+        waiting = self._mode(now)
         chosen = self._oldest([burst for burst in waiting if self._may(burst, waiting)], now, ("ACT", "PRE"))
         if chosen is None:
             return

@@ -57,7 +57,14 @@ class DramSpec(Spec):
     queue_requests: int = sourced(
         32, f"{_VOXEL} (vx.trace_cache.window): requests that a channel looks at, reads and writes each", ge=1, le=4096
     )
-    run_bytes: int = sourced(1024, "assumed: granule in which streams share a queue, 8 bursts", ge=1)
+    write_wait_cycles: int = sourced(
+        256, "assumed: a waiting write is served before reads after about ten row cycles; watermarks alone hold it for "
+        "ever while reads come (Ramulator 2, issue 100)", ge=0, le=1 << 30,
+    )  # fmt: skip
+    run_bytes: int = sourced(
+        4096, "AMBA AXI, IHI 0022: a burst of transfers does not cross a 4 KiB boundary; requests take turns by these",
+        ge=1,
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _consistent(self) -> DramSpec:

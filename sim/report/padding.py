@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from cairn.hw_models.dram import layout as ix
+from cairn.hw_models.dram.stack import layout as ix
 from cairn.hw_models.dram.spec import DramSpec
 
 IntArray = npt.NDArray[np.int64]

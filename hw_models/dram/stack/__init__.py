@@ -21,7 +21,8 @@ S3  Offering. At every tick, before commands, bursts enter the queue of reads or
     its queue is full, nobody else enters.
 S4  Commands follow rules K1 to K7, K10 and K11 of `control` with row and column buses, each command occupying its bus
     for one cycle of the clock (for a burst, where that is shorter), and scheduler frfcfs_row_hit; where stamps are
-    equal, the order of arrival decides.
+    equal, the order of arrival decides. Writes are also served (K4) from when the first burst of the oldest waiting
+    one's run has waited in the queue for `write_wait_cycles`.
 S5  The data of a column command at tick c begin t_cl after it, for writes as for reads, and last one burst. FIRST is the
     end of the first burst that issues of a request, DONE that of the last one.
 

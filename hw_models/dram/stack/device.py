@@ -29,6 +29,11 @@ def tick_ps(spec: DramSpec, channels: int) -> Fraction:
     return slot / parts
 
 
+def write_wait_ticks(spec: DramSpec, channels: int) -> int:
+    """Ticks after which a waiting write is served before reads (S4)."""
+    return math.ceil(spec.write_wait_cycles * Fraction(spec.clock.num, spec.clock.den) / tick_ps(spec, channels))
+
+
 def stack_device(spec: DramSpec, channels: int) -> Device:
     """The device of one of `channels` channels of `spec`. Its commands take a cycle each, or as long as a burst where a
     burst is shorter than a cycle: such a channel has command buses to match."""

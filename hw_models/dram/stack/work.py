@@ -34,6 +34,27 @@ def _tick(state: IntArray, base: int, command: int, bank: int, now: int) -> int:
     return int(max(moment_of(state, base, command, bank, ONE_RANK) >> ix.MOMENT_BITS, now + 1))
 
 
+@inner()
+def _overdue_from(state: IntArray, base: int) -> int:
+    """The tick from which on the oldest waiting write is served before reads (S4), FAR when none waits."""
+    if state[base + ix.C_WAITING_WRITES] == 0:
+        return ix.FAR
+    for place in range(state[extra_at(state, base) + sx.X_RUNS]):
+        at = run_at(state, base, place)
+        if state[at + sx.U_WRITE] and state[at + sx.U_LEFT] > 0:
+            return int(state[at + sx.U_STAMP] + state[sx.P_WRITE_WAIT])
+    return ix.FAR
+
+
+@inner()
+def _mode(state: IntArray, base: int, tick: int) -> int:
+    """Whether writes are served at `tick` (K4, S4)."""
+    if _overdue_from(state, base) <= tick:
+        state[base + ix.C_WRITING] = 1
+        return 1
+    return update_mode(state, base)
+
+
 @routine()
 def _next_active(state: IntArray, base: int, now: int) -> tuple[int, int]:
     """(tick, bank) of the next column command of a request that was activated for: the earliest, then the oldest."""
@@ -162,7 +183,7 @@ def _back_to_back(state: IntArray, base: int, place: int, tick: int, horizon: in
     latest: while one direction waits, until the run ends or another begins to enter. That one needs a free slot after
     those that the newest run takes, or begins with the last of them where the other queue has room."""
     extra, at = extra_at(state, base), run_at(state, base, place)
-    if not state[sx.P_ONE_GROUP] or (state[base + ix.C_WAITING_READS] > 0 and state[base + ix.C_WAITING_WRITES] > 0):
+    if not state[sx.P_ONE_GROUP]:
         return 1
     pending = state[extra + sx.X_PENDING]
     bursts = state[at + sx.U_LEFT]
@@ -170,6 +191,10 @@ def _back_to_back(state: IntArray, base: int, place: int, tick: int, horizon: in
         bursts += pending
     if state[extra + sx.X_ENTERING] > 0:
         bursts = min(bursts, max(1, pending + same_queue_next(state, base, now, state[at + sx.U_WRITE])))
+    write = state[at + sx.U_WRITE]
+    if state[base + ix.C_WAITING_READS + 1 - write] > 0:  # as long as the same queue stays the one that is served
+        kept = max(1, state[ix.P_LEAVE_WRITES]) if write else 1
+        bursts = min(bursts, state[base + ix.C_WAITING_READS + write] - kept)
     return int(max(1, min(bursts, 1 + (horizon - 1 - tick) // state[sx.P_SPACING])))
 
 
@@ -262,7 +287,7 @@ def _row_slot(state: IntArray, base: int, tick: int) -> None:
         if choice != ix.NONE:
             _issue_refresh(state, base, tick, choice)
         return
-    write = update_mode(state, base)
+    write = _mode(state, base, tick)
     if state[base + ix.C_WAITING_READS + write] > 0:
         at, place = _next_row(state, base, tick - 1, write)
         if at == tick:
@@ -284,12 +309,15 @@ def work(state: IntArray, base: int, limit: int) -> None:
         if state[base + ix.C_DUE] > 0:
             row_tick = max(pick_refresh(state, base, now)[1], now + 1)
         else:
-            write = update_mode(state, base)
+            write = _mode(state, base, now + 1)
             if state[base + ix.C_WAITING_READS + write] > 0:
                 hit_tick, place, until = _next_hit(state, base, now, write)
                 row_tick, _ = _next_row(state, base, now, write)
         arrival = next_arrival(state, base, now) if state[extra + sx.X_ENTERING] > 0 else ix.FAR
         apart = min(state[base + ix.C_NEXT_REFRESH], arrival)
+        overdue = _overdue_from(state, base) - 1  # the tick before, so that the next one looks at the queues anew
+        if overdue > now:
+            apart = min(apart, overdue)
         tick = min(min(active_tick, hit_tick), min(row_tick, apart))
         if tick >= limit:
             return
@@ -304,7 +332,7 @@ def work(state: IntArray, base: int, limit: int) -> None:
             bursts = _back_to_back(state, base, place, tick, horizon, now)
             _issue_hit(state, base, tick, place, bursts)
             writing = state[base + ix.C_WRITING]
-            if update_mode(state, base) != writing:  # the row bus looks at the other queue
+            if _mode(state, base, state[base + ix.C_CLK]) != writing:  # the row bus looks at the other queue
                 row_tick = tick
         if row_tick == tick:
             _row_slot(state, base, tick)
