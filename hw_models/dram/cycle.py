@@ -207,8 +207,17 @@ def counters(state: IntArray) -> Mapping[str, Any]:
     }
 
 
-def build_dram_server(spec: DramSpec, channels: int, max_requests: int = 64) -> Server:
+def logged_commands(state: IntArray, channel: int) -> IntArray:
+    """Commands that a channel logged: shape (commands, 4) of tick, command (standard.COMMANDS), bank, row or -1."""
+    block = _blocks(state)[channel]
+    at, count = int(state[ix.P_LOG_AT]), int(block[ix.C_LOGGED])
+    return block[at : at + ix.LOG_WORDS * count].reshape(count, ix.LOG_WORDS).copy()
+
+
+def build_dram_server(spec: DramSpec, channels: int, max_requests: int = 64, log: int = 0) -> Server:
     """The server of `channels` channels of `spec`, each for at most `max_requests` requests under way.
+
+    Each channel logs its first `log` commands (`logged_commands`).
 
     ConfigError when a number is not positive. A request beyond `max_requests`, or one outside the geometry, is
     refused and leaves OVERFLOW or BAD_REQUEST in `state[ERROR]` (stack/layout.py); engines check that slot.
@@ -230,7 +239,7 @@ def build_dram_server(spec: DramSpec, channels: int, max_requests: int = 64) -> 
     }
     words = sum(sizes.values())
     leaves = 1 << (channels - 1).bit_length()
-    state = build_state(device, controller, channels=channels, parameters=sx.PARAMETERS, words=words)
+    state = build_state(device, controller, channels=channels, log=log, parameters=sx.PARAMETERS, words=words)
     at = int(state[ix.P_STRIDE]) - words
     for index, size in sizes.items():
         state[index] = at

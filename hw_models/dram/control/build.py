@@ -82,6 +82,14 @@ def _is_bus(limit: Limit, device: Device) -> bool:
     return limit.scope == "channel" and limit.ticks == device.command_ticks(limit.previous)
 
 
+def _widest(scope: str, device: Device) -> str:
+    """The scope that reaches the same banks and is looked at first: one rank is the whole of its channel."""
+    o = device.organisation
+    if scope in ("channel", "pseudo_channel") and o.pc == 1:
+        scope = "pseudo_channel"
+    return "rank" if scope == "pseudo_channel" and o.rk == 1 else scope
+
+
 def _rules(device: Device, spec: ControllerSpec) -> tuple[list[int], list[list[int]], int]:
     """Rules by previous command: where each command's begin, the rows, and the number of rings."""
     used = {"ACT", "RD", "WR", "PRE"}
@@ -96,7 +104,7 @@ def _rules(device: Device, spec: ControllerSpec) -> tuple[list[int], list[list[i
         if number >= written:
             column = limit.following in ("RD", "WR", "RDA", "WRA")
             cause = ix.COMMAND_BUS if column or not device.standard.row_and_column_bus else ix.ROW_BUS
-        key = (limit.scope, limit.previous, limit.following, limit.window)
+        key = (_widest(limit.scope, device), limit.previous, limit.following, limit.window)
         strongest[key] = max(strongest.get(key, (0, 0)), (limit.ticks, cause))
     starts: list[int] = []
     rows: list[list[int]] = []

@@ -35,9 +35,9 @@ PARAMETERS: Final = P_SERVER_END - P_END
 # Scalars of a channel's streams, from P_EXTRA_AT on.
 (
     X_ENTERING, X_USED, X_TURN, X_LAST_TASK, X_NEXT_ARRIVAL, X_RUNS, X_PENDING, X_SEQUENCE, X_EVENTS, X_EVENTS_HEAD,
-    X_BYTES_READ, X_BYTES_WRITTEN, X_PADDING, X_LIMIT,
+    X_BYTES_READ, X_BYTES_WRITTEN, X_PADDING, X_LIMIT, X_BLOCKED,
     X_END,
-) = range(15)  # fmt: skip
+) = range(16)  # fmt: skip
 """X_ENTERING requests have bytes left to enter, X_USED are under way (their slots come first in the list of slots);
 X_PENDING bursts of the newest run have not entered yet; every tick before X_LIMIT is done."""
 

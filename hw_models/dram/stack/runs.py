@@ -53,34 +53,35 @@ def _begin(state: IntArray, base: int, now: int, turn: int) -> None:
 
 
 @routine()
-def offer(state: IntArray, base: int, now: int) -> None:
-    """Let bursts enter at tick `now` as far as there is room (S3)."""
-    extra = extra_at(state, base)
+def offer(state: IntArray, base: int, now: int) -> bool:
+    """Let bursts enter at tick `now` as far as there is room (S3); answers whether a run has bursts in the queue now that had none."""
+    extra, began = extra_at(state, base), False
     while True:
         if state[extra + sx.X_PENDING] == 0:
             if state[extra + sx.X_ENTERING] == 0:
-                return
+                return began
             turn = _turn_of_present(state, base, now)
             if turn == ix.NONE or room(state, base, state[entering_at(state, base, turn) + sx.S_WRITES]) <= 0:
-                return
+                return began
             _begin(state, base, now, turn)
         at = run_at(state, base, state[extra + sx.X_RUNS] - 1)
         write = state[at + sx.U_WRITE]
         entered = min(state[extra + sx.X_PENDING], room(state, base, write))
         if entered <= 0:
-            return
+            return began
+        began = began or state[at + sx.U_LEFT] == 0
         state[at + sx.U_LEFT] += entered
         state[base + ix.C_WAITING_READS + write] += entered
         state[extra + sx.X_PENDING] -= entered
 
 
 @inner()
-def enter_freed(state: IntArray, base: int, slots: int) -> None:
-    """Bursts of the newest run take slots that are freed one after the other."""
+def enter_freed(state: IntArray, base: int, write: int, slots: int) -> None:
+    """Bursts of the newest run take slots of the queue of `write` that are freed one after the other."""
     extra = extra_at(state, base)
     entered = min(state[extra + sx.X_PENDING], slots)
-    if entered > 0:
-        at = run_at(state, base, state[extra + sx.X_RUNS] - 1)
+    at = run_at(state, base, state[extra + sx.X_RUNS] - 1)
+    if entered > 0 and state[at + sx.U_WRITE] == write:
         state[at + sx.U_LEFT] += entered
         state[base + ix.C_WAITING_READS + state[at + sx.U_WRITE]] += entered
         state[extra + sx.X_PENDING] -= entered
@@ -96,17 +97,6 @@ def same_queue_next(state: IntArray, base: int, now: int, write: int) -> int:
     return 1 if other == write or room(state, base, other) <= 0 else 0
 
 
-@routine()
-def next_arrival(state: IntArray, base: int, now: int) -> int:
-    """The first tick after `now` at which a request known by now becomes present, FAR when all are."""
-    tick = ix.FAR
-    for turn in range(state[extra_at(state, base) + sx.X_ENTERING]):
-        arrived = state[entering_at(state, base, turn) + sx.S_ARRIVED]
-        if arrived > now:
-            tick = min(tick, arrived)
-    return int(tick)
-
-
 @inner()
 def is_newest(state: IntArray, base: int, place: int) -> bool:
     """Whether bursts of the run at `place` may still have to enter."""
@@ -114,17 +104,19 @@ def is_newest(state: IntArray, base: int, place: int) -> bool:
 
 
 @inner()
-def leave(state: IntArray, base: int, place: int, bursts: int) -> None:
-    """Bursts of the run at `place` leave their slots; the run goes when none is left and none is yet to enter."""
+def leave(state: IntArray, base: int, place: int, bursts: int) -> bool:
+    """Bursts of the run at `place` leave their slots; the run goes when none is left and none is yet to enter. Answers
+    whether it went."""
     extra, at = extra_at(state, base), run_at(state, base, place)
     state[at + sx.U_LEFT] -= bursts
     state[at + sx.U_COUNTED] = 0
     state[base + ix.C_WAITING_READS + state[at + sx.U_WRITE]] -= bursts
     if state[at + sx.U_LEFT] > 0 or (is_newest(state, base, place) and state[extra + sx.X_PENDING] > 0):
-        return
+        return False
     order, last = base + state[sx.P_RUN_ORDER_AT], state[extra + sx.X_RUNS] - 1
     freed = state[order + place]
     for number in range(place, last):
         state[order + number] = state[order + number + 1]
     state[order + last] = freed
     state[extra + sx.X_RUNS] = last
+    return True

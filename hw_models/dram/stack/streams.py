@@ -47,6 +47,7 @@ def insert(state: IntArray, base: int, now_ps: int, task: int, request: IntArray
     used, active = state[extra + sx.X_USED], state[extra + sx.X_ENTERING]
     slot = state[base + state[sx.P_USED_AT] + used]
     state[extra + sx.X_USED] = used + 1
+    state[extra + sx.X_NEXT_ARRIVAL] = tick_of(state, now_ps)
     _fill(state, slot_at(state, base, slot), tick_of(state, now_ps), task, request)
     place = active
     while place > 0 and state[entering_at(state, base, place - 1) + sx.S_TASK] > task:

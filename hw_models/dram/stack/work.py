@@ -16,11 +16,11 @@ from cairn.hw_models.dram.control.choose import (
     update_mode,
 )
 from cairn.hw_models.dram.control.issue import issue_scope
-from cairn.hw_models.dram.control.moments import bind, log, moment_of
+from cairn.hw_models.dram.control.moments import bind, log, log_only, moment_of
 from cairn.hw_models.dram.control.queues import bank_at, inner, routine
 from cairn.hw_models.dram.control.step import refresh_timer
 from cairn.hw_models.dram.stack import layout as sx
-from cairn.hw_models.dram.stack.runs import enter_freed, is_newest, leave, next_arrival, offer, run_at, same_queue_next
+from cairn.hw_models.dram.stack.runs import enter_freed, is_newest, leave, offer, run_at, same_queue_next
 from cairn.hw_models.dram.stack.streams import announce, extra_at, free_slot, ps_of, slot_at
 from cairn.hw_models.server import DONE, FIRST, IntArray
 
@@ -79,6 +79,7 @@ def _next_hit(state: IntArray, base: int, now: int, write: int) -> tuple[int, in
     older one takes precedence."""
     best, chosen, until = ix.FAR, ix.NONE, ix.FAR
     command = column_command(write)
+    gate = max(state[base + state[ix.P_GATES_AT] + command * state[ix.P_TOPS]] >> ix.MOMENT_BITS, now + 1)
     for place in range(state[extra_at(state, base) + sx.X_RUNS]):
         at = run_at(state, base, place)
         if state[at + sx.U_WRITE] != write or state[at + sx.U_LEFT] == 0:
@@ -89,7 +90,7 @@ def _next_hit(state: IntArray, base: int, now: int, write: int) -> tuple[int, in
             if tick < best:
                 until = min(until, best)
                 best, chosen = tick, place
-            if tick == now + 1:
+            if tick == gate:
                 break  # nothing is earlier, and nothing behind it is older
     return best, chosen, until
 
@@ -109,8 +110,9 @@ def _waits_for_hit(state: IntArray, base: int, place: int, write: int, bank: int
 @routine()
 def _next_row(state: IntArray, base: int, now: int, write: int) -> tuple[int, int]:
     """(tick, place) of the next activate or precharge for a waiting run: the earliest, then the oldest."""
-    best, chosen = ix.FAR, ix.NONE
-    for place in range(state[extra_at(state, base) + sx.X_RUNS]):
+    best, chosen, extra = ix.FAR, ix.NONE, extra_at(state, base)
+    state[extra + sx.X_BLOCKED] = 0
+    for place in range(state[extra + sx.X_RUNS]):
         at = run_at(state, base, place)
         if state[at + sx.U_WRITE] != write or state[at + sx.U_LEFT] == 0:
             continue
@@ -122,7 +124,10 @@ def _next_row(state: IntArray, base: int, now: int, write: int) -> tuple[int, in
             continue
         else:
             tick = _tick(state, base, ix.PRE, bank, now)
-            if tick >= best or _waits_for_hit(state, base, place, write, bank):
+            if tick >= best:
+                continue
+            if _waits_for_hit(state, base, place, write, bank):
+                state[extra + sx.X_BLOCKED] = 1
                 continue
         if tick < best:
             best, chosen = tick, place
@@ -149,9 +154,12 @@ def _column(state: IntArray, base: int, words: int, bank: int, write: int, tick:
     """Bursts of one bank issue back to back from `tick` on: rules, counts and time of the bus."""
     command = column_command(write)
     last = tick + (bursts - 1) * state[sx.P_SPACING]
-    log(state, base, command, bank, state[words + ix.B_ROW], tick)
+    state[base + ix.C_COUNTS + command] += bursts
+    if state[ix.P_LOG_SIZE] > 0:
+        for number in range(bursts):
+            at = tick + number * state[sx.P_SPACING]
+            log_only(state, base, command, bank, state[words + ix.B_ROW], at)
     if bursts > 1:
-        state[base + ix.C_COUNTS + command] += bursts - 1
         shares = share_at(state, base, ONE_RANK)
         state[shares + ix.DATA_BUS] += (bursts - 1) * state[ix.P_BURST]
         state[shares + ix.COMMAND_BUS] += (bursts - 1) * (state[sx.P_SPACING] - state[ix.P_BURST])
@@ -185,13 +193,16 @@ def _back_to_back(state: IntArray, base: int, place: int, tick: int, horizon: in
     extra, at = extra_at(state, base), run_at(state, base, place)
     if not state[sx.P_ONE_GROUP]:
         return 1
-    pending = state[extra + sx.X_PENDING]
+    pending, write = state[extra + sx.X_PENDING], state[at + sx.U_WRITE]
+    newest = run_at(state, base, state[extra + sx.X_RUNS] - 1)
     bursts = state[at + sx.U_LEFT]
-    if is_newest(state, base, place):
-        bursts += pending
-    if state[extra + sx.X_ENTERING] > 0:
-        bursts = min(bursts, max(1, pending + same_queue_next(state, base, now, state[at + sx.U_WRITE])))
-    write = state[at + sx.U_WRITE]
+    if pending == 0 or state[newest + sx.U_WRITE] == write:  # else nobody enters: the newest run waits for its own queue
+        if pending > 0 and state[newest + sx.U_LEFT] == 0:
+            return 1  # the newest run gets its first burst into the queue
+        if is_newest(state, base, place):
+            bursts += pending
+        if state[extra + sx.X_ENTERING] > 0:
+            bursts = min(bursts, max(1, pending + same_queue_next(state, base, now, write)))
     if state[base + ix.C_WAITING_READS + 1 - write] > 0:  # as long as the same queue stays the one that is served
         kept = max(1, state[ix.P_LEAVE_WRITES]) if write else 1
         bursts = min(bursts, state[base + ix.C_WAITING_READS + write] - kept)
@@ -199,8 +210,8 @@ def _back_to_back(state: IntArray, base: int, place: int, tick: int, horizon: in
 
 
 @routine()
-def _issue_hit(state: IntArray, base: int, tick: int, place: int, bursts: int) -> None:
-    """Reads or writes of the row hit at `place`."""
+def _issue_hit(state: IntArray, base: int, tick: int, place: int, bursts: int) -> bool:
+    """Reads or writes of the row hit at `place`; answers whether its run has ended."""
     at = run_at(state, base, place)
     bank, write, slot = state[at + sx.U_BANK], state[at + sx.U_WRITE], state[at + sx.U_SLOT]
     words = bank_at(state, base, bank)
@@ -209,9 +220,10 @@ def _issue_hit(state: IntArray, base: int, tick: int, place: int, bursts: int) -
     arrived = state[slot_at(state, base, slot) + sx.S_ARRIVED]
     charge_burst(state, base, words, tick, moment, state[at + sx.U_STAMP], arrived)
     _column(state, base, words, bank, write, tick, bursts)
-    enter_freed(state, base, bursts - 1)
-    leave(state, base, place, bursts)
+    enter_freed(state, base, write, bursts - 1)
+    ended = leave(state, base, place, bursts)
     _serve(state, base, slot, tick, bursts, state[sx.P_SPACING])
+    return bool(ended)
 
 
 @routine()
@@ -294,48 +306,74 @@ def _row_slot(state: IntArray, base: int, tick: int) -> None:
             _issue_row(state, base, tick, place)
 
 
+@inner()
+def _apart(state: IntArray, base: int, now: int) -> int:
+    """The next tick after `now` at which the queues must be looked at anew whatever the commands: a refresh falls due,
+    a request arrives, or a waiting write becomes overdue at the tick after."""
+    tick = state[base + ix.C_NEXT_REFRESH]
+    arrival = state[extra_at(state, base) + sx.X_NEXT_ARRIVAL]
+    if arrival > now:
+        tick = min(tick, arrival)
+    overdue = _overdue_from(state, base) - 1
+    if overdue > now:
+        tick = min(tick, overdue)
+    return int(tick)
+
+
 @routine()
 def work(state: IntArray, base: int, limit: int) -> None:
-    """Do every tick before `limit`. C_CLK is the last tick at which something happened."""
+    """Do every tick before `limit`. C_CLK is the last tick at which something happened.
+
+    `row_tick`, once found, stays a lower bound while only row hits issue and no run begins: they keep banks as they are.
+    """
     extra = extra_at(state, base)
     state[extra + sx.X_LIMIT] = max(state[extra + sx.X_LIMIT], limit)
-    while True:
+    row_tick, row_write = ix.NONE, ix.NONE
+    while state[base + ix.C_CLK] + 1 < limit:
         now = state[base + ix.C_CLK]
-        if now + 1 >= limit:
-            return
-        offer(state, base, now)
-        hit_tick, place, until, row_tick = ix.FAR, ix.NONE, ix.FAR, ix.FAR
-        active_tick, bank = _next_active(state, base, now)
+        if offer(state, base, now):
+            row_tick = ix.NONE
+        hit_tick, place, until, bank = ix.FAR, ix.NONE, ix.FAR, ix.NONE
+        active_tick = ix.FAR
+        if state[base + ix.C_ACTIVE] > 0:
+            active_tick, bank = _next_active(state, base, now)
         if state[base + ix.C_DUE] > 0:
-            row_tick = max(pick_refresh(state, base, now)[1], now + 1)
+            row_tick, row_write = max(pick_refresh(state, base, now)[1], now + 1), ix.NONE
         else:
             write = _mode(state, base, now + 1)
             if state[base + ix.C_WAITING_READS + write] > 0:
                 hit_tick, place, until = _next_hit(state, base, now, write)
-                row_tick, _ = _next_row(state, base, now, write)
-        arrival = next_arrival(state, base, now) if state[extra + sx.X_ENTERING] > 0 else ix.FAR
-        apart = min(state[base + ix.C_NEXT_REFRESH], arrival)
-        overdue = _overdue_from(state, base) - 1  # the tick before, so that the next one looks at the queues anew
-        if overdue > now:
-            apart = min(apart, overdue)
+            if row_tick == ix.NONE or row_write != write:
+                row_tick, row_write = _next_row(state, base, now, write)[0], write
+        apart = _apart(state, base, now)
         tick = min(min(active_tick, hit_tick), min(row_tick, apart))
         if tick >= limit:
             return
         if tick == state[base + ix.C_NEXT_REFRESH]:
             _refresh_tick(state, base, tick)
+            row_tick = ix.NONE
             continue
         state[base + ix.C_CLK] = tick
         if active_tick == tick:
             _issue_active(state, base, tick, bank)
+            if row_tick == tick:
+                _row_slot(state, base, tick)
+            row_tick = ix.NONE
         elif hit_tick == tick:
             horizon = min(min(active_tick, row_tick), min(min(apart, until), limit))
             bursts = _back_to_back(state, base, place, tick, horizon, now)
-            _issue_hit(state, base, tick, place, bursts)
-            writing = state[base + ix.C_WRITING]
-            if _mode(state, base, state[base + ix.C_CLK]) != writing:  # the row bus looks at the other queue
-                row_tick = tick
-        if row_tick == tick:
+            ended = _issue_hit(state, base, tick, place, bursts)
+            if _mode(state, base, state[base + ix.C_CLK]) != row_write:  # the row bus looks at the other queue
+                _row_slot(state, base, state[base + ix.C_CLK])
+                row_tick = ix.NONE
+            elif row_tick == tick:
+                _row_slot(state, base, tick)
+                row_tick = ix.NONE
+            elif ended and state[extra + sx.X_BLOCKED]:
+                row_tick = ix.NONE
+        elif row_tick == tick:
             _row_slot(state, base, tick)
+            row_tick = ix.NONE
 
 
 @routine()
