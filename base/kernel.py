@@ -2,13 +2,14 @@
 
 Numba's own cache looks at the file of the compiled function alone: a constant changed in a called file would
 keep giving the old numbers. Here the cache folder is named by the content of every Cairn source that holds a
-kernel or a constant (`Final`), by the file of the decorated function, and by the Python and Numba versions.
+kernel (also one whose decorator is a `partial` of this one) or a constant (`Final`), by the file of the decorated function, and by the Python and Numba versions.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -27,12 +28,13 @@ _ROOMS = ("base", "hw_models", "sim", "workloads")
 def _digest_of_rooms() -> str:
     digest = hashlib.sha256(f"{sys.version}|{numba.__version__}".encode())
     package = Path(__file__).resolve().parent.parent
-    for room in _ROOMS:
-        for file in sorted((package / room).rglob("*.py")):
-            text = file.read_bytes()
-            if b"kernel(" in text or b"@kernel" in text or b"Final" in text:  # kernels freeze the constants they import
-                digest.update(file.relative_to(package).as_posix().encode())
-                digest.update(text)
+    texts = {file: file.read_bytes() for room in _ROOMS for file in sorted((package / room).rglob("*.py"))}
+    decorators = {name for text in texts.values() for name in re.findall(rb"^(\w+) = partial\(kernel", text, re.M)}
+    marks = [b"kernel(", b"Final", *(b"@" + name + b"(" for name in decorators)]  # kernels freeze constants they import
+    for file, text in texts.items():
+        if any(mark in text for mark in marks):
+            digest.update(file.relative_to(package).as_posix().encode())
+            digest.update(text)
     return digest.hexdigest()[:16]
 
 

@@ -307,6 +307,25 @@ def _row_slot(state: IntArray, base: int, tick: int) -> None:
 
 
 @inner()
+def _runs_ahead(state: IntArray, base: int, hit_tick: int, row_tick: int) -> bool:
+    """Whether the row command at `row_tick` may be done before the row hits from `hit_tick` on that precede it.
+
+    It may if they do not touch each other: one direction waits, so the same queue is served throughout, and until then
+    no run begins, so no other row command can come first; the slot that an activate frees is taken by the newest run,
+    which has more bursts to enter than slots will be free. (Hits of the bank that is closed are no matter: an older one
+    would hold the precharge back, and runs of one bank enter in order.)
+    """
+    extra = extra_at(state, base)
+    reads, writes = state[base + ix.C_WAITING_READS], state[base + ix.C_WAITING_WRITES]
+    if not state[sx.P_ONE_GROUP] or (reads > 0 and writes > 0) or state[base + ix.C_DUE] > 0:
+        return False
+    before = (row_tick - hit_tick) // state[sx.P_SPACING] + 2
+    newest = run_at(state, base, state[extra + sx.X_RUNS] - 1)
+    same = state[newest + sx.U_WRITE] == (1 if writes > 0 else 0)
+    return bool(same and state[extra + sx.X_PENDING] > before and state[newest + sx.U_LEFT] > 0)
+
+
+@inner()
 def _apart(state: IntArray, base: int, now: int) -> int:
     """The next tick after `now` at which the queues must be looked at anew whatever the commands: a refresh falls due,
     a request arrives, or a waiting write becomes overdue at the tick after."""
@@ -346,6 +365,10 @@ def work(state: IntArray, base: int, limit: int) -> None:
             if row_tick == ix.NONE or row_write != write:
                 row_tick, row_write = _next_row(state, base, now, write)[0], write
         apart = _apart(state, base, now)
+        if hit_tick < row_tick < min(min(active_tick, apart), limit) and _runs_ahead(state, base, hit_tick, row_tick):
+            _row_slot(state, base, row_tick)
+            row_tick = ix.NONE
+            continue
         tick = min(min(active_tick, hit_tick), min(row_tick, apart))
         if tick >= limit:
             return

@@ -1,0 +1,136 @@
+"""The DRAM server passes the contract of servers, against the oracle, on random requests, geometries and timings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cairn.base.errors import ConfigError
+from cairn.hw_models.dram.cycle import build_dram_server
+from cairn.hw_models.dram.stack.layout import BAD_REQUEST, OVERFLOW
+from cairn.hw_models.dram.oracle import DramOracle
+from cairn.hw_models.dram.spec import DramSpec
+from cairn.hw_models.server import ERROR, server_kinds
+
+from .server_contract import Timed, check_contract, run_requests
+
+BYTES = 7
+
+SPECS = st.builds(
+    DramSpec,
+    bandwidth_gb_per_s=st.sampled_from([13.3, 50.0, 94.0]),
+    banks_per_channel=st.sampled_from([1, 2, 4]),
+    row_bytes=st.sampled_from([512, 1024, 2048]),
+    burst_bytes=st.sampled_from([32, 64, 128]),
+    run_bytes=st.sampled_from([128, 192, 256, 1024]),
+    queue_requests=st.sampled_from([1, 2, 3, 8, 32]),
+    refresh=st.sampled_from(["none", "all_bank"]),
+    write_wait_cycles=st.sampled_from([0, 7, 60, 256]),
+    t_ras=st.sampled_from([34, 60]),
+    t_wr=st.sampled_from([16, 70]),
+    t_rfc=st.sampled_from([1, 20, 35]),
+    t_refi=st.sampled_from([140, 300]),
+    clock_ghz=st.sampled_from([1.5, 1.6]),
+)
+GAPS = st.sampled_from([0, 0, 0, 1, 100, 5_000, 50_000, 400_000])
+
+
+@st.composite
+def rows(draw: st.DrawFn, spec: DramSpec, channels: int) -> tuple[int, ...]:
+    """One request row within the geometry."""
+    bank_count = draw(st.integers(1, spec.banks_per_channel))
+    return (
+        draw(st.integers(0, 3)),
+        draw(st.integers(0, channels - 1)),
+        draw(st.integers(0, spec.banks_per_channel - bank_count)),
+        bank_count,
+        draw(st.integers(0, 2)),
+        draw(st.sampled_from([spec.row_bytes, spec.row_bytes // 2, spec.row_bytes // 4, 64])),
+        draw(st.integers(0, 3 * spec.row_bytes)),
+        draw(st.one_of(st.integers(1, 300), st.integers(1, 6000))),
+    )
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[DramSpec, int, list[Timed]]:
+    """A spec, a number of channels, and requests at increasing ticks with task ids in any order."""
+    spec, channels = draw(SPECS), draw(st.integers(1, 3))
+    tasks = draw(st.permutations(range(draw(st.integers(1, 12)))))
+    tick, timed = 0, []
+    for task in tasks:
+        tick += draw(GAPS)
+        timed.append(Timed(tick, task, draw(rows(spec, channels))))
+    return spec, channels, timed
+
+
+@settings(max_examples=3000, deadline=None)
+@given(case=cases(), cuts=st.lists(st.integers(0, 1_000_000), max_size=8))
+def test_server_equals_oracle_and_keeps_the_contract_however_time_is_split(
+    case: tuple[DramSpec, int, list[Timed]], cuts: list[int]
+) -> None:
+    spec, channels, timed = case
+    completions, counted = DramOracle(spec, channels).run(timed)
+    counters = check_contract(
+        build_dram_server(spec, channels),
+        timed,
+        expected=completions,
+        least_ticks=lambda row: int(row[BYTES] * spec.slot_ticks(channels) / spec.burst_bytes),
+        bytes_of=lambda row: row[BYTES],
+        counted_bytes=lambda counters: int(counters["bytes_read"].sum() + counters["bytes_written"].sum()),
+        cuts=cuts,
+    )
+    for name, expected in counted.items():
+        assert np.array_equal(counters[name], expected), name
+    
+
+def test_next_event_stays_a_lower_bound_where_stripes_and_granule_cut_runs_unevenly() -> None:
+    spec = DramSpec(bandwidth_gb_per_s=48.0, burst_bytes=64, run_bytes=192)
+    even, uneven = (0, 0, 0, 1, 0, 64, 0, 3200), (0, 0, 1, 1, 0, 256, 0, 64_000)
+    timed = [Timed(0, 0, even), Timed(0, 1, uneven)]
+    assert run_requests(build_dram_server(spec, 1), timed) == DramOracle(spec, 1).run(timed)[0]
+
+
+def test_server_kind_dram_is_registered() -> None:
+    server = build_dram_server(DramSpec(), 2)
+    assert server_kinds.get("dram") is server.kind
+
+
+def _enqueue(max_requests: int, *requests: tuple[int, ...]) -> int:
+    server = build_dram_server(DramSpec(), 2, max_requests)
+    state = server.fresh()
+    size = state.size
+    for task, row in enumerate(requests):
+        server.kind.enqueue(state, task, np.array(row, dtype=np.int64))
+    assert state.size == size
+    return int(state[ERROR])
+
+
+def test_more_requests_than_a_channel_was_built_for_are_refused_by_an_error() -> None:
+    row, other_channel = (0, 0, 0, 16, 0, 8192, 0, 4096), (0, 1, 0, 16, 0, 8192, 0, 4096)
+    assert _enqueue(2, row, row, other_channel) == 0
+    assert _enqueue(2, row, row, row) == OVERFLOW
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        (0, 2, 0, 16, 0, 8192, 0, 1),
+        (0, -1, 0, 16, 0, 8192, 0, 1),
+        (0, 0, 1, 16, 0, 8192, 0, 1),
+        (0, 0, 0, 0, 0, 8192, 0, 1),
+        (0, 0, 0, 16, -1, 8192, 0, 1),
+        (0, 0, 0, 16, 0, 3000, 0, 1),
+        (0, 0, 0, 16, 0, 0, 0, 1),
+        (0, 0, 0, 16, 0, 8192, -1, 1),
+        (0, 0, 0, 16, 0, 8192, 0, 0),
+    ],
+)
+def test_a_request_outside_the_geometry_is_refused_by_an_error(row: tuple[int, ...]) -> None:
+    assert _enqueue(4, row) == BAD_REQUEST
+
+
+def test_a_server_without_channels_is_a_mistake_of_the_person() -> None:
+    with pytest.raises(ConfigError, match="channels: must be at least 1, got 0"):
+        build_dram_server(DramSpec(), 0)
