@@ -2,7 +2,8 @@
 
 Numba's own cache looks at the file of the compiled function alone: a constant changed in a called file would
 keep giving the old numbers. Here the cache folder is named by the content of every Cairn source that holds a
-kernel (also one whose decorator is a `partial` of this one) or a constant (`Final`), by the file of the decorated function, and by the Python and Numba versions.
+kernel (also one whose decorator is a `partial` of this one) or a constant (`Final`), by the file of the decorated
+function, and by the Python and Numba versions.
 """
 
 from __future__ import annotations

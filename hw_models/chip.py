@@ -186,13 +186,13 @@ class ChipSpec(Spec):
     def servers(self) -> dict[str, Server]:
         """The shared resources, "dram" and "noc" in this order, with room for all that the DMA ports may start."""
         # Imported here because they compile kernels, which reading a configuration has no need of.
-        from cairn.hw_models.dram.cycle import build_dram_server
+        from cairn.hw_models.dram.build import build_dram
         from cairn.hw_models.noc.server import build_noc_server
 
         per_channel = self.cores_per_channel * (self.dma.load_depth + self.dma.store_depth)
         transfers = max(MIN_NOC_TRANSFERS, NETWORK_PORTS * self.core_count * self.dma.noc_depth)
         return {
-            "dram": build_dram_server(self.dram, self.channels, max(MIN_CHANNEL_REQUESTS, per_channel)),
+            "dram": build_dram(self.dram, self.channels, max(MIN_CHANNEL_REQUESTS, per_channel)),
             "noc": build_noc_server(
                 self.noc, self.cores.rows, self.cores.columns, self.clock, transfers, PACKETS_OF_A_TRANSFER * transfers
             ),

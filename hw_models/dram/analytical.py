@@ -22,12 +22,12 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class ChannelTimes:
-    """What the closed form needs of a channel: sizes in bytes, a window in bursts, times in ps (`t_refi` inf: none)."""
+    """What the closed form needs of a channel: sizes in bytes, a window in runs, times in ps (`t_refi` inf: none)."""
 
     row_bytes: Floats
     burst_bytes: Floats
     run_bytes: Floats
-    queue_requests: Floats
+    queue_runs: Floats
     slot: Floats
     t_cl: Floats
     t_rcd: Floats
@@ -48,7 +48,7 @@ class ChannelTimes:
         times: dict[str, float] = {name: float(spec.timing_ticks(name)) for name in TIMINGS}
         if spec.refresh == "none":
             times["t_refi"] = float("inf")
-        sizes = {name: float(getattr(spec, name)) for name in ("row_bytes", "burst_bytes", "run_bytes", "queue_requests")}
+        sizes = {name: float(getattr(spec, name)) for name in ("row_bytes", "burst_bytes", "run_bytes", "queue_runs")}
         return cls(**sizes, slot=float(spec.slot_ticks(channels)), **times)
 
     @classmethod
@@ -101,10 +101,10 @@ def _gaps(
     opened = _rows_opened(times, size, banks, stripe)
     again = opened - np.minimum(banks, np.ceil(size / stripe))
     apart = ((banks - 1) * per_stripe * n + n - 1) * run
-    ahead = times.queue_requests * times.slot
+    ahead = times.queue_runs * run
     rounds = np.where(stripe < times.row_bytes, np.ceil(again / banks), again)
     by_bank = rounds * np.maximum(_reopen(times, writes) - apart, 0)
-    windows = np.maximum(n * np.ceil(size / times.burst_bytes) / times.queue_requests - 1, 0)
+    windows = np.maximum(n * np.ceil(size / np.minimum(times.run_bytes, stripe)) / times.queue_runs - 1, 0)
     with_rows = np.minimum(n * again, windows)
     by_window = with_rows * np.maximum(times.t_rp + times.t_rcd + times.t_cl - ahead, 0)
     by_window += (windows - with_rows) * np.maximum(times.t_cl - ahead, 0)

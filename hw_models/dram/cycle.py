@@ -1,8 +1,8 @@
 """The DRAM server: all channels of a chip behind one contract, each touched only when it can complete something.
 
-A tournament over the channels' bounds on their next completion finds the channel to look at. A channel works up to its
-bound (or, when a request arrives, up to the present) and no further, because later arrivals may still take part; until
-then it rests. Rules: see `stack`.
+A tournament over the channels' bounds on their next completion finds the channel to look at. A channel's admissions
+are made up to its bound (or, when a request arrives, up to the present) and no further, because later arrivals may
+still take part in them; until then it rests. Rules: see the package's docstring.
 """
 
 from __future__ import annotations
@@ -13,26 +13,11 @@ from typing import Any, Final
 import numpy as np
 
 from cairn.base.errors import ConfigError
-from cairn.base.kernel import kernel
 from cairn.base.ticks import NEVER
-from cairn.hw_models.dram.control import layout as ix
-from cairn.hw_models.dram.control.build import build_state
-from cairn.hw_models.dram.control.queues import inner
+from cairn.hw_models.dram import layout as ix
+from cairn.hw_models.dram.channel import commit, completion_bound
+from cairn.hw_models.dram.requests import inner_kernel, insert, take_events
 from cairn.hw_models.dram.spec import DramSpec
-from cairn.hw_models.dram.stack import layout as sx
-from cairn.hw_models.dram.stack.device import stack_controller, stack_device, tick_ps, write_wait_ticks
-from cairn.hw_models.dram.stack.streams import (
-    bursts_of,
-    entering_at,
-    extra_at,
-    first_event,
-    insert,
-    ps_of,
-    slot_at,
-    take_events,
-    tick_of,
-)
-from cairn.hw_models.dram.stack.work import work
 from cairn.hw_models.server import (
     ADVANCE_SIGNATURE,
     COUNT,
@@ -48,104 +33,68 @@ from cairn.hw_models.server import (
 )
 
 
-@inner()
+@inner_kernel()
 def _play(state: IntArray, channel: int) -> None:
     """Play the tournament again on the path of one channel: each node names the channel with the least bound."""
-    bounds, winners = state[sx.P_BOUNDS_AT], state[sx.P_WINNERS_AT]
-    node = (state[sx.P_LEAVES] + channel) >> 1
+    bounds, winners = state[ix.P_BOUNDS_AT], state[ix.P_WINNERS_AT]
+    node = (state[ix.P_LEAVES] + channel) >> 1
     while node > 0:
         left, right = state[winners + 2 * node], state[winners + 2 * node + 1]
         state[winners + node] = left if state[bounds + left] <= state[bounds + right] else right
         node >>= 1
 
 
-@inner()
+@inner_kernel()
 def _base(state: IntArray, channel: int) -> int:
     """Where the block of a channel begins."""
-    return int(state[ix.P_BLOCKS_AT] + channel * state[ix.P_STRIDE])
+    return int(state[ix.P_CHANNELS_AT] + channel * state[ix.P_STRIDE])
 
 
-@inner()
-def _bursts_to_completion(state: IntArray, base: int) -> int:
-    """Bursts that issue at least until a request completes or begins, the last one included.
-
-    A request's own bursts must issue. And before one gets its last run, round robin has let every other one enter all
-    its runs or at least as many but two (a run at either end may be short); all that entered has issued then, but for
-    what queues and banks hold.
-    """
-    extra, whole = extra_at(state, base), state[sx.P_RUN_BYTES]
-    own, fewest, moved = NEVER, NEVER, 0
-    for place in range(state[extra + sx.X_USED]):
-        at = slot_at(state, base, state[base + state[sx.P_USED_AT] + place])
-        if state[at + sx.S_WAITS_FIRST]:
-            return 1
-        own = min(own, state[at + sx.S_WAITING] + bursts_of(state, state[at + sx.S_LEFT]))
-        fewest = min(fewest, state[at + sx.S_LEFT] // whole)
-    for turn in range(state[extra + sx.X_ENTERING]):
-        at = entering_at(state, base, turn)
-        if state[at + sx.S_STRIPE] % whole == 0:
-            moved += min(state[at + sx.S_LEFT] // whole, max(fewest - 2, 0))
-    held = state[ix.P_READS] + state[ix.P_WRITES] + state[ix.P_BANKS]
-    return int(max(own, moved * (whole // state[sx.P_BURST_BYTES]) - held))
-
-
-@inner()
-def _bound(state: IntArray, base: int) -> int:
-    """A lower bound (ps) on the channel's next completion: exact where its burst has issued, else at peak rate."""
-    extra = extra_at(state, base)
-    known = first_event(state, base)
-    if state[extra + sx.X_USED] == 0:
-        return int(known)
-    begin = max(state[extra + sx.X_LIMIT], state[base + state[ix.P_BUS_FREE_AT]])
-    bursts = min(_bursts_to_completion(state, base), state[sx.P_BURSTS_BOUND])
-    return int(min(known, ps_of(state, begin + (bursts - 1) * state[sx.P_SPACING] + state[ix.P_READ])))
-
-
-@inner()
+@inner_kernel()
 def _rebound(state: IntArray, channel: int, base: int) -> None:
     """Renew the bound of one channel after its block changed."""
-    state[state[sx.P_BOUNDS_AT] + channel] = _bound(state, base)
+    state[state[ix.P_BOUNDS_AT] + channel] = completion_bound(state, base)
     _play(state, channel)
 
 
-@inner()
+@inner_kernel()
 def _is_valid(state: IntArray, request: IntArray) -> bool:
     """Whether a request row lies within the channels, the banks and the rule on stripes."""
-    channel, stripe = request[sx.R_CHANNEL], request[sx.R_STRIPE]
-    if channel < 0 or channel >= state[ix.P_CHANNELS] or stripe <= 0 or state[sx.P_ROW_BYTES] % stripe != 0:
+    channel, stripe = request[ix.R_CHANNEL], request[ix.R_STRIPE]
+    if channel < 0 or channel >= state[ix.P_CHANNELS] or stripe <= 0 or state[ix.P_ROW_BYTES] % stripe != 0:
         return False
-    base, count = request[sx.R_BANK_BASE], request[sx.R_BANK_COUNT]
+    base, count = request[ix.R_BANK_BASE], request[ix.R_BANK_COUNT]
     if base < 0 or count <= 0 or base + count > state[ix.P_BANKS]:
         return False
-    return bool(request[sx.R_ROW_BASE] >= 0 and request[sx.R_OFFSET] >= 0 and request[sx.R_BYTES] > 0)
+    return bool(request[ix.R_ROW_BASE] >= 0 and request[ix.R_OFFSET] >= 0 and request[ix.R_BYTES] > 0)
 
 
-@inner()
+@inner_kernel()
 def _refuse(state: IntArray, reason: int) -> None:
     if state[ERROR] == 0:
         state[ERROR] = reason
 
 
-@kernel(ENQUEUE_SIGNATURE, _nrt=False)
+@inner_kernel(ENQUEUE_SIGNATURE)
 def enqueue(state: IntArray, task: int, request: IntArray) -> None:
     """Make a request present in its channel from `state[NOW]` on; a refused one leaves its reason in `state[ERROR]`."""
     if not _is_valid(state, request):
-        _refuse(state, sx.BAD_REQUEST)
+        _refuse(state, ix.BAD_REQUEST)
         return
-    channel = request[sx.R_CHANNEL]
+    channel = request[ix.R_CHANNEL]
     base = _base(state, channel)
-    work(state, base, tick_of(state, state[NOW]))
-    if state[extra_at(state, base) + sx.X_USED] >= state[sx.P_REQUESTS]:
-        _refuse(state, sx.OVERFLOW)
+    commit(state, base, state[NOW])
+    if state[base + ix.C_ACTIVE] >= state[ix.P_REQUESTS]:
+        _refuse(state, ix.OVERFLOW)
         return
     insert(state, base, state[NOW], task, request)
     _rebound(state, channel, base)
 
 
-@kernel(ADVANCE_SIGNATURE, _nrt=False)
+@inner_kernel(ADVANCE_SIGNATURE)
 def advance(state: IntArray, until: int) -> int:
     """Run to `until`, or to the first tick with a completion; see the server contract."""
-    bounds, root, out = state[sx.P_BOUNDS_AT], state[sx.P_WINNERS_AT] + 1, state[DONE_AT]
+    bounds, root, out = state[ix.P_BOUNDS_AT], state[ix.P_WINNERS_AT] + 1, state[DONE_AT]
     stop = until
     count = 0
     while True:
@@ -154,7 +103,7 @@ def advance(state: IntArray, until: int) -> int:
         if bound > stop:
             break
         base = _base(state, channel)
-        work(state, base, tick_of(state, bound))
+        commit(state, base, bound)
         taken = take_events(state, base, bound, out + count)
         if taken > 0:
             stop = bound
@@ -165,118 +114,116 @@ def advance(state: IntArray, until: int) -> int:
     return count
 
 
-@kernel(NEXT_EVENT_SIGNATURE, _nrt=False)
+@inner_kernel(NEXT_EVENT_SIGNATURE)
 def next_event(state: IntArray) -> int:
     """The least of the channels' bounds."""
-    return int(max(state[NOW], state[state[sx.P_BOUNDS_AT] + state[state[sx.P_WINNERS_AT] + 1]]))
+    return int(max(state[NOW], state[state[ix.P_BOUNDS_AT] + state[state[ix.P_WINNERS_AT] + 1]]))
 
 
 def _blocks(state: IntArray) -> IntArray:
-    channels, at, stride = (int(state[index]) for index in (ix.P_CHANNELS, ix.P_BLOCKS_AT, ix.P_STRIDE))
+    channels, at, stride = (int(state[index]) for index in (ix.P_CHANNELS, ix.P_CHANNELS_AT, ix.P_STRIDE))
     return state[at : at + channels * stride].reshape(channels, stride)
 
 
 def counters(state: IntArray) -> Mapping[str, Any]:
-    """What each channel did, as arrays over channels: bytes, bursts by row outcome, commands, ticks of the bus.
+    """What each channel did, as arrays over channels: bytes, runs by row outcome, activates, bus ticks.
 
-    Complete once nothing is under way; before, bursts that need not be known yet may be missing. `padding_bytes`
-    are bytes of bursts that nobody asked for (S2); `bus_busy_ps` are ticks with data on the bus, `last_data_ps` is the
-    end of the last data. `charged_ps` has shape (channels, causes): the time up to the last burst by cause (CAUSES of
-    `control.layout`, without `drain`).
+    Complete once nothing is under way; before, runs that need not be known yet may be missing. `padding_bytes`
+    are bytes of bursts that nobody asked for (D1); `bus_busy_ps` are ticks with data on the bus, and
+    `last_data_ps` is the end of the last data.
     """
     blocks = _blocks(state)
-    streams = blocks[:, state[sx.P_EXTRA_AT] :]
-    tick = state[sx.P_TICK_NUM] / state[sx.P_TICK_DEN]
-    charged = blocks[:, state[ix.P_SHARES_AT] : state[ix.P_SHARES_AT] + ix.DRAIN]
-    bus_free = blocks[:, state[ix.P_BUS_FREE_AT]]
-    outcome = blocks[:, ix.C_READ_HITS : ix.C_READ_HITS + 6].reshape(-1, 2, 3).sum(axis=1)
-    count = blocks[:, ix.C_COUNTS : ix.C_COUNTS + ix.KINDS_OF_COMMAND]
-    idle = bus_free == 1
+    misses, conflicts = blocks[:, ix.C_MISSES].copy(), blocks[:, ix.C_CONFLICTS].copy()
     return {
-        "bytes_read": streams[:, sx.X_BYTES_READ].copy(),
-        "bytes_written": streams[:, sx.X_BYTES_WRITTEN].copy(),
-        "padding_bytes": streams[:, sx.X_PADDING].copy(),
-        "row_hits": outcome[:, 0],
-        "row_misses": outcome[:, 1],
-        "row_conflicts": outcome[:, 2],
-        "activates": count[:, ix.ACT].copy(),
-        "refreshes": count[:, ix.REF] + count[:, ix.REFPB],
-        "bus_busy_ps": np.rint(charged[:, ix.DATA_BUS] * tick).astype(np.int64),
-        "last_data_ps": np.where(idle, 0, np.ceil((bus_free + state[ix.P_READ] - state[ix.P_BURST]) * tick)).astype(np.int64),
-        "charged_ps": np.rint(charged * tick).astype(np.int64),
+        "bytes_read": blocks[:, ix.C_BYTES_READ].copy(),
+        "bytes_written": blocks[:, ix.C_BYTES_WRITTEN].copy(),
+        "padding_bytes": blocks[:, ix.C_PADDING].copy(),
+        "row_hits": blocks[:, ix.C_HITS].copy(),
+        "row_misses": misses,
+        "row_conflicts": conflicts,
+        "activates": misses + conflicts,
+        "bus_busy_ps": blocks[:, ix.C_BUSY].copy(),
+        "last_data_ps": blocks[:, ix.C_BUS_FREE].copy(),
     }
 
 
-def logged_commands(state: IntArray, channel: int) -> IntArray:
-    """Commands that a channel logged: shape (commands, 4) of tick, command (standard.COMMANDS), bank, row or -1."""
-    block = _blocks(state)[channel]
-    at, count = int(state[ix.P_LOG_AT]), int(block[ix.C_LOGGED])
-    return block[at : at + ix.LOG_WORDS * count].reshape(count, ix.LOG_WORDS).copy()
+def _parameters(spec: DramSpec, channels: int, max_requests: int) -> dict[int, int]:
+    """The P_* slots of the state."""
+    leaves = 1 << (channels - 1).bit_length()
+    slot = spec.slot_ticks(channels)
+    byte_q16 = slot.numerator * 65536 // (slot.denominator * spec.burst_bytes)
+    events = 2 * (spec.queue_runs + 2)
+    out = ix.P_END
+    bounds_at = out + 2 * channels
+    winners_at = bounds_at + leaves
+    banks_at = ix.C_END
+    begins_at = banks_at + ix.BANK_WORDS * spec.banks_per_channel
+    events_at = begins_at + spec.queue_runs
+    order_at = events_at + ix.EVENT_WORDS * events
+    slots_at = order_at + max_requests
+    places = {
+        DONE_AT: out,
+        ix.P_BOUNDS_AT: bounds_at,
+        ix.P_WINNERS_AT: winners_at,
+        ix.P_CHANNELS_AT: winners_at + 2 * leaves,
+        ix.P_STRIDE: slots_at + ix.SLOT_WORDS * max_requests,
+        ix.P_BANKS_AT: banks_at,
+        ix.P_BEGINS_AT: begins_at,
+        ix.P_EVENTS_AT: events_at,
+        ix.P_ORDER_AT: order_at,
+        ix.P_SLOTS_AT: slots_at,
+    }
+    sizes = {
+        ix.P_CHANNELS: channels,
+        ix.P_LEAVES: leaves,
+        ix.P_EVENTS: events,
+        ix.P_REQUESTS: max_requests,
+        ix.P_BANKS: spec.banks_per_channel,
+        ix.P_ROW_BYTES: spec.row_bytes,
+        ix.P_BURST_BYTES: spec.burst_bytes,
+        ix.P_RUN_BYTES: spec.run_bytes,
+        ix.P_WINDOW: spec.queue_runs,
+        ix.P_SLOT_NUM: slot.numerator,
+        ix.P_SLOT_DEN: slot.denominator,
+        ix.P_SLOT_TICKS: -(-slot.numerator // slot.denominator),
+        ix.P_BYTE_Q16: byte_q16,
+        ix.P_BYTES_BOUND: NEVER // max(byte_q16, 1),
+    }
+    timings = {index: spec.timing_ticks(name) for name, index in ix.TIMING_SLOTS.items()}
+    return {**places, **sizes, **timings, ix.P_RC: timings[ix.P_RAS] + timings[ix.P_RP]}
 
 
-def build_dram_server(spec: DramSpec, channels: int, max_requests: int = 64, log: int = 0) -> Server:
-    """The server of `channels` channels of `spec`, each for at most `max_requests` requests under way.
-
-    Each channel logs its first `log` commands (`logged_commands`).
+def build_dram_server(spec: DramSpec, channels: int, max_requests: int = 64) -> Server:
+    """The server of `channels` channels of `spec`, each for at most `max_requests` requests with runs left.
 
     ConfigError when a number is not positive. A request beyond `max_requests`, or one outside the geometry, is
-    refused and leaves OVERFLOW or BAD_REQUEST in `state[ERROR]` (stack/layout.py); engines check that slot.
+    refused and leaves OVERFLOW or BAD_REQUEST in `state[ERROR]` (layout.py); engines check that slot.
     """
     for name, number in (("channels", channels), ("max_requests", max_requests)):
         if number < 1:
             raise ConfigError(f"must be at least 1, got {number}", key=name)
-    device, controller = stack_device(spec, channels), stack_controller(spec)
-    runs = controller.read_queue + controller.write_queue + 2
-    events = 2 * (device.read_ticks // device.burst_ticks + 4)
-    sizes = {
-        sx.P_EXTRA_AT: sx.X_END,
-        sx.P_SLOTS_AT: sx.SLOT_WORDS * max_requests,
-        sx.P_ORDER_AT: max_requests,
-        sx.P_USED_AT: max_requests,
-        sx.P_RUNS_AT: sx.RUN_WORDS * runs,
-        sx.P_RUN_ORDER_AT: runs,
-        sx.P_EVENTS_AT: sx.EVENT_WORDS * events,
-    }
-    words = sum(sizes.values())
-    leaves = 1 << (channels - 1).bit_length()
-    state = build_state(device, controller, channels=channels, log=log, parameters=sx.PARAMETERS, words=words)
-    at = int(state[ix.P_STRIDE]) - words
-    for index, size in sizes.items():
-        state[index] = at
-        at += size
-    tick = tick_ps(spec, channels)
-    behind = state.size
-    for index, value in {
-        DONE_AT: behind,
-        sx.P_BOUNDS_AT: behind + 2 * channels * events,
-        sx.P_WINNERS_AT: behind + 2 * channels * events + leaves,
-        sx.P_LEAVES: leaves,
-        sx.P_EVENTS: events,
-        sx.P_REQUESTS: max_requests,
-        sx.P_ROW_BYTES: spec.row_bytes,
-        sx.P_BURST_BYTES: spec.burst_bytes,
-        sx.P_RUN_BYTES: spec.run_bytes,
-        sx.P_TICK_NUM: tick.numerator,
-        sx.P_TICK_DEN: tick.denominator,
-        sx.P_LATEST_PS: (1 << 62) // max(tick.numerator, tick.denominator),
-        sx.P_BURSTS_BOUND: (1 << 40) // device.burst_ticks,
-        sx.P_ONE_GROUP: int(device.organisation.bg == 1),
-        sx.P_SPACING: device.burst_ticks,
-        sx.P_WRITE_WAIT: write_wait_ticks(spec, channels),
-    }.items():
+    parameters = _parameters(spec, channels, max_requests)
+    size = parameters[ix.P_CHANNELS_AT] + channels * parameters[ix.P_STRIDE]
+    state = np.zeros(size, dtype=np.int64)
+    for index, value in parameters.items():
         state[index] = value
-    state = np.concatenate([state, np.zeros(2 * channels * events + 3 * leaves, dtype=np.int64)])
-    _initialise(state, channels, max_requests, runs)
+    _initialise_tree(state)
+    blocks = _blocks(state)
+    banks = blocks[:, parameters[ix.P_BANKS_AT] : parameters[ix.P_BEGINS_AT]].reshape(channels, -1, ix.BANK_WORDS)
+    banks[:, :, ix.B_ROW] = ix.CLOSED
+    banks[:, :, [ix.B_PRE_AT, ix.B_ACT_AT]] = ix.LONG_AGO
+    blocks[:, ix.C_ACTS : ix.C_ACTS + ix.ACTS] = ix.LONG_AGO
+    blocks[:, ix.C_LAST_ACT] = ix.LONG_AGO
+    blocks[:, ix.C_LAST_TASK] = -1
+    blocks[:, ix.C_DIRECTION] = ix.NO_DIRECTION
+    blocks[:, ix.C_NEXT_REFRESH] = NEVER if spec.refresh == "none" else parameters[ix.P_REFI]
+    blocks[:, parameters[ix.P_ORDER_AT] : parameters[ix.P_SLOTS_AT]] = np.arange(max_requests)
     return Server(kind=DRAM_SERVER, state=state, labels={"channels": channels})
 
 
-def _initialise(state: IntArray, channels: int, max_requests: int, runs: int) -> None:
-    """Nothing is under way; leaves of the tournament beyond the last channel never win."""
-    blocks = _blocks(state)
-    blocks[:, state[sx.P_EXTRA_AT] + sx.X_LAST_TASK] = -1
-    for where, count in ((sx.P_ORDER_AT, max_requests), (sx.P_USED_AT, max_requests), (sx.P_RUN_ORDER_AT, runs)):
-        blocks[:, state[where] : state[where] + count] = np.arange(count)
-    leaves, bounds, winners = (int(state[index]) for index in (sx.P_LEAVES, sx.P_BOUNDS_AT, sx.P_WINNERS_AT))
+def _initialise_tree(state: IntArray) -> None:
+    """No channel has anything under way; leaves beyond the last channel never win."""
+    leaves, bounds, winners = (int(state[index]) for index in (ix.P_LEAVES, ix.P_BOUNDS_AT, ix.P_WINNERS_AT))
     state[bounds : bounds + leaves] = NEVER
     state[winners + leaves : winners + 2 * leaves] = np.arange(leaves)
     for node in range(leaves - 1, 0, -1):
@@ -284,5 +231,5 @@ def _initialise(state: IntArray, channels: int, max_requests: int, runs: int) ->
 
 
 DRAM_SERVER: Final = server_kinds.add(
-    "dram", ServerKind("dram", enqueue, advance, next_event, sx.REQUEST_COLUMNS, counters)
+    "dram", ServerKind("dram", enqueue, advance, next_event, ix.REQUEST_COLUMNS, counters)
 )

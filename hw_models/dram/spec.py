@@ -25,9 +25,11 @@ class DramSpec(Spec):
     """Stacked DRAM of one chip; defaults are the published Voxel chip (arXiv 2604.26821, Tables 2 and 3).
 
     `bandwidth_gb_per_s` (1e9 B/s) is the sum over channels. `channels` None means one per core, resolved by the
-    chip. Timings are in cycles of `clock_ghz`; `t_wtr` and `t_rtw` are gaps on the data bus. `queue_requests` bursts
-    wait in the queue of reads and in that of writes (S3), and `run_bytes` is the granule in which requests take turns
-    (S2).
+    chip. Timings are in cycles of `clock_ghz`; `t_wtr` and `t_rtw` are gaps on the data bus. `model` says what a
+    channel is: `in_order` admits runs in the order of arrival, with `queue_runs` and `run_bytes` as the window and the
+    granule of rules D2 and D1; `controller` has a controller that reorders, with `queue_requests` bursts in the queue
+    of reads and in that of writes (S3), requests that take turns by `turn_bytes` (S2), and writes that wait
+    `write_wait_cycles` at most before they go first (S4).
     """
 
     bandwidth_gb_per_s: float = sourced(12000.0, f"{_VOXEL} (vx.dram_bw.paper)", gt=0)
@@ -54,16 +56,23 @@ class DramSpec(Spec):
     refresh: Literal["none", "all_bank"] = sourced(
         "none", f"{_VOXEL} (vx.dram_extra): Voxel has no refresh but an optional amortised factor"
     )
-    queue_requests: int = sourced(
-        32, f"{_VOXEL} (vx.trace_cache.window): requests that a channel looks at, reads and writes each", ge=1, le=4096
+    queue_runs: int = sourced(
+        32, "assumed: as deep in runs as Voxel's queue is in requests (reference/stacked3d/voxel.yaml, "
+        "vx.trace_cache.window)", ge=1,
+    )  # fmt: skip
+    run_bytes: int = sourced(1024, "assumed: granule in which streams share a queue, 8 bursts", ge=1)
+    model: Literal["in_order", "controller"] = sourced(
+        "in_order", "this project: channels that admit runs in order (rules D1 to D6), the quicker model"
     )
+    queue_requests: int = sourced(
+        32, f"{_VOXEL} (vx.trace_cache.window): requests that a channel looks at; reads and writes each", ge=1, le=4096
+    )
+    turn_bytes: int = sourced(
+        4096, "AMBA AXI, IHI 0022: a burst of transfers does not cross a 4 KiB boundary", ge=1,
+    )  # fmt: skip
     write_wait_cycles: int = sourced(
         256, "assumed: a waiting write is served before reads after about ten row cycles; watermarks alone hold it for "
         "ever while reads come (Ramulator 2, issue 100)", ge=0, le=1 << 30,
-    )  # fmt: skip
-    run_bytes: int = sourced(
-        4096, "AMBA AXI, IHI 0022: a burst of transfers does not cross a 4 KiB boundary; requests take turns by these",
-        ge=1,
     )  # fmt: skip
 
     @model_validator(mode="after")
@@ -72,6 +81,8 @@ class DramSpec(Spec):
             raise ValueError(f"row_bytes {self.row_bytes} is not a multiple of burst_bytes {self.burst_bytes}")
         if self.run_bytes < self.burst_bytes:
             raise ValueError(f"run_bytes {self.run_bytes} is smaller than burst_bytes {self.burst_bytes}")
+        if self.turn_bytes < self.burst_bytes:
+            raise ValueError(f"turn_bytes {self.turn_bytes} is smaller than burst_bytes {self.burst_bytes}")
         if self.refresh != "none" and self.t_refi <= self.t_rfc + self.t_rcd + self.t_cl + self.t_ras + self.t_rp:
             raise ValueError(
                 f"t_refi {self.t_refi} leaves no time between refreshes; it must exceed t_rfc + t_rcd + t_cl + "
@@ -83,6 +94,11 @@ class DramSpec(Spec):
     def clock(self) -> Clock:
         """The DRAM clock."""
         return Clock.from_ghz(self.clock_ghz)
+
+    @property
+    def granule_bytes(self) -> int:
+        """Bytes of offset at whose multiples a channel cuts requests."""
+        return self.run_bytes if self.model == "in_order" else self.turn_bytes
 
     def timing_ticks(self, name: str) -> int:
         """Ticks of the timing called `name` (one of TIMINGS), rounded up."""

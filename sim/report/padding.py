@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from cairn.hw_models.dram.stack import layout as ix
+from cairn.hw_models.dram import layout as ix
 from cairn.hw_models.dram.spec import DramSpec
 
 IntArray = npt.NDArray[np.int64]
@@ -32,8 +32,8 @@ def burst_padding(spec: DramSpec, requests: IntArray) -> IntArray:
 def _bus_bytes(spec: DramSpec, stripe: int, begin: IntArray, end: IntArray) -> IntArray:
     """Bytes of the bursts that move bytes [begin, end) of a tile. The pattern of cuts repeats after a whole number of
     granules and stripes."""
-    burst, period = spec.burst_bytes, math.lcm(stripe, spec.run_bytes)
-    cuts = np.union1d(np.arange(0, period + 1, stripe), np.arange(0, period + 1, spec.run_bytes))
+    burst, period = spec.burst_bytes, math.lcm(stripe, spec.granule_bytes)
+    cuts = np.union1d(np.arange(0, period + 1, stripe), np.arange(0, period + 1, spec.granule_bytes))
     whole = np.concatenate([[0], np.cumsum(_ceil(np.diff(cuts), burst))])
 
     def up_to(cut: IntArray) -> IntArray:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cairn.base.errors import InfeasibleError
-from cairn.hw_models.dram.stack import layout as dram
+from cairn.hw_models.dram import layout as dram
 from cairn.hw_models.dram.cycle import build_dram_server, counters
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.sim.config.run_config import RunConfig

@@ -13,7 +13,7 @@ Rules (the kernels and the oracle cite them)
 S1  Ticks. A burst occupies the data bus for burst_bytes over the channel's bandwidth, exactly. The controller's tick is
     that time over a power of two, so that it is at most a sixteenth of the DRAM clock; timings of n cycles of the clock
     are rounded up to ticks. A request that arrives at t ps is present from the first tick that begins at t or later.
-S2  Runs. A request is cut at stripe boundaries and at multiples of `run_bytes` of its offset. A run of n bytes moves
+S2  Runs. A request is cut at stripe boundaries and at multiples of `turn_bytes` of its offset. A run of n bytes moves
     ceil(n / burst_bytes) whole bursts, consecutively; the rest of its last burst is padding.
 S3  Offering. At every tick, before commands, bursts enter the queue of reads or that of writes while it has a free slot
     (K1): first those of the run that has begun to enter, then a run of another request, the one with the smallest

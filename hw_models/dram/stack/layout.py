@@ -1,4 +1,4 @@
-"""Where things stand in the state of the DRAM server: the indices that its kernels name.
+"""Where things stand in the state of the server of channels with controllers: the indices that its kernels name.
 
 The state is that of `control` (parameters, rules, one block for each channel) with further parameters (P_*) after the
 controller's, and behind each channel's block its streams (X_*): requests under way in slots of SLOT_WORDS, the order of

@@ -1,0 +1,18 @@
+"""The DRAM server of a chip: the model that its spec names."""
+
+from __future__ import annotations
+
+from cairn.hw_models.dram.spec import DramSpec
+from cairn.hw_models.server import Server
+
+
+def build_dram(spec: DramSpec, channels: int, max_requests: int) -> Server:
+    """The server of `channels` channels of `spec`, each for at most `max_requests` requests at once."""
+    # Imported here because each compiles its kernels, and a chip needs those of one model only.
+    if spec.model == "controller":
+        from cairn.hw_models.dram.stack.server import build_stack_server
+
+        return build_stack_server(spec, channels, max_requests)
+    from cairn.hw_models.dram.cycle import build_dram_server
+
+    return build_dram_server(spec, channels, max_requests)

@@ -1,0 +1,307 @@
+"""The rules of channels with controllers in plain Python, burst by burst, for small cases.
+
+Written from the rules in `stack` (S1 to S5) and `control` (K1 to K7, K10): it keeps the commands themselves, looks at
+every waiting burst at every tick at which anything may issue, and knows all arrivals beforehand, where the server keeps
+earliest moments, moves runs of bursts in one step and must not look ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
+
+import numpy as np
+
+from cairn.hw_models.dram.spec import DramSpec
+from cairn.hw_models.dram.stack.device import stack_controller, stack_device, tick_ps, write_wait_ticks
+from cairn.hw_models.dram.stack.layout import REQUEST_COLUMNS
+from cairn.hw_models.server import DONE, FIRST, IS_WRITE, WANTS_FIRST, IntArray
+
+Completion = tuple[int, int, int]
+COUNTED = ("bytes_read", "bytes_written", "padding_bytes", "row_hits", "row_misses", "row_conflicts", "activates")
+
+
+@dataclass
+class Request:
+    """A request with the runs that have not begun to enter: (bank, row, bursts, bytes)."""
+
+    arrived: int
+    task: int
+    write: bool
+    wants_first: bool
+    runs: list[tuple[int, int, int, int]]
+    unissued: int
+    begun: bool = False
+
+
+@dataclass
+class Burst:
+    """A burst in a queue, or activated for."""
+
+    request: Request
+    bank: int
+    row: int
+    number: int
+    run_entered: int
+    counted: bool = False
+
+
+@dataclass
+class Bank:
+    """A bank: its open row, the burst it was activated for, and the last command of each sort."""
+
+    row: int | None = None
+    active: Burst | None = None
+    last: dict[str, int] = field(default_factory=dict)
+
+
+class Channel:
+    """One channel, from its first tick to its last."""
+
+    def __init__(self, spec: DramSpec, channels: int, requests: list[Request]):
+        device = stack_device(spec, channels)
+        self.t, self.command = device.clocks, device.command_ticks("ACT")
+        controller = stack_controller(spec)
+        self.room = {False: controller.read_queue, True: controller.write_queue}
+        self.enter, self.leave = controller.marks()
+        self.refresh = spec.refresh == "all_bank"
+        self.write_wait = write_wait_ticks(spec, channels)
+        self.requests, self.read_ticks = requests, device.read_ticks
+        self.banks = [Bank() for _ in range(spec.banks_per_channel)]
+        self.queue: list[Burst] = []
+        self.entering: list[Burst] = []
+        self.last: dict[str, int] = {}
+        self.acts: list[int] = []
+        self.served_last, self.number, self.due, self.refreshes = -1, 0, 0, 0
+        self.writing = False
+        self.counts = dict.fromkeys(COUNTED, 0)
+        self.events: list[Completion] = []
+
+    def run(self, burst_bytes: int) -> None:
+        """Every tick at which anything may happen, until all requests are done."""
+        now = 0
+        while True:
+            self._offer(now, burst_bytes)
+            if not any(request.unissued for request in self.requests):
+                return
+            now = min(tick for tick in self._moments(now) if tick > now)
+            if self.refresh and now % self.t["nREFI"] == 0:
+                self.due += 1
+            self._column_slot(now)
+            self._row_slot(now)
+
+    def _offer(self, now: int, burst_bytes: int) -> None:
+        """S3: the run that has begun goes on; then the request whose turn it is begins another."""
+        while True:
+            if not self.entering:
+                present = sorted((r for r in self.requests if r.runs and r.arrived <= now), key=lambda r: r.task)
+                above = [request for request in present if request.task > self.served_last]
+                if not present:
+                    return
+                request = above[0] if above else present[0]
+                if not self._free(request.write):
+                    return
+                bank, row, bursts, size = request.runs.pop(0)
+                self.served_last = request.task
+                self.entering = [Burst(request, bank, row, 0, now) for _ in range(bursts)]
+                self.counts["padding_bytes"] += bursts * burst_bytes - size
+                self.counts["bytes_written" if request.write else "bytes_read"] += size
+            while self.entering and self._free(self.entering[0].request.write):
+                burst = self.entering.pop(0)
+                burst.number, self.number = self.number, self.number + 1
+                self.queue.append(burst)
+            if self.entering:
+                return
+
+    def _free(self, write: bool) -> bool:
+        return len(self._waiting(write)) < self.room[write]
+
+    def _waiting(self, write: bool) -> list[Burst]:
+        return [burst for burst in self.queue if burst.request.write == write]
+
+    def _moments(self, now: int) -> Iterator[int]:
+        """Ticks at which something may happen: a command of anyone waiting, a refresh, an arrival, and the next one."""
+        yield from (r.arrived for r in self.requests if r.runs)
+        yield from (burst.run_entered + self.write_wait for burst in self._waiting(True))
+        if self.refresh:
+            yield (now // self.t["nREFI"] + 1) * self.t["nREFI"]
+        bursts = [*self.queue, *(bank.active for bank in self.banks if bank.active)]
+        for burst in bursts:
+            yield max(now + 1, self._earliest(self._command(burst), burst.bank))
+        if self.due:
+            yield max(now + 1, self._earliest("PREA", 0))
+            yield max(now + 1, self._earliest("REF", 0))
+
+    def _command(self, burst: Burst) -> str:
+        """K2."""
+        bank = self.banks[burst.bank]
+        if bank.row is None:
+            return "ACT"
+        if bank.row != burst.row:
+            return "PRE"
+        return "WR" if burst.request.write else "RD"
+
+    def _earliest(self, command: str, bank: int) -> int:
+        """K7: the rules of stacked banks, each beside the timing that it names."""
+        t, own, ever = self.t, self.banks[bank].last, self.last
+        written = t["nCL"] + t["nBL"] + t["nWR"]
+        column, row = (("RD", self.command), ("WR", self.command)), [(x, self.command) for x in ("ACT", "PRE", "PREA", "REF")]
+        of_bank: dict[str, Sequence[tuple[str, int]]] = {
+            "RD": [("ACT", t["nRCD"])],
+            "WR": [("ACT", t["nRCD"])],
+            "ACT": [("ACT", t["nRC"]), ("PRE", t["nRP"])],
+            "PRE": [("ACT", t["nRAS"]), ("RD", t["nRTP"]), ("WR", written)],
+        }
+        of_all: dict[str, Sequence[tuple[str, int]]] = {
+            "RD": [("RD", t["nBL"]), ("WR", t["nBL"] + t["nWTR"]), *column],
+            "WR": [("WR", t["nBL"]), ("RD", t["nBL"] + t["nRTW"]), *column],
+            "ACT": [("ACT", t["nRRD"]), ("PREA", t["nRP"]), ("REF", t["nRFC"]), *row],
+            "PRE": row,
+            "PREA": [("ACT", t["nRAS"]), ("RD", t["nRTP"]), ("WR", written), ("REF", t["nRFC"]), *row],
+            "REF": [("ACT", t["nRC"]), ("PRE", t["nRP"]), ("PREA", t["nRP"]), *row],
+        }
+        ticks = [own[previous] + delay for previous, delay in of_bank.get(command, []) if previous in own]
+        ticks += [ever[previous] + delay for previous, delay in of_all[command] if previous in ever]
+        if command == "ACT" and len(self.acts) >= 4:
+            ticks.append(self.acts[-4] + t["nFAW"])
+        return max(ticks, default=0)
+
+    def _mode(self, now: int) -> list[Burst]:
+        """K4, S4: the queue that is served now."""
+        reads, writes = len(self._waiting(False)), len(self._waiting(True))
+        if any(burst.run_entered + self.write_wait <= now for burst in self._waiting(True)):
+            self.writing = True
+        elif not self.writing:
+            self.writing = writes >= self.enter or reads == 0
+        elif writes <= self.leave and reads:
+            self.writing = False
+        return self._waiting(self.writing)
+
+    def _column_slot(self, now: int) -> None:
+        """K3, K5: activated bursts first, then hits, the oldest that may issue; while a refresh is due, only those."""
+        active = [bank.active for bank in self.banks if bank.active]
+        chosen = self._oldest(active, now, ("RD", "WR"))
+        if chosen is None and not self.due:
+            chosen = self._oldest(self._mode(now), now, ("RD", "WR"))
+        if chosen is None:
+            return
+        bank = self.banks[chosen.bank]
+        if bank.active is chosen:
+            bank.active = None
+        else:
+            self.queue.remove(chosen)
+            self._count(chosen, "row_hits")
+        self._issue("WR" if chosen.request.write else "RD", chosen.bank, now)
+        self._complete(chosen.request, now)
+
+    def _complete(self, request: Request, now: int) -> None:
+        """S5."""
+        end = ceil((now + self.read_ticks) * self.tick)
+        if request.wants_first and not request.begun:
+            self.events.append((end, request.task, FIRST))
+        request.begun = True
+        request.unissued -= 1
+        if not request.unissued:
+            self.events.append((end, request.task, DONE))
+
+    tick: Fraction = Fraction(1)
+
+    def _row_slot(self, now: int) -> None:
+        """K3, K5, K10: the refresh that is due, else activates and precharges."""
+        if self.due:
+            self._refresh_slot(now)
+            return
+        waiting = self._mode(now)
+        chosen = self._oldest([burst for burst in waiting if self._may(burst, waiting)], now, ("ACT", "PRE"))
+        if chosen is None:
+            return
+        bank, command = self.banks[chosen.bank], self._command(chosen)
+        if command == "PRE":
+            self._count(chosen, "row_conflicts")
+            bank.row = None
+        else:
+            self._count(chosen, "row_misses")
+            self.counts["activates"] += 1
+            self.acts.append(now)
+            self.queue.remove(chosen)
+            bank.row, bank.active = chosen.row, chosen
+        self._issue(command, chosen.bank, now)
+
+    def _may(self, burst: Burst, waiting: list[Burst]) -> bool:
+        """Whether a burst may have its row command: it closes no row that someone activated for or an older hit wants."""
+        bank = self.banks[burst.bank]
+        if self._command(burst) != "PRE":
+            return True
+        older = any(x.number < burst.number and x.bank == burst.bank and x.row == bank.row for x in waiting)
+        return bank.active is None and not older
+
+    def _refresh_slot(self, now: int) -> None:
+        if any(bank.active for bank in self.banks):
+            return
+        command = "PREA" if any(bank.row is not None for bank in self.banks) else "REF"
+        if self._earliest(command, 0) > now:
+            return
+        self._issue(command, 0, now)
+        self.due -= command == "REF"
+        for bank in self.banks:
+            bank.row = None
+
+    def _oldest(self, bursts: list[Burst], now: int, commands: tuple[str, str]) -> Burst | None:
+        ready = [b for b in bursts if (c := self._command(b)) in commands and self._earliest(c, b.bank) <= now]
+        return min(ready, key=lambda burst: burst.number, default=None)
+
+    def _issue(self, command: str, bank: int, now: int) -> None:
+        self.last[command] = now
+        if command in ("RD", "WR", "ACT", "PRE"):
+            self.banks[bank].last[command] = now
+
+    def _count(self, burst: Burst, outcome: str) -> None:
+        """K6."""
+        if not burst.counted:
+            self.counts[outcome] += 1
+        burst.counted = True
+
+
+class StackOracle:
+    """All channels of `spec`; `run` answers completions and counters of timed requests `(tick, task, row)`."""
+
+    def __init__(self, spec: DramSpec, channels: int):
+        self.spec, self.channels = spec, channels
+
+    def run(self, timed: Iterable[tuple[int, int, Sequence[int]]]) -> tuple[list[Completion], Mapping[str, IntArray]]:
+        """Sorted `(ps, task, event)`, and arrays over channels named as the server's counters."""
+        queues: list[list[Request]] = [[] for _ in range(self.channels)]
+        tick = tick_ps(self.spec, self.channels)
+        for ps, task, row in timed:
+            columns = dict(zip(REQUEST_COLUMNS, row, strict=True))
+            runs, flags = list(self._cut(columns)), columns["flags"]
+            queues[columns["channel"]].append(
+                Request(
+                    ceil(ps / tick), task, bool(flags & IS_WRITE), bool(flags & WANTS_FIRST), runs,
+                    sum(bursts for _, _, bursts, _ in runs),
+                )
+            )  # fmt: skip
+        served = []
+        for queue in queues:
+            channel = Channel(self.spec, self.channels, queue)
+            channel.tick = tick
+            channel.run(self.spec.burst_bytes)
+            served.append(channel)
+        counted = {
+            name: np.array([channel.counts[name] for channel in served], dtype=np.int64) for name in COUNTED
+        }
+        return sorted(event for channel in served for event in channel.events), counted
+
+    def _cut(self, columns: Mapping[str, int]) -> Iterator[tuple[int, int, int, int]]:
+        """The runs of a request (S2)."""
+        stripe, granule = columns["stripe_bytes"], self.spec.turn_bytes
+        at, end = columns["offset_bytes"], columns["offset_bytes"] + columns["bytes"]
+        while at < end:
+            upto = min(end, (at // stripe + 1) * stripe, (at // granule + 1) * granule)
+            number = at // stripe
+            byte = number // columns["bank_count"] * stripe + at % stripe
+            bank = columns["bank_base"] + number % columns["bank_count"]
+            yield bank, columns["row_base"] + byte // self.spec.row_bytes, -(-(upto - at) // self.spec.burst_bytes), upto - at
+            at = upto
