@@ -13,7 +13,7 @@ K2  A request's next command is RD or WR where its row is open, ACT where its ba
 K3  Order of choice, for each command slot: activated requests; the refresh that is due longest; and if none is due the
     queue of reads or that of writes.
 K4  Writes are served from when their queue holds more than `enter_writes` of its size or no read waits, until it
-    holds less than `leave_writes` and a read waits. This is decided whenever the queues are looked at.
+    holds less than `leave_writes`, or nothing, and a read waits. This is decided whenever the queues are looked at.
 
 Choice
 K5  frfcfs: among the requests whose next command may issue now, that of the earliest stamp (then the order in the
