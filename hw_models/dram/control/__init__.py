@@ -30,7 +30,8 @@ K7  Every rule of the standard (device.limits) keeps a command at least so many 
 K8  Half ticks (HBM3, HBM4): RD, WR, ACT and refreshes issue on odd ticks only, PRE and PREA on all. On the even tick
     after a row command on an odd one (three ticks after an ACT), a PRE of the same pseudo-channel must be of another
     bank, and neither of both may be for all banks.
-K9  Page `closed`+: a RD or WR after which no hit of its row waits (in either queue) precharges by itself (RDA, WRA).
+K9  Page `closed`+: a RD or WR after which no hit of its row waits (in either queue), nor the request that the row was
+    opened for, precharges by itself (RDA, WRA).
 
 Refresh
 K10 all_bank: at every multiple of nREFI one refresh for each refresh scope, in order, falls due. It needs all banks of
