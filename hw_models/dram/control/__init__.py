@@ -20,7 +20,7 @@ K5  frfcfs: among the requests whose next command may issue now, that of the ear
     list; among activated requests the order of activation). A PRE is refused while its bank has an activated request.
     frfcfs_row_hit: also while a hit of the bank with the same or an earlier stamp waits in the same queue.
     fcfs+: the earliest request of the queue, and its command only if it may issue now; a row hit also waits until no
-    activated request is left.
+    activated request is left and no activate incomplete (K12).
 K6  A request counts as hit, miss (ACT) or conflict (PRE) when its first command issues.
 
 Commands

@@ -64,7 +64,7 @@ def _in_order(state: IntArray, base: int, now: int, columns: bool, rows: bool) -
     words = bank_at(state, base, bank)
     if kind == choose.COLUMN_HIT:
         command = column_command(state[base + ix.C_WRITING])
-        blocked = state[base + ix.C_ACTIVE] > 0
+        blocked = state[base + ix.C_ACTIVE] > 0 or state[base + ix.C_SPLIT_BANK] != ix.NONE
     else:
         command = ix.ACT if kind == choose.ACTIVATE else ix.PRE
         blocked = state[words + ix.B_ACTIVE] != 0 or (command == ix.ACT and state[base + ix.C_SPLIT_BANK] != ix.NONE)
