@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from cairn.base.errors import BugError
 from cairn.hw_models.dram.checker import ProtocolChecker, Verdict
 from cairn.hw_models.dram.control.build import ControllerSpec
 from cairn.hw_models.dram.device import Device, from_clocks
@@ -29,6 +30,8 @@ T = TypeVar("T")
 QUEUES: Final = (1, 2, 3, 8, 32)
 FIXED: Final = ("nBL", "nBL_min", "nBL_max", "nREFI", "nREFIpb", "nRFC", "nRFCab", "nRFCpb")
 """Timings that are not drawn freely: bursts go with the transaction, refreshes are drawn to fit."""
+MOST_LOGS: Final = 2
+"""Times that a small case may fill the log of commands: one that goes on gets nowhere."""
 FLOORS: Final = (
     ("nRAS", "nRCD"), ("nRAS", "nRCDRD"), ("nFAW", "nRRD"), ("nFAW", "nRRDS"), ("nCCDL", "nCCDS"), ("nWTRL", "nWTRS"),
 )  # fmt: skip
@@ -161,6 +164,8 @@ def run_case(case: Case) -> Outcome:
 
     def sink(commands: IntArray) -> None:
         logged.append(commands)
+        if len(logged) > MOST_LOGS:
+            raise BugError(f"{case.device.name}: commands without end for {len(case.requests)} requests")
         checker.feed(commands)
 
     done = np.full(len(case.requests), -1, dtype=np.int64)

@@ -25,7 +25,7 @@ WIDE: Final = ("PREA", "REF")
 """Commands to all banks of a refresh scope."""
 COLUMN: Final = ("RD", "WR", "RDA", "WRA")
 LOGGED: Final = ("ACT", "RD", "WR", "PRE", "PREA", "REF", "REFPB", "RDA", "WRA", "ACT2", "CAS")
-MOST_TICKS: Final = 10_000_000
+MOST_TICKS: Final = 1_000_000
 
 Command = tuple[int, int, int, int]
 """Tick, command (its place in LOGGED), flat bank, row (or -1)."""
@@ -233,7 +233,7 @@ class _Controller:
         enter = float(np.float32(self.spec.enter_writes) * np.float32(self.spec.write_queue))
         leave = float(np.float32(self.spec.leave_writes) * np.float32(self.spec.write_queue))
         if self.writing:
-            self.writing = not (writes < leave and reads)
+            self.writing = not reads or (writes >= leave and writes > 0)
         else:
             self.writing = writes > enter or not reads
         return self.writing
@@ -252,7 +252,7 @@ class _Controller:
     def _allowed(self, request: _Request, command: str, queue: Iterable[_Request]) -> bool:
         """K5, K7, K8 and K12: whether the request's next command may issue now."""
         bank = self.banks[request.bank]
-        if command in COLUMN and self.spec.scheduler == "fcfs" and self.active:
+        if command in COLUMN and self.spec.scheduler == "fcfs" and (self.active or self.split):
             return False
         if command == "ACT" and self.split:
             return False
