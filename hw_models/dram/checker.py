@@ -63,7 +63,8 @@ class Violation:
 
     def __str__(self) -> str:
         since = "" if self.previous_tick is None else f" after tick {self.previous_tick}"
-        return f"tick {self.tick}: {self.command} to bank {self.bank}{since}: {self.rule}: {self.needed}, got {self.got}"
+        what = f"tick {self.tick}: {self.command} to bank {self.bank}{since}"
+        return f"{what}: {self.rule}: needs {self.needed}, got {self.got}"
 
 
 @dataclass(frozen=True)
@@ -104,23 +105,26 @@ class ProtocolChecker:
         self.bus_last: dict[bool, tuple[int, str]] = {}
         self.rising: tuple[int, str, int] | None = None
         self.rows = [CLOSED] * device.banks
-        ticks = standard.ticks_per_clock
-        self.burst = ticks * evaluate("nBL_min" if "nBL_min" in device.clocks else "nBL", device.clocks)
-        self.data_end = {
-            command: ticks * evaluate(standard.read_latency if command in READS else standard.write_latency, device.clocks)
-            for command in COLUMNS
-        }  # fmt: skip
+        self._read_data_bus(device)
         self.bursts: dict[int, deque[tuple[int, int]]] = defaultdict(lambda: deque(maxlen=4))
-        split, clock = standard.split_activate, standard.data_clock
+        split = standard.split_activate
         self.deadline = evaluate(split.deadline, device.clocks) if split else None
         self.opening: tuple[int, int, int] | None = None
-        self.clock_runs = {}
-        if clock:
-            self.clock_runs = {
-                command: evaluate(clock.read if command in READS else clock.write, device.clocks) for command in COLUMNS
-            }
         self.clock_until, self.clock_started = 0, -1
         self.refreshes = RefreshWatch(device, refresh, late)
+
+    def _read_data_bus(self, device: Device) -> None:
+        """Ticks of a burst, from each column command to the end of its data, and for which its data clock then runs."""
+        standard = device.standard
+        self.data_end: dict[str, int] = {}
+        self.clock_runs: dict[str, int] = {}
+        burst = "nBL_min" if "nBL_min" in device.clocks else "nBL"
+        self.burst = standard.ticks_per_clock * evaluate(burst, device.clocks)
+        for command in COLUMNS:
+            latency = standard.read_latency if command in READS else standard.write_latency
+            self.data_end[command] = standard.ticks_per_clock * evaluate(latency, device.clocks)
+            if clock := standard.data_clock:
+                self.clock_runs[command] = evaluate(clock.read if command in READS else clock.write, device.clocks)
 
     def _read_rules(self, device: Device) -> None:
         """Rules by the command they bind, histories by the commands they count."""

@@ -129,8 +129,8 @@ class _Controller:
 
     def __init__(self, device: Device, spec: ControllerSpec, requests: RequestBlock) -> None:
         self.device, self.spec = device, spec
-        columns = (requests.arrive, requests.write, requests.bank, requests.row)
-        self.to_offer = [_Request(i, *(int(x) for x in row)) for i, row in enumerate(zip(*columns, strict=True))]
+        columns = (x.tolist() for x in (requests.arrive, requests.write, requests.bank, requests.row))
+        self.to_offer = [_Request(number, *row) for number, row in enumerate(zip(*columns, strict=True))]
         self.queues: tuple[list[_Request], list[_Request]] = ([], [])
         self.sizes = (spec.read_queue, spec.write_queue)
         self.active: list[_Request] = []
