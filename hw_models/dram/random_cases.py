@@ -87,12 +87,14 @@ def draw_device(integer: Integer) -> Device:
 def _keep_bursts_apart(clocks: dict[str, int], ranks: int) -> None:
     """Where a standard leaves it to a number of the preset that a write's data do not meet a read's, choose it so.
 
-    nRTW of HBM3 and HBM4; and nCS, where the source's rule for a write after a read of another rank (nBL + nCS) lets
-    the data meet unless nCS is nCL - nCWL or more.
+    nRTW of HBM3 and HBM4. With two ranks also nCS, since the source's rule for a write after a read of another rank
+    (nBL + nCS) lets the data meet unless nCS is nCL - nCWL or more; and nCWL, since its rule of LPDDR5 for a read after
+    a write of another rank (nCL + nBL_min + nCS - nCWL) does so for a nCWL far above nCL.
     """
     if "nRTW" in clocks:
         clocks["nRTW"] = max(clocks["nRTW"], clocks["nCL"] + clocks["nBL"] - clocks["nCWL"])
     if "nCS" in clocks and ranks > 1:
+        clocks["nCWL"] = min(clocks["nCWL"], clocks["nCL"])
         clocks["nCS"] = max(clocks["nCS"], clocks["nCL"] - clocks["nCWL"])
 
 
@@ -184,8 +186,8 @@ def _unserved(case: Case, commands: IntArray, done: IntArray) -> Iterable[str]:
     total = sum(1 for name in commands[:, 1].tolist() if name in columns)
     if total != len(case.requests) or len(set(done.tolist())) != len(case.requests):
         yield f"{total} reads and writes for {len(case.requests)} requests"
-    asked = zip(done.tolist(), *(x.tolist() for x in (case.requests.write, case.requests.bank, case.requests.row)), strict=True)  # fmt: skip  # noqa: E501
-    for number, (tick, *wanted) in enumerate(asked):
+    asked = (case.requests.write.tolist(), case.requests.bank.tolist(), case.requests.row.tolist())
+    for number, (tick, *wanted) in enumerate(zip(done.tolist(), *asked, strict=True)):
         if served.get(tick) != tuple(wanted):
             yield f"request {number}, (write, bank, row) {wanted}, is said to be done at {tick}: {served.get(tick)}"
 
