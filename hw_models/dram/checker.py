@@ -12,6 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
+from cairn.base.errors import ConfigError
 from cairn.hw_models.dram.checker_refresh import RefreshWatch
 from cairn.hw_models.dram.checker_rules import (
     ALL_BANKS,
@@ -23,10 +26,11 @@ from cairn.hw_models.dram.checker_rules import (
     rules_of,
 )
 from cairn.hw_models.dram.device import Device
-from cairn.hw_models.dram.simulate import LOGGED
-from cairn.hw_models.dram.standard import evaluate
+from cairn.hw_models.dram.standard import COMMANDS, evaluate
 from cairn.hw_models.server import IntArray
 
+TRACED: Final = (*COMMANDS, "ACT2", "CAS")
+"""Names of a trace's commands by number (`simulate.LOGGED`): ACT2 ends a split activate, CAS starts the data clock."""
 CLOSED: Final = -1
 KEPT: Final = 100
 """Violations that are kept; all are counted."""
@@ -93,14 +97,14 @@ class ProtocolChecker:
     """
 
     def __init__(self, device: Device, refresh: str = "none", *, late: int = 1, keep: int = KEPT) -> None:
-        standard, self.keep = device.standard, keep
+        standard, self.name, self.keep = device.standard, device.name, keep
         self.share = banks_by_scope(device)
         self.ranks = device.organisation.rk
         self.scope_banks = self.share[standard.refresh_scope]
         self.found: list[Violation] = []
         self.count = self.commands = self.now = 0
         self._read_rules(device)
-        self.lengths = {name: length_ticks(device, name) for name in LOGGED}
+        self.lengths = {name: length_ticks(device, name) for name in TRACED}
         self.two_buses, self.half_ticks = standard.row_and_column_bus, standard.ticks_per_clock == 2
         self.bus_last: dict[bool, tuple[int, str]] = {}
         self.rising: tuple[int, str, int] | None = None
@@ -141,9 +145,13 @@ class ProtocolChecker:
             self.rules[rule.following].append((histories[key], rule.scope == "other_rank", rule))
 
     def feed(self, commands: IntArray) -> None:
-        """Check the next commands: rows of tick, number in `LOGGED`, flat bank, row."""
+        """Check the next commands: rows of tick, number in `TRACED`, flat bank, row. ConfigError for a bank beyond."""
+        outside = np.flatnonzero((commands[:, 2] < 0) | (commands[:, 2] >= len(self.rows)))
+        if outside.size:
+            number, bank = self.commands + int(outside[0]), int(commands[outside[0], 2])
+            raise ConfigError(f"command {number} names bank {bank}; {self.name} has {len(self.rows)}", key="trace")
         for tick, number, bank, row in commands.tolist():
-            self._check(tick, LOGGED[number], bank, row)
+            self._check(tick, TRACED[number], bank, row)
             self.commands += 1
 
     def finish(self) -> Verdict:
