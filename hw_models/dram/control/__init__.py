@@ -13,7 +13,8 @@ K2  A request's next command is RD or WR where its row is open, ACT where its ba
 K3  Order of choice, for each command slot: activated requests; the refresh that is due longest; and if none is due the
     queue of reads or that of writes.
 K4  Writes are served from when their queue holds more than `enter_writes` of its size or no read waits, until it
-    holds less than `leave_writes`, or nothing, and a read waits. This is decided whenever the queues are looked at.
+    holds less than `leave_writes`, or nothing+, and a read waits. This is decided whenever the queues are looked at;
+    activated requests wait in no queue.
 
 Choice
 K5  frfcfs: among the requests whose next command may issue now, that of the earliest stamp (then the order in the
@@ -21,7 +22,8 @@ K5  frfcfs: among the requests whose next command may issue now, that of the ear
     frfcfs_row_hit: also while a hit of the bank with the same or an earlier stamp waits in the same queue.
     fcfs+: the earliest request of the queue, and its command only if it may issue now; a row hit also waits until no
     activated request is left and no activate incomplete (K12).
-K6  A request counts as hit, miss (ACT) or conflict (PRE) when its first command issues.
+K6  A request counts as hit, miss (ACT) or conflict (PRE) when its first command issues. What closes a row for a
+    refresh counts for none.
 
 Commands
 K7  Every rule of the standard (device.limits) keeps a command at least so many ticks after the earlier one. Commands
@@ -45,7 +47,7 @@ K12 ACT is two commands. After the first the request has left its queue and its 
     requests of that bank wait, and a refresh whose scope holds it. The second takes the first slot in which nothing
     else may issue, and at the deadline (nAAD) has priority over all; then the row is open and the request activated.
     Times count from the first.
-K13 The data clock runs until the last RD or WR plus its latency, burst and nWCKPST. A RD or WR that is chosen while it
-    is stopped gives its slot to a CAS that starts it, and takes the next slot (unless an ACT's second command would
+K13 The data clock stops at the last RD or WR plus its latency, burst and nWCKPST. A RD or WR that is chosen while it
+    is stopped (that tick included) gives its slot to a CAS that starts it, and takes the next slot (unless an ACT's second command would
     miss its deadline there: then that takes the present slot).
 """
