@@ -39,7 +39,8 @@ Refresh
 K10 all_bank: at every multiple of nREFI one refresh for each refresh scope, in order, falls due. It needs all banks of
     the scope closed, and closes them with PREA, for which it waits until no activated request is in the scope; then
     REF. per_bank: at every multiple of nREFIpb the next bank (pseudo-channels of HBM3 and HBM4 in step, each its own)
-    falls due; an open one is precharged first; then REFPB. Nothing is postponed or pulled in.
+    falls due; an open one is precharged first, when its activated request is served; then REFPB. Nothing is postponed
+    or pulled in.
 K11 The run's length is the later of the last RD plus the read latency and the last WR.
 
 LPDDR5
@@ -48,6 +49,6 @@ K12 ACT is two commands. After the first the request has left its queue and its 
     else may issue, and at the deadline (nAAD) has priority over all; then the row is open and the request activated.
     Times count from the first.
 K13 The data clock stops at the last RD or WR plus its latency, burst and nWCKPST. A RD or WR that is chosen while it
-    is stopped (that tick included) gives its slot to a CAS that starts it, and takes the next slot (unless an ACT's second command would
-    miss its deadline there: then that takes the present slot).
+    is stopped (that tick included) gives its slot to a CAS that starts it, and takes the next slot (unless an ACT's
+    second command would miss its deadline there: then that takes the present slot).
 """
