@@ -32,6 +32,7 @@ from cairn.hw_models.dram.control.drive import (
     bucket_floor,
     run_requests,
 )
+from cairn.hw_models.dram.control.step import OVERDUE
 from cairn.hw_models.dram.device import Device
 from cairn.hw_models.dram.request_list import RequestBlock
 from cairn.hw_models.dram.standard import COMMANDS
@@ -209,6 +210,11 @@ class _Run:
                 self.state, self.base, block.arrive, block.write, block.bank, block.row, at, self.offered, is_last,
                 self.measures, self.latencies, self.bins, self.done,
             )  # fmt: skip
+            if self.state[ERROR] == OVERDUE:
+                raise ConfigError(
+                    f"{self.device.name}: {self.controller.refresh} refreshes fall due faster than they can be done",
+                    key="refresh",
+                )
             if self.state[ERROR]:
                 raise BugError(f"{self.device.name}: requests wait and no command can issue")
             if not self._emptied_log() and at == count:

@@ -48,11 +48,12 @@ class ControllerSpec(Spec):
     def marks(self) -> tuple[int, int]:
         """Fills of the write queue at which writes are entered (that or more) and left (that or less).
 
-        Products in single precision, as in the source, so that 0.8 of 10 is 8 and not a little more.
+        An empty queue is always left, or reads would wait for ever with `leave_writes` 0. Products are in single
+        precision, as in the source, so that 0.8 of 10 is 8 and not a little more.
         """
         enter = np.float32(self.enter_writes) * np.float32(self.write_queue)
         leave = np.float32(self.leave_writes) * np.float32(self.write_queue)
-        return int(np.floor(enter)) + 1, int(np.ceil(leave)) - 1
+        return int(np.floor(enter)) + 1, max(0, int(np.ceil(leave)) - 1)
 
 
 def cause_of(limit: Limit, burst_ticks: int) -> int:

@@ -213,7 +213,8 @@ def pick_refresh(state: IntArray, base: int, now: int) -> tuple[int, int]:
 @routine()
 def pick_in_order(state: IntArray, base: int, now: int) -> int:
     """First come, first served: the choice for the oldest waiting request, or NONE. Reads and writes keep the order of
-    arrival, so a row hit waits for requests that were activated for before it."""
+    arrival, so a row hit waits for requests that were activated for before it, and all wait for a request of a bank
+    whose activate is not complete."""
     write = update_mode(state, base)
     if state[base + ix.C_WAITING_READS + write] == 0:
         return ix.NONE
@@ -226,4 +227,8 @@ def pick_in_order(state: IntArray, base: int, now: int) -> int:
             sequence = _sequence(state, base, write, bank, which)
             if sequence < limit:
                 oldest, limit = (COLUMN_HIT if kind == ix.HITS else ACTIVATE + kind - 1) * CHOICE + bank, sequence
+    split = state[base + ix.C_SPLIT_BANK]
+    waits = split != ix.NONE and state[queue_at(state, base, write, split) + ix.Q_HEAD] != ix.NONE
+    if waits and _sequence(state, base, write, split, ix.Q_HEAD) < limit:
+        return ix.NONE
     return int(oldest)

@@ -99,6 +99,8 @@ def run_requests(
                 state[ERROR] = STUCK
                 return at
         issued = step(state, base, following)
+        if state[ERROR]:
+            return at
         if state[base + ix.C_DONE]:
             _measure(state, base, measures, latencies, bins)
             if done.shape[0] > 0:

@@ -72,7 +72,7 @@ def issue_column(state: IntArray, base: int, now: int, bank: int, active: bool, 
     moment = moment_of(state, base, command, bank, state[words + ix.B_TOP])
     charge_burst(state, base, words, now, moment, accepted, offered)
     if state[ix.P_CLOSED]:
-        more = state[queue_at(state, base, 0, bank) + ix.Q_HIT] != ix.NONE
+        more = state[words + ix.B_ACTIVE] != 0 or state[queue_at(state, base, 0, bank) + ix.Q_HIT] != ix.NONE
         more = more or state[queue_at(state, base, 1, bank) + ix.Q_HIT] != ix.NONE
         if not more:
             command = ix.WRA if write else ix.RDA

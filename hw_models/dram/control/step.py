@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from cairn.hw_models.dram.control import choose
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.choose import (
@@ -16,11 +18,17 @@ from cairn.hw_models.dram.control.choose import (
 from cairn.hw_models.dram.control.issue import issue_activate, issue_column, issue_precharge, issue_scope, open_row
 from cairn.hw_models.dram.control.moments import log_only, moment_of
 from cairn.hw_models.dram.control.queues import bank_at, inner, routine
-from cairn.hw_models.server import IntArray
+from cairn.hw_models.server import ERROR, IntArray
+
+OVERDUE: Final = 2
+"""`state[ERROR]`: refreshes fall due faster than they can be done."""
 
 
 @inner()
 def _enlist_due(state: IntArray, base: int, bank: int) -> None:
+    if state[base + ix.C_DUE] >= state[ix.P_DUE_SIZE]:
+        state[ERROR] = OVERDUE
+        return
     tail = state[base + ix.C_DUE_HEAD] + state[base + ix.C_DUE]
     if tail >= state[ix.P_DUE_SIZE]:
         tail -= state[ix.P_DUE_SIZE]
@@ -64,7 +72,7 @@ def _in_order(state: IntArray, base: int, now: int, columns: bool, rows: bool) -
     words = bank_at(state, base, bank)
     if kind == choose.COLUMN_HIT:
         command = column_command(state[base + ix.C_WRITING])
-        blocked = state[base + ix.C_ACTIVE] > 0
+        blocked = state[base + ix.C_ACTIVE] > 0 or state[base + ix.C_SPLIT_BANK] != ix.NONE
     else:
         command = ix.ACT if kind == choose.ACTIVATE else ix.PRE
         blocked = state[words + ix.B_ACTIVE] != 0 or (command == ix.ACT and state[base + ix.C_SPLIT_BANK] != ix.NONE)
