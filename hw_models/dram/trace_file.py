@@ -38,8 +38,8 @@ from cairn.hw_models.server import IntArray
 BoolArray = npt.NDArray[np.bool_]
 Check = Callable[[BoolArray, Callable[[int], str]], None]
 
-LATEST: Final = 10**13
-"""Ticks at which a request may arrive at most: an hour or so. Idle time is simulated, refresh by refresh."""
+LATEST: Final = 10**12
+"""Ticks at which a request may arrive at most, some minutes: refresh goes on meanwhile, and all of it is simulated."""
 
 
 def read_trace(
@@ -74,7 +74,7 @@ def _columns(raw: BufferedReader, blocks: _Blocks) -> Iterator[tuple[dict[str, I
     if magic == b"PAR1" or blocks.file.endswith(".parquet"):
         blocks.in_text = False
         return parquet_columns(raw, blocks.file)
-    text: IO[bytes] = cast("IO[bytes]", gzip.open(raw)) if magic[:2] == b"\x1f\x8b" else raw
+    text: IO[bytes] = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if magic[:2] == b"\x1f\x8b" else raw
     return text_columns(text, blocks.file)
 
 
@@ -119,11 +119,13 @@ class _Blocks:
             return self.mapping.fields(address // device.organisation.transaction_bytes)
         for name in ("row", "bank", *LEVELS, "col"):
             if name in columns:
-                size, values = device.banks if name == "bank" else self.mapping.size(name), columns[name]
-                check(values >= size, lambda at, name=name, size=size, values=values: (
-                    f"{name} {values[at]} does not exist: {device.name} has {size:,}, counted from 0"
-                ))  # fmt: skip
+                self._check_size(name, columns[name], check)
         return {name: columns.get(name, np.zeros_like(columns["row"])) for name in (*LEVELS, "row")}
+
+    def _check_size(self, name: str, values: IntArray, check: Check) -> None:
+        device = self.mapping.device
+        size = device.banks if name == "bank" else self.mapping.size(name)
+        check(values >= size, lambda at: f"{name} {values[at]:,} does not exist: {device.name} has {size:,}, from 0 on")
 
     def _arrive(self, columns: Mapping[str, IntArray], check: Check, count: int) -> IntArray:
         name = "arrive_ns" if "arrive_ns" in columns else "arrive"
