@@ -38,6 +38,13 @@ def device_of(device: Device, settings: Iterable[str]) -> Device:
     if changed.banks > MOST_BANKS or changed.capacity_bytes >= 1 << 62:
         size = f"{changed.banks:,} banks and {changed.capacity_bytes:.3g} bytes"
         raise ConfigError(f"the channel would have {size}, more than can be simulated", key="--set")
+    longest = max(changed.limits(), key=lambda limit: limit.ticks)
+    if longest.ticks >= changed.ticks("nREFI"):
+        rule = f"{longest.previous} -> {longest.following}"
+        raise ConfigError(
+            f"{rule} would take {longest.ticks:,} ticks, and a refresh falls due every {changed.ticks('nREFI'):,} (nREFI)",
+            key="--set",
+        )
     return changed
 
 

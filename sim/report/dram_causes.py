@@ -23,12 +23,12 @@ CAUSES: Final = {
         "More accesses to each opened row help: requests in order of address, or longer ones",
     ),
     "row_bus": Cause(
-        "an activate or precharge had to let another command go first",
+        "a ready activate or precharge had to let another command go first",
         "Fewer activates help: more accesses to each opened row",
     ),
     "command_bus": Cause(
-        "a read or write had to let another command go first",
-        "Fewer activates and precharges help: more accesses to each opened row",
+        "a ready read or write had to let another command go first",
+        "Spreading requests over pseudo-channels and bank groups helps, and more accesses to each opened row",
     ),
     "row_cycle": Cause(
         "a bank closes one row and opens another (tRC, tRP, tRCD)",
@@ -36,7 +36,7 @@ CAUSES: Final = {
     ),
     "refresh": Cause(
         "refresh holds the banks",
-        "Refreshing bank by bank helps where the device can (--set refresh=per_bank)",
+        "Refreshing bank by bank may help, where the device can (--set refresh=per_bank)",
     ),
     "turnaround": Cause(
         "the bus turns round between reads and writes, or ranks",
@@ -47,8 +47,8 @@ CAUSES: Final = {
         "A deeper queue helps (--set read_queue=64; write_queue for writes)",
     ),
     "no_demand": Cause(
-        "nothing was asked for",
-        "Requests that come sooner would use it; the channel is not what limits",
+        "nothing was asked of the channel, or of one of its pseudo-channels",
+        "Requests that come sooner, or to all pseudo-channels, would use it",
     ),
     "drain": Cause("the last data are on their way", "A longer trace makes it small"),
 }
