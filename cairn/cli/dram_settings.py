@@ -40,10 +40,9 @@ def device_of(device: Device, settings: Iterable[str]) -> Device:
         raise ConfigError(f"the channel would have {size}, more than can be simulated", key="--set")
     longest = max(changed.limits(), key=lambda limit: limit.ticks)
     if longest.ticks >= changed.ticks("nREFI"):
-        rule = f"{longest.previous} -> {longest.following}"
+        rule, due = f"{longest.previous} -> {longest.following}", changed.ticks("nREFI")
         raise ConfigError(
-            f"{rule} would take {longest.ticks:,} ticks, and a refresh falls due every {changed.ticks('nREFI'):,} (nREFI)",
-            key="--set",
+            f"{rule} would take {longest.ticks:,} ticks, and a refresh falls due every {due:,} (nREFI)", key="--set"
         )
     return changed
 

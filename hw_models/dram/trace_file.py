@@ -31,7 +31,7 @@ from cairn.base.errors import ConfigError
 from cairn.hw_models.dram.mapping import AddressMap
 from cairn.hw_models.dram.request_list import RequestBlock
 from cairn.hw_models.dram.trace_columns import LEVELS
-from cairn.hw_models.dram.trace_parquet import parquet_columns
+from cairn.hw_models.dram.trace_parquet import open_table, parquet_columns
 from cairn.hw_models.dram.trace_text import text_columns
 from cairn.hw_models.server import IntArray
 
@@ -58,7 +58,9 @@ def read_trace(
             size = file.stat().st_size
             for columns, numbers in _columns(raw, blocks):
                 yield blocks.block(columns, numbers)
-                if progress is not None and size:
+                if progress is not None and blocks.records:
+                    progress(blocks.count / blocks.records)
+                elif progress is not None and size:
                     progress(min(1.0, raw.tell() / size))
     except (gzip.BadGzipFile, EOFError, zlib.error) as trouble:
         raise ConfigError(f"is no whole gzip file: {trouble}", file=str(path)) from None
@@ -72,8 +74,9 @@ def _columns(raw: BufferedReader, blocks: _Blocks) -> Iterator[tuple[dict[str, I
     """Columns and the numbers of their lines, or of their records, by what the file begins with."""
     magic = raw.peek(4)[:4]
     if magic == b"PAR1" or blocks.file.endswith(".parquet"):
-        blocks.in_text = False
-        return parquet_columns(raw, blocks.file)
+        table = open_table(raw, blocks.file)
+        blocks.in_text, blocks.records = False, table.metadata.num_rows
+        return parquet_columns(table, blocks.file)
     text: IO[bytes] = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if magic[:2] == b"\x1f\x8b" else raw
     return text_columns(text, blocks.file)
 
@@ -86,6 +89,8 @@ class _Blocks:
     mapping: AddressMap
     wrap: bool
     in_text: bool = True
+    records: int = 0
+    """Of the whole file, where that is known."""
     count: int = 0
     last: int = 0
     """Latest arrival so far, in the unit of its column."""

@@ -15,10 +15,17 @@ from cairn.hw_models.dram.trace_lines import LARGEST
 from cairn.hw_models.server import IntArray
 
 
-def parquet_columns(raw: IO[bytes], file: str) -> Iterator[tuple[dict[str, IntArray], IntArray]]:
+def open_table(raw: IO[bytes], file: str) -> Any:
+    """The table in a Parquet file (pyarrow.parquet.ParquetFile)."""
+    try:
+        return pq.ParquetFile(raw)
+    except pa.ArrowInvalid as trouble:
+        raise _broken(trouble, file) from None
+
+
+def parquet_columns(table: Any, file: str) -> Iterator[tuple[dict[str, IntArray], IntArray]]:
     """Columns of at most BLOCK records, and the numbers of these, counted from 1."""
     try:
-        table = pq.ParquetFile(raw)
         names = checked_columns(table.schema_arrow.names, file)
         first = 1
         for batch in table.iter_batches(batch_size=BLOCK):
@@ -30,7 +37,11 @@ def parquet_columns(raw: IO[bytes], file: str) -> Iterator[tuple[dict[str, IntAr
             yield found, np.arange(first, first + batch.num_rows, dtype=np.int64)
             first += batch.num_rows
     except pa.ArrowInvalid as trouble:
-        raise ConfigError(f"is no whole Parquet file: {str(trouble).splitlines()[0]}", file=file) from None
+        raise _broken(trouble, file) from None
+
+
+def _broken(trouble: Exception, file: str) -> ConfigError:
+    return ConfigError(f"is no whole Parquet file: {str(trouble).splitlines()[0]}", file=file)
 
 
 def _numbers(name: str, column: Any, file: str, first: int) -> IntArray:
@@ -41,15 +52,19 @@ def _numbers(name: str, column: Any, file: str, first: int) -> IntArray:
             shown = message.format(column[found[0]].as_py())
             raise ConfigError(f"record {first + found[0]}: {name} {shown}", file=file)
 
-    if column.null_count:
-        check(np.asarray(column.is_null()), "is missing")
+    def check_missing() -> None:
+        if column.null_count:
+            check(np.asarray(column.is_null()), "is missing")
+
     kind = column.type
     if name == "type":
+        check_missing()
         return _types(column, check, file)
     whole, real = pa.types.is_integer(kind), pa.types.is_floating(kind)
     if not whole and not (real and name == "arrive_ns"):
         must = "numbers" if name == "arrive_ns" else "whole numbers"
         raise ConfigError(f"column {name} holds {kind}, must hold {must}", file=file)
+    check_missing()
     values = np.asarray(column)
     check(~np.isfinite(values) if real else np.zeros(0), "is {}, must be a number of nanoseconds such as 12.5")
     check(values < 0, "is {}, must be 0 or more")

@@ -113,7 +113,8 @@ def _complaint(line: bytes, columns: tuple[str, ...]) -> str:
     if any(not field.strip(" \t\"'") for field in text.partition("#")[0].split(",")):
         return f"has an empty field: {text[:80]!r}"
     if len(words) != len(columns):
-        return f"has {len(words)} fields instead of {len(columns)} ({', '.join(columns)}): {text[:80]!r}"
+        fields = f"{len(words)} field{'s' * (len(words) != 1)}"
+        return f"has {fields} instead of {len(columns)} ({', '.join(columns)}): {text[:80]!r}"
     for name, word in zip(columns, words, strict=True):
         if wrong := _wrong_word(name, word):
             return wrong
