@@ -27,8 +27,8 @@ class ChannelRun:
 
     @property
     def source_name(self) -> str:
-        """The trace's file or the pattern's name."""
-        return str(self.source.get("trace") or self.source["pattern"])
+        """The name of the trace's file, without its folder, or of the pattern."""
+        return Path(self.source["trace"]).name if "trace" in self.source else str(self.source["pattern"])
 
     def as_dict(self) -> dict[str, Any]:
         """The content of `result.json`."""
