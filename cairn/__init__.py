@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from cairn.dse.study import Study
     from cairn.dse.study import run_sweep as explore
     from cairn.hw_models.chip import ChipSpec
+    from cairn.hw_models.dram.device import device as dram_device
+    from cairn.hw_models.dram.simulate import simulate_channel
     from cairn.sim.config.run_config import RunConfig, load
     from cairn.sim.plan.plan import Plan
     from cairn.sim.report.result import Result
@@ -33,9 +35,11 @@ __all__ = [
     "RunConfig",
     "Study",
     "__version__",
+    "dram_device",
     "explore",
     "load",
     "simulate",
+    "simulate_channel",
 ]
 
 _HOMES = {
@@ -48,12 +52,14 @@ _HOMES = {
     "RunConfig": "cairn.sim.config.run_config",
     "Study": "cairn.dse.study",
     "__version__": "cairn.api",
+    "dram_device": "cairn.hw_models.dram.device",
     "explore": "cairn.dse.study",
     "load": "cairn.sim.config.run_config",
     "simulate": "cairn.api",
+    "simulate_channel": "cairn.hw_models.dram.simulate",
 }
 
-_NAMES = {"explore": "run_sweep"}
+_NAMES = {"dram_device": "device", "explore": "run_sweep"}
 """What a name is called in its home, where that differs."""
 
 

@@ -1,4 +1,6 @@
-"""The command line: `cairn run`, `dse`, `validate`, `configs`, `show`. A command imports what it needs when called.
+"""The command line: `cairn run`, `dse`, `dram`, `validate`, `configs`, `show`.
+
+A command imports what it needs when called.
 
 Exit status: 0 done, 1 a validation gate failed, 2 a mistake in the input or an infeasible design, 130 interrupted.
 """
@@ -60,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_run(commands)
     _add_dse(commands)
+    _add_dram(commands)
     _add_validate(commands)
     configs = commands.add_parser("configs", help="list the configurations that come with Cairn", allow_abbrev=False)
     kinds = ("chips", "models", "runs", "sweeps")
@@ -103,6 +106,34 @@ def _add_dse(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     search.add_argument("--json", action="store_true", help="print the front as JSON instead of tables")
 
 
+def _add_dram(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    channel = commands.add_parser("dram", help="simulate one DRAM channel on a request trace", allow_abbrev=False)
+    channel.add_argument("preset", metavar="PRESET", nargs="?", help="a device, such as HBM3_6400 (see --list)")
+    channel.add_argument("--list", action="store_true", help="list presets, patterns and mappings, and do nothing else")
+    channel.add_argument(
+        "--trace", metavar="FILE",
+        help="requests as .csv, .txt (also .gz) or .parquet: columns address, type (R or W) and, where wanted, arrive "
+        "(in ticks: clocks, for HBM3 and HBM4 half clocks) or arrive_ns; or row, bank (or pc, rk, bg, ba), type",
+    )  # fmt: skip
+    channel.add_argument("--wrap", action="store_true", help="count the trace's addresses modulo the capacity")
+    channel.add_argument("--pattern", metavar="NAME", help="a built-in pattern instead, such as random_mix21")
+    channel.add_argument("--count", metavar="N", type=int, help="requests of the pattern (default: 100000)")
+    channel.add_argument("--seed", metavar="N", type=int, help="seed of random patterns (default: 1)")
+    channel.add_argument("--interval", metavar="TICKS", type=int, help="ticks between its requests (default: 0)")
+    channel.add_argument(
+        "--mapping", metavar="NAME", default="bank_group_first", help="order of address fields (default: %(default)s)"
+    )
+    channel.add_argument(
+        "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[],
+        help="change a timing (nRP=20), a size (rk=2), clock_ps, or the controller: scheduler, page, refresh, "
+        "read_queue, write_queue, enter_writes, leave_writes (may be repeated)",
+    )  # fmt: skip
+    channel.add_argument("--out", metavar="DIR", help="write the result folder (JSON, CSV, plots) here")
+    channel.add_argument("--commands", metavar="FILE", help="write every command to this CSV file")
+    channel.add_argument("--json", action="store_true", help="print the result as JSON instead of tables")
+    channel.add_argument("--no-plots", dest="plots", action="store_false", help="write no plots")
+
+
 def _add_validate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check = commands.add_parser("validate", help="compare the models with their references", allow_abbrev=False)
     check.add_argument("suites", metavar="SUITE", nargs="*", help="which suites (default: all quick ones)")
@@ -128,6 +159,10 @@ def _execute(arguments: argparse.Namespace) -> int:
         from cairn.cli.dse import dse
 
         return dse(arguments)
+    if arguments.command == "dram":
+        from cairn.cli.dram import dram
+
+        return dram(arguments)
     if arguments.command == "validate":
         from cairn.cli.validate import validate
 

@@ -27,7 +27,7 @@ def run(arguments: Namespace) -> int:
         raise CairnError("--trace writes a timeline into the result folder; name one with --out DIR")
     config = load(arguments.config, settings(arguments))
     if arguments.out is not None:
-        _check_place(Path(arguments.out))
+        check_place(Path(arguments.out))
     result = _simulate(config)
     if arguments.out is not None:
         save(result, Path(arguments.out), trace=arguments.trace, plots=arguments.plots)
@@ -45,12 +45,15 @@ def settings(arguments: Namespace) -> list[str]:
     return chosen
 
 
-def _check_place(folder: Path) -> None:
-    """Refuse, before anything is simulated, a place where no result folder can be written."""
+def check_place(folder: Path, schema: str = "cairn.result/") -> None:
+    """Refuse, before anything is simulated, a place where no result folder can be written.
+
+    An earlier result may be replaced: a folder whose schema id begins with `schema`.
+    """
     from cairn.sim.report.store import check_target
 
     try:
-        check_target(folder)
+        check_target(folder, schema)
         above = next(parent for parent in folder.absolute().parents if parent.exists())
     except OSError as trouble:
         raise CairnError(f"{folder}: cannot be written: {trouble.strerror}") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,8 @@ from cairn.hw_models.server import ERROR, IntArray
 
 LOG_ROOM: Final = 1 << 16
 FIRST_BIN_TICKS: Final = 16
+PERCENTILES: Final = (50, 95, 99)
+"""Percentiles of latencies that a report tells."""
 LOGGED: Final = (*COMMANDS, "ACT2", "CAS")
 """Names of logged commands by number: ACT2 ends a split activate, CAS starts the data clock."""
 
@@ -55,6 +57,16 @@ class Latencies:
     total: int
     maximum: int
     buckets: IntArray = field(repr=False)
+
+    def as_dict(self, tick_ps: float) -> dict[str, float]:
+        """Count, mean, median (p50), p95, p99 and maximum, in ns of ticks of `tick_ps`."""
+        spread = {f"p{percent}_ns": self.percentile(percent) * tick_ps / 1000 for percent in PERCENTILES}
+        return {
+            "count": self.count,
+            "mean_ns": self.mean * tick_ps / 1000,
+            **spread,
+            "max_ns": self.maximum * tick_ps / 1000,
+        }
 
     @property
     def mean(self) -> float:
@@ -154,6 +166,48 @@ class ChannelResult:
         scale = self.device.organisation.transaction_bytes / (self.bin_ticks * self.device.tick_ps / 1000)
         moved = self.bins[:, : start.size] * scale
         return pd.DataFrame({"start_ns": start, "read_gb_per_s": moved[0], "write_gb_per_s": moved[1]})
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as plain data for JSON: device, controller, time, bandwidth, outcomes, latencies, causes."""
+        device = self.device
+        outcomes = ("hits", "misses", "conflicts")
+        return {
+            "device": {
+                "name": device.name,
+                "standard": device.standard.name,
+                "source": device.standard.source,
+                "organisation": device.organisation.model_dump(),
+                "clock_ps": device.clock_ps,
+                "ticks_per_clock": device.ticks_per_clock,
+                "clocks": dict(device.clocks),
+            },
+            "controller": self.controller.model_dump(),
+            "requests": self.requests,
+            "bytes": self.bytes_moved,
+            "ticks": self.cycles,
+            "tick_ps": device.tick_ps,
+            "time_ns": self.time_ns,
+            "bandwidth_gb_per_s": self.bandwidth_gb_per_s,
+            "peak_gb_per_s": device.peak_gb_per_s,
+            "efficiency": self.efficiency,
+            "reads": {
+                **self.reads.as_dict(device.tick_ps),
+                **dict(zip(outcomes, self.read_outcomes, strict=True)),
+            },
+            "writes": {
+                **self.writes.as_dict(device.tick_ps),
+                **dict(zip(outcomes, self.write_outcomes, strict=True)),
+            },
+            "commands": dict(self.commands),
+            "time_share_by_cause": self.shares.to_dict(),
+            "limited_by": self.limited_by,
+            "lost_to": self.lost_to,
+        }
+
+    @property
+    def shares(self) -> pd.Series:
+        """Share of the time that is charged to each cause; they add up to 1."""
+        return (self.causes / max(1, self.causes.sum())).rename("share")
 
 
 def simulate_channel(

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from cairn.sim.report.result import Result
 
 RESULT_FILE: Final = "result.json"
+RUN_SCHEMA: Final = "cairn.result/"
 TABLES: Final = ("operators", "tasks", "units")
 TABLE_SCHEMA: Final = "cairn.{table}/1"
 """Schema id of a Parquet table, under the key `cairn.schema` of its metadata."""
@@ -33,38 +36,48 @@ def save(result: Result, folder: Path, *, trace: bool = False, plots: bool = Tru
 
     An earlier result in `folder` is replaced, anything else is refused (CairnError). Missing parent folders are made.
     """
+    with whole_folder(folder) as scratch:
+        _write(result, scratch, trace=trace, plots=plots)
+    return folder.absolute()
+
+
+@contextmanager
+def whole_folder(folder: Path, schema: str = RUN_SCHEMA) -> Iterator[Path]:
+    """A new folder to write into; it takes the place of `folder`, or of an earlier result there, when all went well.
+
+    Otherwise it is removed. `schema` is what the schema id of an earlier result begins with.
+    """
     folder = folder.absolute()
-    check_target(folder)
+    check_target(folder, schema)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     except OSError as error:
         raise CairnError(f"{folder}: cannot write there: {error.strerror}") from error
     try:
-        _write(result, scratch, trace=trace, plots=plots)
+        yield scratch
         _put(scratch, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return folder
 
 
-def check_target(folder: Path) -> None:
+def check_target(folder: Path, schema: str = RUN_SCHEMA) -> None:
     """Refuse (CairnError) a place that holds anything but an earlier result; call it before a long run."""
     if not folder.exists() and not folder.is_symlink():
         return
     if not folder.is_dir():
         raise CairnError(f"{folder}: is a file; name a folder for the results")
-    if any(folder.iterdir()) and not is_result(folder):
+    if any(folder.iterdir()) and not is_result(folder, schema):
         raise CairnError(f"{folder}: holds files that are no earlier result; it is left alone, name another folder")
 
 
-def is_result(folder: Path) -> bool:
-    """Whether `folder` holds a result that Cairn wrote."""
+def is_result(folder: Path, schema: str = RUN_SCHEMA) -> bool:
+    """Whether `folder` holds a result that Cairn wrote, one whose schema id begins with `schema`."""
     try:
         content = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and str(content.get("schema", "")).startswith("cairn.result/")
+    return isinstance(content, dict) and str(content.get("schema", "")).startswith(schema)
 
 
 def _put(scratch: Path, folder: Path) -> None:
