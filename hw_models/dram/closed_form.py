@@ -1,0 +1,553 @@
+"""Closed forms of one channel under the controller of `control/`: cycles of whole request lists, from timings alone.
+
+Vectorised: every argument and every field of `ChannelTicks` may be an array, and all are broadcast together. Nothing is
+fitted. Each form names what binds (`ClosedForm.limited_by`, the names of control/layout.py).
+
+How the time comes about, with n requests of p ticks each (rules K1..K13 are those of control/__init__.py):
+
+* p is the longest of: data bus; spacing of column commands, in a bank group and outside; spacing of activates, by pairs
+  and by fours; the row cycle over the banks in turn; commands of a request on their bus, which all pseudo-channels
+  share.
+* Window. A stream walks one set of banks, then goes on in another, whose rows must be opened. The first request of a
+  new row is seen when it enters the queue (K1); the requests ahead of it, as many as the queue has slots, hide
+  that many p of precharge, activate and row-to-column delay (K2). What is left is lost once for each set. After that the
+  banks open one by one, and until enough are open the spacing inside a bank group binds.
+* Refresh (K10). Each costs the time from the last column command before it to the first after it. It leaves all banks
+  closed, so that the rows up to the next visit of a bank open without a precharge.
+* Queue of random requests. A request leaves its slot with its activate (K2). Until then it waits for its bank, for
+  commands on their bus and for its turn among the activates: queues whose mean lengths are those of deterministic
+  service (Pollaczek and Khinchine), with an arrival that sees the N - 1 others of N slots (Schweitzer, 1979). The rate is
+  the one at which these waits fill the slots.
+
+What the forms leave out is in the docstring of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.base.errors import ConfigError
+from cairn.hw_models.dram.control import layout as ix
+from cairn.hw_models.dram.control.build import ControllerSpec, scope_banks
+from cairn.hw_models.dram.device import Device
+from cairn.hw_models.dram.mapping import AddressMap
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+Floats = FloatArray | float
+
+HELD_BACK: Final = 1.1
+"""assumed: where the queue costs more than a tenth of the pace, it is what binds."""
+HALVINGS: Final = 48
+"""Steps of the search for the rate at which the queue is full: to 2**-48 of the greatest rate."""
+
+
+@dataclass(frozen=True)
+class ChannelTicks:
+    """What the forms need of a channel: sizes, queues, and ticks from one command to another (first ticks of both).
+
+    Names say which: `read_to_precharge` is from a RD to the PRE of its bank. `*_group` binds inside a bank group.
+    `refresh_interval` is inf without refresh; `refresh_turns` are the refreshes that fall due at once. `row_bus` and
+    `row_bus_square` are the sum of the ticks, and of their squares, of a random request's commands on the bus that its
+    activate uses, `row_bus_commands` how many they are.
+    """
+
+    pseudo_channels: Floats
+    ranks: Floats
+    groups: Floats
+    group_banks: Floats
+    columns: Floats
+    read_queue: Floats
+    write_queue: Floats
+    writes_at_once: Floats
+    burst: Floats
+    read_end: Floats
+    read_gap: Floats
+    read_gap_group: Floats
+    write_gap: Floats
+    write_gap_group: Floats
+    read_to_write: Floats
+    write_to_read: Floats
+    write_to_read_group: Floats
+    act_units: Floats
+    act_gap: Floats
+    act_gap_group: Floats
+    four_acts: Floats
+    row_cycle: Floats
+    row_open: Floats
+    act_to_read: Floats
+    act_to_write: Floats
+    precharge: Floats
+    read_to_precharge: Floats
+    write_to_precharge: Floats
+    row_bus: Floats
+    row_bus_square: Floats
+    row_bus_commands: Floats
+    row_bus_shared: Floats
+    column_command: Floats
+    act_to_close: Floats
+    read_to_close: Floats
+    write_to_close: Floats
+    close_to_refresh: Floats
+    refresh_to_act: Floats
+    refresh_interval: Floats
+    refresh_turns: Floats
+
+    @classmethod
+    def of(cls, device: Device, controller: ControllerSpec | None = None) -> ChannelTicks:
+        """The ticks of a device behind a controller. ConfigError for refreshes of single banks, which have no form."""
+        spec = controller or ControllerSpec()
+        if spec.refresh == "per_bank":
+            raise ConfigError("closed forms know refreshes of all banks, or none", key="refresh")
+        enter, leave = spec.marks()
+        o = device.organisation
+        return cls(
+            pseudo_channels=o.pc, ranks=o.rk, groups=o.bg, group_banks=o.ba, columns=o.col,
+            read_queue=spec.read_queue, write_queue=spec.write_queue, writes_at_once=enter - leave,
+            burst=device.burst_ticks, read_end=device.read_ticks,
+            **_between(device), **_buses(device), act_units=_act_units(device),
+            refresh_interval=device.ticks("nREFI") if spec.refresh == "all_bank" else np.inf,
+            refresh_turns=device.banks // scope_banks(device),
+        )  # fmt: skip
+
+    @classmethod
+    def stack(cls, channels: Sequence[ChannelTicks]) -> ChannelTicks:
+        """Several channels as arrays of shape (channels,)."""
+        return cls(**{f.name: np.array([float(getattr(one, f.name)) for one in channels]) for f in fields(cls)})
+
+
+_SHARED: Final = ("channel", "pseudo_channel", "rank")
+_BETWEEN: Final[dict[str, tuple[str, str, tuple[str, ...], int]]] = {
+    # name: (previous, following, scopes, window)
+    "read_gap": ("RD", "RD", _SHARED, 1),
+    "read_gap_group": ("RD", "RD", (*_SHARED, "bank_group"), 1),
+    "write_gap": ("WR", "WR", _SHARED, 1),
+    "write_gap_group": ("WR", "WR", (*_SHARED, "bank_group"), 1),
+    "read_to_write": ("RD", "WR", _SHARED, 1),
+    "write_to_read": ("WR", "RD", _SHARED, 1),
+    "write_to_read_group": ("WR", "RD", (*_SHARED, "bank_group"), 1),
+    "act_gap": ("ACT", "ACT", _SHARED, 1),
+    "act_gap_group": ("ACT", "ACT", (*_SHARED, "bank_group"), 1),
+    "four_acts": ("ACT", "ACT", _SHARED, 4),
+    "row_cycle": ("ACT", "ACT", (*_SHARED, "bank_group", "bank"), 1),
+    "row_open": ("ACT", "PRE", ("bank",), 1),
+    "act_to_read": ("ACT", "RD", ("bank",), 1),
+    "act_to_write": ("ACT", "WR", ("bank",), 1),
+    "precharge": ("PRE", "ACT", ("bank",), 1),
+    "read_to_precharge": ("RD", "PRE", ("bank",), 1),
+    "write_to_precharge": ("WR", "PRE", ("bank",), 1),
+    "act_to_close": ("ACT", "PREA", _SHARED, 1),
+    "read_to_close": ("RD", "PREA", _SHARED, 1),
+    "write_to_close": ("WR", "PREA", _SHARED, 1),
+    "close_to_refresh": ("PREA", "REF", _SHARED, 1),
+    "refresh_to_act": ("REF", "ACT", _SHARED, 1),
+}
+
+
+def _between(device: Device) -> dict[str, int]:
+    """Ticks of each rule of _BETWEEN: the strongest limit. Where both commands keep to whole clocks (K8), so do they."""
+    found = {}
+    for name, (previous, following, scopes, window) in _BETWEEN.items():
+        ticks = max(
+            (x.ticks for x in device.limits() if (x.previous, x.following, x.window) == (previous, following, window)
+             and x.scope in scopes), default=1,
+        )  # fmt: skip
+        clock = device.ticks_per_clock if "PRE" not in f"{previous} {following}" else 1
+        found[name] = -(-ticks // clock) * clock
+    return found
+
+
+def _act_units(device: Device) -> int:
+    """Parts of the channel whose activates are spaced apart from those of others: ranks, else pseudo-channels."""
+    o, scopes = device.organisation, [x.scope for x in device.limits() if (x.previous, x.window) == ("ACT", 4)]
+    return o.pc * o.rk if "rank" in scopes else o.pc
+
+
+def _buses(device: Device) -> dict[str, int]:
+    """A random request's commands on the bus of its activate: PRE and ACT, and on a bus for all its RD as well."""
+    commands = ["PRE", "ACT"] if device.standard.row_and_column_bus else ["PRE", "ACT", "RD"]
+    lengths = [device.command_ticks(command) for command in commands]
+    if device.standard.split_activate:
+        lengths.append(device.command_ticks("ACT"))
+    return {
+        "row_bus": sum(lengths),
+        "row_bus_square": sum(length * length for length in lengths),
+        "row_bus_commands": len(lengths),
+        "row_bus_shared": int(not device.standard.row_and_column_bus),
+        "column_command": device.command_ticks("RD"),
+    }
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How a stream walks the banks: sizes of the levels that it deals columns over before it takes the next column.
+
+    `run` transactions of each row follow each other, then the next set of banks has its turn. `turn_pseudo` and
+    `turn_groups` say that the next set is in the other pseudo-channel or bank group, so that two sets overlap;
+    `same_banks` that it is the next row of the same banks.
+    """
+
+    pseudo: Floats
+    groups: Floats
+    group_banks: Floats
+    ranks: Floats
+    run: Floats
+    turn_pseudo: npt.ArrayLike = False
+    turn_groups: npt.ArrayLike = False
+    same_banks: npt.ArrayLike = False
+
+    @classmethod
+    def of(cls, mapping: AddressMap) -> Walk:
+        """The walk of consecutive transactions under a mapping."""
+        at = mapping.order.index("col")
+        inside = mapping.order[:at]
+        following = next(field for field in (*mapping.order[at + 1 :], "row") if mapping.size(field) > 1)
+        pseudo, groups, group_banks, ranks = (
+            mapping.size(level) if level in inside else 1 for level in ("pc", "bg", "ba", "rk")
+        )
+        return cls(
+            pseudo, groups, group_banks, ranks, mapping.size("col"),
+            turn_pseudo=following == "pc", turn_groups=following == "bg", same_banks=following == "row",
+        )  # fmt: skip
+
+    @property
+    def banks(self) -> FloatArray:
+        """Banks of a set in one pseudo-channel."""
+        return np.asarray(self.groups, dtype=np.float64) * self.group_banks * self.ranks
+
+    @classmethod
+    def one_group(cls, ticks: ChannelTicks) -> Walk:
+        """The banks of one bank group, one transaction in each."""
+        return cls(1, 1, ticks.group_banks, 1, 1)
+
+    @classmethod
+    def all_banks(cls, ticks: ChannelTicks) -> Walk:
+        """All banks of the channel, one transaction in each."""
+        return cls(ticks.pseudo_channels, ticks.groups, ticks.group_banks, ticks.ranks, 1)
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """Cycles (ticks of the device, as ChannelResult.cycles) and the number of the cause that binds (layout.CAUSES)."""
+
+    cycles: FloatArray
+    bound: IntArray
+
+    @property
+    def limited_by(self) -> npt.NDArray[np.str_]:
+        """The name of the binding cause, an array of the shape of `cycles`."""
+        return np.array(ix.CAUSES)[self.bound]
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """A steady rate: ticks a request, and the cause that binds."""
+
+    ticks: FloatArray
+    bound: IntArray
+
+
+def _longest(bounds: dict[int, Floats]) -> _Pace:
+    """The longest of ticks by cause; of equal ones the first."""
+    values = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in bounds.values()))
+    stacked = np.stack(values)
+    return _Pace(stacked.max(axis=0), np.array(list(bounds))[stacked.argmax(axis=0)])
+
+
+def stream(
+    ticks: ChannelTicks, count: npt.ArrayLike, walk: Walk, *, write: npt.ArrayLike = False, interval: npt.ArrayLike = 0
+) -> ClosedForm:
+    """`count` reads or writes in address order, request i offered from tick i * interval on, on an idle channel.
+
+    Left out: the phase of refreshes within a set of banks, and that a pseudo-channel whose refresh comes first runs ahead
+    of the other.
+    """
+    n, writes = _floats(count), np.asarray(write, dtype=bool)
+    pace = _stream_pace(ticks, walk, writes)
+    p, queue = pace.ticks, np.where(writes, ticks.write_queue, ticks.read_queue)
+    opening = np.where(writes, ticks.act_to_write, ticks.act_to_read)
+    closing = np.where(walk.same_banks, np.where(writes, ticks.write_to_precharge, ticks.read_to_precharge), 0)
+    ahead = np.where(walk.same_banks, np.minimum(queue, walk.banks * walk.pseudo), queue)
+    set_size = walk.banks * walk.pseudo * walk.run
+    gained = _overlap(ticks, walk, writes, p, queue, opening)
+    missed, conflicted = (
+        np.maximum(set_size * p - gained + _exposed(ticks, walk, writes, p, ahead * p, latency), _row_cycles(ticks, walk))
+        for latency in (opening, closing + ticks.precharge + opening)
+    )
+    all_banks = ticks.pseudo_channels * np.asarray(ticks.ranks) * ticks.groups * ticks.group_banks
+    sets = all_banks / (walk.banks * walk.pseudo)
+    last_close = np.where(writes, ticks.write_to_close, ticks.read_to_close)
+    begin = 1 + opening + _exposed(ticks, walk, writes, p, 0, 0)
+    lost = last_close + _refreshing(ticks) + begin - 1 - p * walk.pseudo
+    work = _Work(set_size, sets - 1, missed, conflicted)
+    busy = _with_refresh(ticks, n - 1, work, begin, lost)
+    cycles = busy + np.where(writes, 0, ticks.read_end)
+    queued = (conflicted > set_size * p * 1.5) & (conflicted > missed)
+    bound = np.where(queued, ix.QUEUE, pace.bound)
+    return _offered(ticks, cycles, bound, n, interval, opening + np.where(writes, 0, ticks.read_end))
+
+
+def _stream_pace(ticks: ChannelTicks, walk: Walk, writes: npt.NDArray[np.bool_]) -> _Pace:
+    """Ticks a request while the rows of a set are open."""
+    gap = np.where(writes, ticks.write_gap, ticks.read_gap)
+    in_group = np.where(writes, ticks.write_gap_group, ticks.read_gap_group)
+    pace = _longest({
+        ix.DATA_BUS: ticks.burst / _floats(walk.pseudo),
+        ix.COLUMN_SPACING: np.maximum(gap, in_group / _floats(walk.groups)) / walk.pseudo,
+        ix.COMMAND_BUS: ticks.column_command,
+    })  # fmt: skip
+    return pace
+
+
+def _exposed(
+    ticks: ChannelTicks, walk: Walk, writes: npt.NDArray[np.bool_], p: FloatArray, hidden: Floats, latency: Floats
+) -> FloatArray:
+    """Ticks lost while the rows of a set open: the first after `latency`, of which `hidden` are covered by older requests.
+
+    The others follow at the spacing of activates; with j rows open a request takes `spacing in a group` / j.
+    """
+    in_group = np.where(writes, ticks.write_gap_group, ticks.read_gap_group) / _floats(walk.pseudo)
+    apart = np.maximum(ticks.act_gap, np.where(walk.banks > 4, np.asarray(ticks.four_acts) / 4, 0))
+    lost = np.maximum(latency - _floats(hidden), 0)
+    rows = 1
+    while np.any((rows < walk.banks) & (rows * p < in_group)):
+        begin = latency + (rows - 1) * apart
+        slow = np.where(rows < walk.banks, 1 - np.minimum(1, rows * p / in_group), 0)
+        lost = lost + slow * np.clip(begin + apart - np.maximum(hidden, begin), 0, apart)
+        rows += 1
+    return np.asarray(lost)
+
+
+def _overlap(
+    ticks: ChannelTicks, walk: Walk, writes: npt.NDArray[np.bool_], p: FloatArray, queue: FloatArray, opening: FloatArray
+) -> FloatArray:
+    """Ticks that a set saves because the next one, elsewhere, is served beside its last requests.
+
+    When the first of the next set have their row open, `left` of this one are waiting; from then on both are served in
+    turn, at `both` ticks a request.
+    """
+    turns = np.asarray(walk.turn_pseudo, dtype=bool) | np.asarray(walk.turn_groups, dtype=bool)
+    pseudo = np.where(walk.turn_pseudo, ticks.pseudo_channels, walk.pseudo)
+    gap = np.maximum(np.where(writes, ticks.write_gap, ticks.read_gap), ticks.burst) / pseudo
+    both = np.maximum(np.maximum(gap, p / 2), ticks.column_command)
+    left = np.clip(np.minimum(queue, walk.run) - (ticks.precharge + opening) / p, 0, _floats(walk.run) / 2)
+    return np.where(turns, left * 2 * (p - both), 0.0)
+
+
+def _row_cycles(ticks: ChannelTicks, walk: Walk) -> FloatArray:
+    """The least ticks of a set from the rows' own cycle, where the next set is in the same banks."""
+    return np.where(walk.same_banks, ticks.row_cycle, 0.0)
+
+
+def one_bank(
+    ticks: ChannelTicks, count: npt.ArrayLike, *, run: npt.ArrayLike = 1, write: npt.ArrayLike = False
+) -> ClosedForm:
+    """`count` requests of one bank, `run` of each row, then the next row."""
+    n, writes, inside = _floats(count), np.asarray(write, dtype=bool), _floats(run)
+    opening = np.where(writes, ticks.act_to_write, ticks.act_to_read)
+    closing = np.where(writes, ticks.write_to_precharge, ticks.read_to_precharge)
+    in_group = np.where(writes, ticks.write_gap_group, ticks.read_gap_group)
+    row = np.maximum(ticks.row_cycle, opening + (inside - 1) * in_group + closing + ticks.precharge)
+    lost = _floats(ticks.refresh_to_act)  # the row is to be closed anyway
+    rows = np.ceil(n / inside)
+    last = opening + (n - (rows - 1) * inside - 1) * in_group
+    busy = _with_refresh(ticks, rows - 1, _Work.even(row), 1, lost) + last
+    cycles = busy + np.where(writes, 0, ticks.read_end)
+    return ClosedForm(np.asarray(cycles), np.full(cycles.shape, ix.ROW_CYCLE))
+
+
+def two_rows(ticks: ChannelTicks, count: npt.ArrayLike) -> ClosedForm:
+    """`count` reads of two rows of one bank in turn.
+
+    While hits follow each other closer than the row may close, all of the row that come into view are read before the
+    other: the queue is then full of the other row, and the next time twice its size. Else the row is closed as soon as it
+    may be.
+    """
+    n = _floats(count)
+    gap, opening = _floats(ticks.read_gap_group), _floats(ticks.act_to_read)
+    stays = gap < ticks.read_to_precharge
+    while_open = np.floor((ticks.row_open - opening) / gap) + 1
+    hits = np.where(stays, 2 * _floats(ticks.read_queue), np.maximum(while_open, 1))
+    row = np.maximum(ticks.row_cycle, opening + (hits - 1) * gap + ticks.read_to_precharge + ticks.precharge)
+    lost = _floats(ticks.refresh_to_act)
+    busy = _with_refresh(ticks, n - 1, _Work.even(row / hits), 1 + opening, lost)
+    return ClosedForm(busy + ticks.read_end, np.full(busy.shape, ix.ROW_CYCLE))
+
+
+def bank_round(ticks: ChannelTicks, count: npt.ArrayLike, walk: Walk) -> ClosedForm:
+    """`count` reads, each of a new row in the next bank of a walk (Walk.all_banks, Walk.one_group)."""
+    n = _floats(count)
+    pace = _opening_pace(ticks, walk)
+    met = _met_by_reads(ticks, walk, pace.ticks * walk.pseudo)
+    bound = np.where(met > pace.ticks, ix.COMMAND_BUS, pace.bound)
+    return _opened(ticks, n, np.maximum(pace.ticks, met), bound)
+
+
+def _met_by_reads(ticks: ChannelTicks, walk: Walk, spacing: FloatArray) -> FloatArray:
+    """Ticks a request where activates meet reads on one command bus; 0 where they do not.
+
+    A read has priority. Where the read of an earlier activate is on the bus whenever an activate is due, that activate
+    waits for its end, and so does the one that follows it at the same distance, again and again. Activates come evenly,
+    or in fours at their least spacing.
+    """
+    apart = np.maximum(_floats(ticks.act_gap), ticks.act_gap_group / _floats(walk.groups))
+    read, length = _floats(ticks.act_to_read), _floats(ticks.column_command)
+    later = np.ceil(read / spacing)
+    even = np.where(later * spacing < read + length, (read + length) / np.maximum(later, 1), 0)
+    period = np.maximum(4 * spacing, ticks.four_acts)
+    worst = np.zeros(np.broadcast_shapes(period.shape, apart.shape, read.shape))
+    for earlier in range(4):
+        for due in range(4):
+            begins = read + (earlier - due) * apart
+            periods = np.ceil(np.maximum(begins, 1) / period)
+            meets = periods * period < begins + length
+            worst = np.maximum(worst, np.where(meets, (begins + length) / periods, 0))
+    met = np.where(4 * apart < period, worst / 4, even)
+    return np.where(ticks.row_bus_shared, met / walk.pseudo, 0.0)
+
+
+def _keeps_meeting(ticks: ChannelTicks) -> npt.NDArray[np.bool_]:
+    """Whether random reads go on meeting activates.
+
+    Where the data bus is no slower than the activates, reads that are late once stay late, and come after the activates
+    from then on; until a refresh puts all back in step. How long that takes has no form: with refresh it is taken to be
+    longer than the time between two, without as none at all.
+    """
+    drains = _floats(ticks.burst) < np.maximum(ticks.act_gap, np.asarray(ticks.four_acts) / 4)
+    return np.asarray(drains | np.isfinite(ticks.refresh_interval))
+
+
+def random_reads(ticks: ChannelTicks, count: npt.ArrayLike, *, interval: npt.ArrayLike = 0) -> ClosedForm:
+    """`count` reads of random transactions of the whole channel, request i offered from tick i * interval on.
+
+    Left out: hits, and activates that wait for a command of another request although the queue has others to issue.
+    """
+    n = _floats(count)
+    walk = Walk.all_banks(ticks)
+    pace = _opening_pace(ticks, walk)
+    met = np.where(_keeps_meeting(ticks), _met_by_reads(ticks, walk, pace.ticks * walk.pseudo), 0)
+    queued = 1 / _rate_of_queue(ticks, walk, 1 / pace.ticks)
+    bound = np.where(queued > HELD_BACK * pace.ticks, ix.QUEUE, np.where(met > pace.ticks, ix.COMMAND_BUS, pace.bound))
+    found = _opened(ticks, n, np.maximum(queued, met), bound)
+    idle = ticks.precharge + _floats(ticks.act_to_read) + ticks.read_end
+    return _offered(ticks, found.cycles, found.bound, n, interval, idle)
+
+
+def _opening_pace(ticks: ChannelTicks, walk: Walk) -> _Pace:
+    """Ticks a request where each opens a row of its own."""
+    each = _floats(walk.pseudo)
+    return _longest({
+        ix.DATA_BUS: ticks.burst / each,
+        ix.COLUMN_SPACING: np.maximum(ticks.read_gap, ticks.read_gap_group / _floats(walk.groups)) / each,
+        ix.ACTIVATE_SPACING: np.maximum(
+            np.maximum(ticks.act_gap, ticks.act_gap_group / _floats(walk.groups)), _floats(ticks.four_acts) / 4
+        ) / _act_units_of(ticks, walk),
+        ix.ROW_CYCLE: ticks.row_cycle / (walk.banks * each),
+        ix.ROW_BUS: np.where(ticks.row_bus_shared, 0, ticks.row_bus),
+        ix.COMMAND_BUS: np.where(ticks.row_bus_shared, ticks.row_bus, ticks.column_command),
+    })  # fmt: skip
+
+
+def _act_units_of(ticks: ChannelTicks, walk: Walk) -> FloatArray:
+    """Of the parts of the channel that space their activates apart, those that a walk reaches."""
+    return np.minimum(_floats(ticks.act_units), _floats(walk.pseudo) * walk.ranks)
+
+
+def _rate_of_queue(ticks: ChannelTicks, walk: Walk, greatest: FloatArray) -> FloatArray:
+    """Requests a tick at which their waits fill the queue, up to `greatest`: the waits grow with the rate."""
+    low, high = np.zeros_like(greatest), greatest
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        fits = _slots_held(ticks, walk, middle) <= ticks.read_queue
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    return low
+
+
+def _slots_held(ticks: ChannelTicks, walk: Walk, rate: FloatArray) -> FloatArray:
+    """Slots of the queue that waits take at a rate: for commands on the bus, for the bank, for a turn to activate."""
+    others = 1 - 1 / _floats(ticks.read_queue)
+    banks = walk.banks * walk.pseudo
+    on_bus = np.minimum(rate * ticks.row_bus, 1)
+    bus_wait = rate * ticks.row_bus_square / 2 / (1 - on_bus * others)
+    busy = np.minimum(rate * ticks.row_cycle / banks, 1)
+    bank_wait = ticks.row_cycle * busy / 2 / (1 - busy * others)
+    turn = np.maximum(_floats(ticks.act_gap), np.asarray(ticks.four_acts) / 4)
+    in_turn = np.minimum(rate * turn / _act_units_of(ticks, walk), 1)
+    turn_wait = turn * in_turn / 2 / (1 - in_turn * others)
+    return np.asarray(rate * (2 * bus_wait + bank_wait + turn_wait + ticks.precharge * (1 - busy)))
+
+
+def _opened(ticks: ChannelTicks, n: FloatArray, p: FloatArray, bound: IntArray) -> ClosedForm:
+    """`n` reads that each open a row, p ticks apart.
+
+    A refresh costs from the last activate before it, whose row must have been read and closed, to the first after it.
+    """
+    close = np.maximum(ticks.act_to_close, ticks.act_to_read + _floats(ticks.read_to_close))
+    lost = close + _refreshing(ticks) - p
+    last = ticks.act_to_read + _floats(ticks.read_end)
+    cycles = _with_refresh(ticks, n - 1, _Work.even(p), 1, lost) + last
+    return ClosedForm(cycles, np.broadcast_to(bound, cycles.shape))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Requests come in sets; the first `fresh` sets after a start or a refresh take `missed` ticks, others `conflicted`."""
+
+    set_size: Floats
+    fresh: Floats
+    missed: Floats
+    conflicted: Floats
+
+    @classmethod
+    def even(cls, p: Floats) -> _Work:
+        """Requests of p ticks each."""
+        return cls(1.0, 0.0, p, p)
+
+    def done(self, time: FloatArray) -> FloatArray:
+        """Requests in `time` ticks."""
+        first = self.fresh * _floats(self.missed)
+        rest = np.maximum(time - first, 0)
+        return (np.minimum(time, first) / self.missed + rest / self.conflicted) * self.set_size
+
+    def time(self, requests: FloatArray) -> FloatArray:
+        """Ticks of `requests`."""
+        sets = requests / self.set_size
+        return np.minimum(sets, self.fresh) * self.missed + np.maximum(sets - self.fresh, 0) * self.conflicted
+
+
+def _with_refresh(ticks: ChannelTicks, requests: FloatArray, work: _Work, begin: Floats, lost: Floats) -> FloatArray:
+    """The tick at which `requests` are done that begin at `begin`, when each refresh costs `lost` ticks."""
+    every = np.where(np.isfinite(ticks.refresh_interval), ticks.refresh_interval, 1e18)
+    first = work.done(np.maximum(every - begin, 0))
+    between = np.maximum(work.done(np.maximum(every - lost, 0)), 1e-9)
+    refreshes = np.where(requests <= first, 0, np.ceil((requests - first) / between))
+    rest = requests - first - np.maximum(refreshes - 1, 0) * between
+    last = np.where(refreshes > 0, work.time(np.maximum(rest, 0)), 0)
+    return np.where(refreshes > 0, refreshes * every + lost + last, begin + work.time(requests))
+
+
+def _refreshing(ticks: ChannelTicks) -> FloatArray:
+    """Ticks from the precharge of all banks before a refresh to the first activate after it, of the last in its turn."""
+    return _floats(ticks.close_to_refresh) + ticks.refresh_to_act + _turns(ticks)
+
+
+def _turns(ticks: ChannelTicks) -> FloatArray:
+    """Refreshes that fall due together close their banks one after the other (K3: the one due longest)."""
+    return (_floats(ticks.refresh_turns) - 1) * (_floats(ticks.close_to_refresh) + 1)
+
+
+def _offered(
+    ticks: ChannelTicks, cycles: FloatArray, bound: IntArray, n: FloatArray, interval: npt.ArrayLike, latency: Floats
+) -> ClosedForm:
+    """No request is done before it is offered and its latency has passed."""
+    paced = 1 + (n - 1) * _floats(interval) + latency
+    return ClosedForm(np.maximum(cycles, paced), np.where(paced > cycles, ix.NO_DEMAND, bound))
+
+
+def _floats(value: npt.ArrayLike) -> FloatArray:
+    return np.asarray(value, dtype=np.float64)
