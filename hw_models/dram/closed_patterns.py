@@ -1,0 +1,40 @@
+"""Closed forms of the patterns of request_list.py by name."""
+
+from __future__ import annotations
+
+import numpy.typing as npt
+
+from cairn.base.errors import ConfigError
+from cairn.hw_models.dram.closed_form import ClosedForm, bank_round, one_bank, random_reads, stream, two_rows
+from cairn.hw_models.dram.closed_ticks import ChannelTicks, Walk
+from cairn.hw_models.dram.request_list import PATTERNS
+
+WITHOUT_FORM = ("random_mix21", "mix21_stream", "gemv2", "gemv2w")
+"""Patterns whose time depends on when the controller turns between streams: they have no form."""
+
+
+def pattern_form(
+    name: str, ticks: ChannelTicks, count: npt.ArrayLike, walk: Walk, interval: npt.ArrayLike = 0
+) -> ClosedForm | None:
+    """The closed form of `count` requests of a pattern, None where there is none; ConfigError for an unknown pattern.
+
+    `walk` is that of the mapping (streams); it plays no part in the others, whose banks the pattern names.
+    """
+    if name not in PATTERNS:
+        raise ConfigError(f"there is no pattern {name!r}; there are {', '.join(PATTERNS)}", key="pattern")
+    match name:
+        case "stream_rd" | "stream_wr":
+            return stream(ticks, count, walk, write=name == "stream_wr", interval=interval)
+        case "random_rd":
+            return random_reads(ticks, count, interval=interval)
+        case "conflict1":
+            return one_bank(ticks, count)
+        case "conflict4":
+            return one_bank(ticks, count, run=4)
+        case "pingpong":
+            return two_rows(ticks, count)
+        case "bank_rr":
+            return bank_round(ticks, count, Walk.all_banks(ticks))
+        case "bank_rr_onebg":
+            return bank_round(ticks, count, Walk.one_group(ticks))
+    return None
