@@ -34,6 +34,7 @@ from cairn.hw_models.dram.closed_ticks import ChannelTicks, FloatArray, Floats, 
 from cairn.hw_models.dram.control import layout as ix
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 HELD_BACK: Final = 1.1
 """assumed: where the queue costs more than a tenth of the pace, it is what binds."""
@@ -79,62 +80,80 @@ def stream(
     """
     n, writes = _floats(count), np.asarray(write, dtype=bool)
     pace = _stream_pace(ticks, walk, writes)
-    p, queue = pace.ticks, np.where(writes, ticks.write_queue, ticks.read_queue)
+    found = _walked(ticks, n, walk, writes, pace, 0.0)
+    idle = np.where(writes, ticks.act_to_write, ticks.act_to_read + _floats(ticks.read_end))
+    return _offered(found.cycles, found.bound, n, interval, idle)
+
+
+def _walked(
+    ticks: ChannelTicks, n: FloatArray, walk: Walk, writes: BoolArray, pace: _Pace, extra: Floats
+) -> ClosedForm:
+    """`n` requests of a walk: its sets of banks, each with what its rows' opening leaves exposed, and refreshes.
+
+    `extra` ticks are added to each request, for what has nothing to do with rows that follow each other.
+    """
+    p = pace.ticks
     opening = np.where(writes, ticks.act_to_write, ticks.act_to_read)
     closing = np.where(walk.same_banks, np.where(writes, ticks.write_to_precharge, ticks.read_to_precharge), 0)
-    ahead = np.where(walk.same_banks, np.minimum(queue, walk.banks * walk.pseudo), queue)
     set_size = walk.banks * walk.pseudo * walk.run
-    gained = _overlap(ticks, walk, writes, p, queue, opening)
+    steady = set_size * (p + _floats(extra))
     missed, conflicted = (
-        np.maximum(set_size * p - gained + _exposed(ticks, walk, writes, p, ahead * p, latency), _row_cycles(ticks, walk))
+        np.maximum(steady - _overlap(ticks, walk, writes, p, latency) + _exposed(ticks, walk, writes, p, latency),
+                   np.where(walk.same_banks, ticks.row_cycle, 0))
         for latency in (opening, closing + ticks.precharge + opening)
-    )
-    all_banks = ticks.pseudo_channels * np.asarray(ticks.ranks) * ticks.groups * ticks.group_banks
-    sets = all_banks / (walk.banks * walk.pseudo)
-    last_close = np.where(writes, ticks.write_to_close, ticks.read_to_close)
-    begin = 1 + opening + _exposed(ticks, walk, writes, p, 0, 0)
-    lost = last_close + _refreshing(ticks) + begin - 1 - p * walk.pseudo
-    work = _Work(set_size, sets - 1, missed, conflicted)
-    busy = _with_refresh(ticks, n - 1, work, begin, lost)
-    cycles = busy + np.where(writes, 0, ticks.read_end)
-    queued = (conflicted > set_size * p * 1.5) & (conflicted > missed)
-    bound = np.where(queued, ix.QUEUE, pace.bound)
-    return _offered(ticks, cycles, bound, n, interval, opening + np.where(writes, 0, ticks.read_end))
+    )  # fmt: skip
+    sets = all_banks(ticks) / (walk.banks * walk.pseudo)
+    begin = 1 + opening + _exposed(ticks, walk, writes, p, _floats(0), hidden=False)
+    lost = np.where(writes, ticks.write_to_close, ticks.read_to_close) + _refreshing(ticks) + begin - 1 - p * walk.pseudo
+    busy = _with_refresh(ticks, n - 1, _Work(set_size, sets - 1, missed, conflicted), begin, lost)
+    waits = conflicted > HELD_BACK * set_size * (p + _floats(extra))
+    return ClosedForm(busy + np.where(writes, 0, ticks.read_end), np.where(waits, ix.QUEUE, pace.bound))
 
 
-def _stream_pace(ticks: ChannelTicks, walk: Walk, writes: npt.NDArray[np.bool_]) -> _Pace:
+def _queue(ticks: ChannelTicks, writes: BoolArray) -> FloatArray:
+    return np.where(writes, _floats(ticks.write_queue), ticks.read_queue)
+
+
+def _in_group(ticks: ChannelTicks, writes: BoolArray) -> FloatArray:
+    return np.where(writes, _floats(ticks.write_gap_group), ticks.read_gap_group)
+
+
+def _stream_pace(ticks: ChannelTicks, walk: Walk, writes: BoolArray) -> _Pace:
     """Ticks a request while the rows of a set are open."""
-    gap = np.where(writes, ticks.write_gap, ticks.read_gap)
-    in_group = np.where(writes, ticks.write_gap_group, ticks.read_gap_group)
-    pace = _longest({
+    gap = np.where(writes, _floats(ticks.write_gap), ticks.read_gap)
+    return _longest({
         ix.DATA_BUS: ticks.burst / _floats(walk.pseudo),
-        ix.COLUMN_SPACING: np.maximum(gap, in_group / _floats(walk.groups)) / walk.pseudo,
+        ix.COLUMN_SPACING: np.maximum(gap, _in_group(ticks, writes) / _floats(walk.groups)) / walk.pseudo,
         ix.COMMAND_BUS: ticks.column_command,
     })  # fmt: skip
-    return pace
 
 
 def _exposed(
-    ticks: ChannelTicks, walk: Walk, writes: npt.NDArray[np.bool_], p: FloatArray, hidden: Floats, latency: Floats
+    ticks: ChannelTicks, walk: Walk, writes: BoolArray, p: FloatArray, latency: FloatArray, *, hidden: bool = True
 ) -> FloatArray:
-    """Ticks lost while the rows of a set open: the first after `latency`, of which `hidden` are covered by older requests.
+    """Ticks lost while the rows of a set open, the first after `latency`, the others at the spacing of activates.
 
-    The others follow at the spacing of activates; with j rows open a request takes `spacing in a group` / j.
+    While the requests ahead last, nothing is lost (`hidden`). Then, with j rows open, a request takes `spacing in a
+    group` / j at least; and no more are served than come into view while the queue fills with requests of closed banks.
     """
-    in_group = np.where(writes, ticks.write_gap_group, ticks.read_gap_group) / _floats(walk.pseudo)
-    apart = np.maximum(ticks.act_gap, np.where(walk.banks > 4, np.asarray(ticks.four_acts) / 4, 0))
-    lost = np.maximum(latency - _floats(hidden), 0)
-    rows = 1
-    while np.any((rows < walk.banks) & (rows * p < in_group)):
+    queue, pseudo = _queue(ticks, writes), _floats(walk.pseudo)
+    ahead = np.where(walk.same_banks, np.minimum(queue, walk.banks * pseudo), queue) * p if hidden else _floats(0)
+    apart = np.maximum(ticks.act_gap, np.where(walk.banks > 4, _floats(ticks.four_acts) / 4, 0))
+    lost = np.maximum(latency - ahead, 0)
+    served = np.zeros(np.broadcast_shapes(lost.shape, walk.banks.shape))
+    for rows in range(1, int(walk.banks.max(initial=1))):
         begin = latency + (rows - 1) * apart
-        slow = np.where(rows < walk.banks, 1 - np.minimum(1, rows * p / in_group), 0)
-        lost = lost + slow * np.clip(begin + apart - np.maximum(hidden, begin), 0, apart)
-        rows += 1
+        left = np.where(rows < walk.banks, np.clip(begin + apart - np.maximum(ahead, begin), 0, apart), 0)
+        able = left / np.maximum(p, _in_group(ticks, writes) / (rows * pseudo))
+        closed = np.maximum(walk.banks - rows, 1)
+        seen = np.maximum(rows * pseudo + rows * queue / closed - served, 0)
+        now = np.minimum(able, seen)
+        served, lost = served + now, lost + left - now * p
     return np.asarray(lost)
 
 
 def _overlap(
-    ticks: ChannelTicks, walk: Walk, writes: npt.NDArray[np.bool_], p: FloatArray, queue: FloatArray, opening: FloatArray
+    ticks: ChannelTicks, walk: Walk, writes: BoolArray, p: FloatArray, latency: FloatArray
 ) -> FloatArray:
     """Ticks that a set saves because the next one, elsewhere, is served beside its last requests.
 
@@ -143,49 +162,102 @@ def _overlap(
     """
     turns = np.asarray(walk.turn_pseudo, dtype=bool) | np.asarray(walk.turn_groups, dtype=bool)
     pseudo = np.where(walk.turn_pseudo, ticks.pseudo_channels, walk.pseudo)
-    gap = np.maximum(np.where(writes, ticks.write_gap, ticks.read_gap), ticks.burst) / pseudo
+    gap = np.maximum(np.where(writes, _floats(ticks.write_gap), ticks.read_gap), ticks.burst) / pseudo
     both = np.maximum(np.maximum(gap, p / 2), ticks.column_command)
-    left = np.clip(np.minimum(queue, walk.run) - (ticks.precharge + opening) / p, 0, _floats(walk.run) / 2)
+    left = np.clip(np.minimum(_queue(ticks, writes), walk.run) - latency / p, 0, _floats(walk.run) / 2)
     return np.where(turns, left * 2 * (p - both), 0.0)
 
 
-def _row_cycles(ticks: ChannelTicks, walk: Walk) -> FloatArray:
-    """The least ticks of a set from the rows' own cycle, where the next set is in the same banks."""
-    return np.where(walk.same_banks, ticks.row_cycle, 0.0)
+def mixed_streams(ticks: ChannelTicks, count: npt.ArrayLike, walk: Walk, *, reads: int = 2, writes: int = 1) -> ClosedForm:
+    """`count` requests, by turns `reads` of one stream and `writes` of another in other rows of the same banks.
+
+    The controller turns to writes once their queue is filled and back when it is nearly empty (K4): each time `turn`
+    ticks on the bus, or, where both streams are in the same set of banks (one set in so many), the rows' reopening.
+    Left out: where in their sets the two streams are, so that short lists may meet more or less often.
+    """
+    n, no = _floats(count), np.asarray(False)
+    read, write = _stream_pace(ticks, walk, no), _stream_pace(ticks, walk, ~no)
+    share = writes / (reads + writes)
+    pace = _Pace((1 - share) * read.ticks + share * write.ticks, read.bound)
+    usual = 2 * pace.ticks * walk.pseudo
+    turn = _floats(ticks.read_to_write) + ticks.write_to_read - usual
+    to_write = ticks.read_to_precharge + ticks.precharge + _floats(ticks.act_to_write)
+    to_read = ticks.write_to_precharge + ticks.precharge + _floats(ticks.act_to_read)
+    ramps = sum(_exposed(ticks, walk, kind, pace.ticks, _floats(0), hidden=False) for kind in (no, ~no))
+    reopening = np.maximum(to_write, ticks.read_to_write) + np.maximum(to_read, ticks.write_to_read) + ramps - usual
+    meeting = np.minimum(walk.banks * walk.pseudo / all_banks(ticks), 1)
+    each = (1 - meeting) * turn + meeting * reopening
+    extra = each * share / ticks.writes_at_once
+    found = _walked(ticks, n, walk, no, pace, extra)
+    return ClosedForm(found.cycles, np.where(extra > (HELD_BACK - 1) * pace.ticks, ix.TURNAROUND, found.bound))
+
+
+def two_streams(ticks: ChannelTicks, count: npt.ArrayLike, walk: Walk, *, first: int = 7, second: int = 1) -> ClosedForm:
+    """`count` reads, by turns `first` of one stream and `second` of another in other rows of the same banks.
+
+    They meet where both are in the same set of banks (one set in so many). While hits of the first follow each other
+    closer than the row may close, the second waits until the queue is full of its requests, and rows change twice for
+    all of them. Else each request of the second closes the row of the first: a bank then takes two row cycles for its
+    part of a turn. Left out: requests that share a row opened for another, and where in their sets the streams are.
+    """
+    n, no, turn = _floats(count), np.asarray(False), first + second
+    pace = _stream_pace(ticks, walk, no)
+    closing = ticks.read_to_precharge + _floats(ticks.precharge)
+    between = np.maximum(walk.banks * walk.pseudo * pace.ticks, ticks.read_gap_group)
+    gathered = pace.ticks + 2 * (closing + ticks.act_to_read) * second / (turn * _floats(ticks.read_queue))
+    hits = ticks.act_to_read + (first - 1) * _floats(ticks.read_gap_group) + closing
+    cycles = np.maximum(hits, ticks.row_cycle) + second * _floats(ticks.row_cycle)
+    single = cycles / (turn * walk.banks * walk.pseudo)
+    together = np.where(between < ticks.read_to_precharge, gathered, single)
+    meeting = np.minimum(walk.banks * walk.pseudo / all_banks(ticks), 1)
+    extra = meeting * np.maximum(together - pace.ticks, 0)
+    found = _walked(ticks, n, walk, no, pace, extra)
+    return ClosedForm(found.cycles, np.where(extra > (HELD_BACK - 1) * pace.ticks, ix.ROW_CYCLE, found.bound))
 
 
 def one_bank(
     ticks: ChannelTicks, count: npt.ArrayLike, *, run: npt.ArrayLike = 1, write: npt.ArrayLike = False
 ) -> ClosedForm:
-    """`count` requests of one bank, `run` of each row, then the next row."""
+    """`count` requests of one bank, `run` of each row, then the next row; its refresh is the first in its turn.
+
+    A refresh costs itself alone: the row is to be closed anyway.
+    """
     n, writes, inside = _floats(count), np.asarray(write, dtype=bool), _floats(run)
-    opening = np.where(writes, ticks.act_to_write, ticks.act_to_read)
-    closing = np.where(writes, ticks.write_to_precharge, ticks.read_to_precharge)
-    in_group = np.where(writes, ticks.write_gap_group, ticks.read_gap_group)
-    row = np.maximum(ticks.row_cycle, opening + (inside - 1) * in_group + closing + ticks.precharge)
-    lost = _floats(ticks.refresh_to_act)  # the row is to be closed anyway
+    row = _row_ticks(ticks, inside, writes)
     rows = np.ceil(n / inside)
-    last = opening + (n - (rows - 1) * inside - 1) * in_group
-    busy = _with_refresh(ticks, rows - 1, _Work.even(row), 1, lost) + last
+    opening = np.where(writes, ticks.act_to_write, ticks.act_to_read)
+    last = opening + (n - (rows - 1) * inside - 1) * _in_group(ticks, writes)
+    busy = _with_refresh(ticks, rows - 1, _Work.even(row), 1, _floats(ticks.refresh_to_act)) + last
     cycles = busy + np.where(writes, 0, ticks.read_end)
-    return ClosedForm(np.asarray(cycles), np.full(cycles.shape, ix.ROW_CYCLE))
+    return ClosedForm(cycles, np.full(cycles.shape, ix.ROW_CYCLE))
+
+
+def _row_ticks(ticks: ChannelTicks, hits: FloatArray, writes: BoolArray) -> FloatArray:
+    """Ticks from one activate of a bank to the next, `hits` requests between: whole clocks, and a tick to start the data
+    clock where it has stopped (K13)."""
+    opening = np.where(writes, ticks.act_to_write, ticks.act_to_read)
+    closing = np.where(writes, ticks.write_to_precharge, ticks.read_to_precharge) + ticks.precharge
+    runs = np.where(writes, ticks.write_clock, ticks.read_clock)
+    opening = opening + np.where(opening + closing > runs, 1, 0)
+    least = opening + (hits - 1) * _in_group(ticks, writes) + closing
+    return np.maximum(ticks.row_cycle, np.ceil(least / ticks.clock) * ticks.clock)
 
 
 def two_rows(ticks: ChannelTicks, count: npt.ArrayLike) -> ClosedForm:
-    """`count` reads of two rows of one bank in turn.
+    """`count` reads of two rows of one bank in turn, as many as a row has, then of the next two.
 
     While hits follow each other closer than the row may close, all of the row that come into view are read before the
-    other: the queue is then full of the other row, and the next time twice its size. Else the row is closed as soon as it
-    may be.
+    other: the queue is then full of the other row, whose turn is twice the queue long; the first and the last turn of the
+    pair of rows are cut short. Else a row is closed as soon as it may be.
     """
-    n = _floats(count)
-    gap, opening = _floats(ticks.read_gap_group), _floats(ticks.act_to_read)
+    n, columns, no = _floats(count), _floats(ticks.columns), np.asarray(False)
+    gap, opening, queue = _floats(ticks.read_gap_group), _floats(ticks.act_to_read), _floats(ticks.read_queue)
     stays = gap < ticks.read_to_precharge
-    while_open = np.floor((ticks.row_open - opening) / gap) + 1
-    hits = np.where(stays, 2 * _floats(ticks.read_queue), np.maximum(while_open, 1))
-    row = np.maximum(ticks.row_cycle, opening + (hits - 1) * gap + ticks.read_to_precharge + ticks.precharge)
-    lost = _floats(ticks.refresh_to_act)
-    busy = _with_refresh(ticks, n - 1, _Work.even(row / hits), 1 + opening, lost)
+    turns = np.where(columns > queue, columns / queue + 2, 2)
+    while_open = np.maximum(np.floor((ticks.row_open - opening) / gap) + 1, 1)
+    hits = np.where(stays, 2 * columns / turns, while_open)
+    row = _row_ticks(ticks, hits, no)
+    busy = _with_refresh(ticks, n - 1, _Work.even(row / hits), 1 + opening, _floats(ticks.refresh_to_act))
     return ClosedForm(busy + ticks.read_end, np.full(busy.shape, ix.ROW_CYCLE))
 
 
@@ -221,7 +293,7 @@ def _met_by_reads(ticks: ChannelTicks, walk: Walk, spacing: FloatArray) -> Float
     return np.where(ticks.row_bus_shared, met / walk.pseudo, 0.0)
 
 
-def _keeps_meeting(ticks: ChannelTicks) -> npt.NDArray[np.bool_]:
+def _keeps_meeting(ticks: ChannelTicks) -> BoolArray:
     """Whether random reads go on meeting activates.
 
     Where the data bus is no slower than the activates, reads that are late once stay late, and come after the activates
@@ -245,7 +317,7 @@ def random_reads(ticks: ChannelTicks, count: npt.ArrayLike, *, interval: npt.Arr
     bound = np.where(queued > HELD_BACK * pace.ticks, ix.QUEUE, np.where(met > pace.ticks, ix.COMMAND_BUS, pace.bound))
     found = _opened(ticks, n, np.maximum(queued, met), bound)
     idle = ticks.precharge + _floats(ticks.act_to_read) + ticks.read_end
-    return _offered(ticks, found.cycles, found.bound, n, interval, idle)
+    return _offered(found.cycles, found.bound, n, interval, idle)
 
 
 def _opening_pace(ticks: ChannelTicks, walk: Walk) -> _Pace:
@@ -352,11 +424,16 @@ def _turns(ticks: ChannelTicks) -> FloatArray:
 
 
 def _offered(
-    ticks: ChannelTicks, cycles: FloatArray, bound: IntArray, n: FloatArray, interval: npt.ArrayLike, latency: Floats
+    cycles: FloatArray, bound: IntArray, n: FloatArray, interval: npt.ArrayLike, latency: Floats
 ) -> ClosedForm:
     """No request is done before it is offered and its latency has passed."""
     paced = 1 + (n - 1) * _floats(interval) + latency
     return ClosedForm(np.maximum(cycles, paced), np.where(paced > cycles, ix.NO_DEMAND, bound))
+
+
+def all_banks(ticks: ChannelTicks) -> FloatArray:
+    """Banks of the channel."""
+    return _floats(ticks.pseudo_channels) * ticks.ranks * ticks.groups * ticks.group_banks
 
 
 def _floats(value: npt.ArrayLike) -> FloatArray:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import ConfigError
-from cairn.hw_models.dram.closed_form import ClosedForm, bank_round, one_bank, random_reads, stream, two_rows
+from cairn.hw_models.dram.closed_form import (
+    ClosedForm,
+    bank_round,
+    mixed_streams,
+    one_bank,
+    random_reads,
+    stream,
+    two_rows,
+    two_streams,
+)
 from cairn.hw_models.dram.closed_ticks import ChannelTicks, Walk
 from cairn.hw_models.dram.request_list import PATTERNS
 
-WITHOUT_FORM = ("random_mix21", "mix21_stream", "gemv2", "gemv2w")
-"""Patterns whose time depends on when the controller turns between streams: they have no form."""
+WITHOUT_FORM = ("random_mix21", "gemv2w")
+"""Random reads and writes, and three streams, have no form; two streams have one where they deal over bank groups."""
 
 
 def pattern_form(
@@ -37,4 +47,10 @@ def pattern_form(
             return bank_round(ticks, count, Walk.all_banks(ticks))
         case "bank_rr_onebg":
             return bank_round(ticks, count, Walk.one_group(ticks))
+        case "mix21_stream" | "gemv2" if np.any(walk.same_banks) or np.any(walk.turn_pseudo) or np.any(walk.turn_groups):
+            return None
+        case "mix21_stream":
+            return mixed_streams(ticks, count, walk, reads=2, writes=1)
+        case "gemv2":
+            return two_streams(ticks, count, walk, first=7, second=1)
     return None

@@ -23,6 +23,7 @@ class ChannelTicks:
     """What the forms need of a channel: sizes, queues, and ticks from one command to another (first ticks of both).
 
     Names say which: `read_to_precharge` is from a RD to the PRE of its bank. `*_group` binds inside a bank group.
+    `read_clock` and `write_clock` are the ticks for which the data clock runs on, inf where it never stops.
     `refresh_interval` is inf without refresh; `refresh_turns` are the refreshes that fall due at once. `row_bus` and
     `row_bus_square` are the sum of the ticks, and of their squares, of a random request's commands on the bus that its
     activate uses, `row_bus_commands` how many they are.
@@ -36,6 +37,7 @@ class ChannelTicks:
     read_queue: Floats
     write_queue: Floats
     writes_at_once: Floats
+    clock: Floats
     burst: Floats
     read_end: Floats
     read_gap: Floats
@@ -66,6 +68,8 @@ class ChannelTicks:
     write_to_close: Floats
     close_to_refresh: Floats
     refresh_to_act: Floats
+    read_clock: Floats
+    write_clock: Floats
     refresh_interval: Floats
     refresh_turns: Floats
 
@@ -76,10 +80,12 @@ class ChannelTicks:
         if spec.refresh == "per_bank":
             raise ConfigError("closed forms know refreshes of all banks, or none", key="refresh")
         enter, leave = spec.marks()
-        o = device.organisation
+        o, clock = device.organisation, device.standard.data_clock
         return cls(
             pseudo_channels=o.pc, ranks=o.rk, groups=o.bg, group_banks=o.ba, columns=o.col,
             read_queue=spec.read_queue, write_queue=spec.write_queue, writes_at_once=enter - leave,
+            clock=device.ticks_per_clock, read_clock=device.ticks(clock.read) if clock else np.inf,
+            write_clock=device.ticks(clock.write) if clock else np.inf,
             burst=device.burst_ticks, read_end=device.read_ticks,
             **_between(device), **_buses(device), act_units=_act_units(device),
             refresh_interval=device.ticks("nREFI") if spec.refresh == "all_bank" else np.inf,
