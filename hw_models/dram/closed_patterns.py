@@ -47,10 +47,13 @@ def pattern_form(
             return bank_round(ticks, count, Walk.all_banks(ticks))
         case "bank_rr_onebg":
             return bank_round(ticks, count, Walk.one_group(ticks))
-        case "mix21_stream" | "gemv2" if np.any(walk.same_banks) or np.any(walk.turn_pseudo) or np.any(walk.turn_groups):
-            return None
-        case "mix21_stream":
+        case "mix21_stream" if _keeps_groups_busy(walk):
             return mixed_streams(ticks, count, walk, reads=2, writes=1)
-        case "gemv2":
+        case "gemv2" if _keeps_groups_busy(walk):
             return two_streams(ticks, count, walk, first=7, second=1)
     return None
+
+
+def _keeps_groups_busy(walk: Walk) -> bool:
+    """Whether every set of banks has all pseudo-channels and bank groups, and the next one is in other banks."""
+    return not (np.any(walk.same_banks) or np.any(walk.turn_pseudo) or np.any(walk.turn_groups))

@@ -1,4 +1,4 @@
-"""What the closed forms of a channel (closed_form.py) need of it: its sizes and rules in ticks, and how streams walk it."""
+"""What the closed forms of a channel (closed_form.py) need: sizes and rules in ticks, and how streams walk banks."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ _BETWEEN: Final[dict[str, tuple[str, str, tuple[str, ...], int]]] = {
 
 
 def _between(device: Device) -> dict[str, int]:
-    """Ticks of each rule of _BETWEEN: the strongest limit. Where both commands keep to whole clocks (K8), so do they."""
+    """Ticks of each rule of _BETWEEN, the strongest limit; whole clocks where both commands keep to those (K8)."""
     found = {}
     for name, (previous, following, scopes, window) in _BETWEEN.items():
         ticks = max(
@@ -206,3 +206,13 @@ class Walk:
     def all_banks(cls, ticks: ChannelTicks) -> Walk:
         """All banks of the channel, one transaction in each."""
         return cls(ticks.pseudo_channels, ticks.groups, ticks.group_banks, ticks.ranks, 1)
+
+
+def all_banks(ticks: ChannelTicks) -> FloatArray:
+    """Banks of the channel."""
+    return floats(ticks.pseudo_channels) * ticks.ranks * ticks.groups * ticks.group_banks
+
+
+def floats(value: npt.ArrayLike) -> FloatArray:
+    """An argument as an array of floats."""
+    return np.asarray(value, dtype=np.float64)

@@ -36,6 +36,11 @@ class Case:
     record: Record
 
     @property
+    def name(self) -> str:
+        """What rows are called: the case, and its pattern with a mapping other than the usual one."""
+        return f"{self.id}/{self.pattern}" + ("" if self.mapping == "bgfirst" else f".{self.mapping}")
+
+    @property
     def address_map(self) -> AddressMap:
         return AddressMap.named(self.device, MAPPINGS[self.mapping])
 

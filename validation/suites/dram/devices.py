@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from cairn.base.errors import ConfigError
 from cairn.hw_models.dram.device import Device, from_clocks
@@ -17,7 +17,7 @@ LEVELS: Final = ("pc", "rk", "bg", "ba", "row", "col")
 
 
 def ramulator_devices(reference: ReferenceDir) -> dict[str, Device]:
-    """The devices of `presets.yaml` by name: its geometry, clock and timings, under the rules of the standard it names."""
+    """The devices of `presets.yaml` by name: geometry, clock and timings from there, rules of the standard it names."""
     return {name: _preset(name, record) for name, record in _records(reference, PRESETS, "presets").items()}
 
 
@@ -116,7 +116,7 @@ def _configured(name: str, record: Record) -> Device:
     if levels.integer("bg") == 1:
         clocks |= {f"{timing}L": clocks[f"{timing}S"] for timing in ("nCCD", "nWTR", "nRRD")}
     needed = {used for rules in standard.rules.values() for rule in rules.values() for used in names_in(rule)}
-    complete = {timing: value for timing, value in (_UNUSED | clocks).items() if timing in needed or timing == "nREFI"}
+    complete = {timing: value for timing, value in {**_UNUSED, **clocks}.items() if timing in needed | {"nREFI"}}
     density = levels.integer("row") * levels.integer("col") * levels.integer("bg") * levels.integer("ba")
     return from_clocks(
         name, standard, _organisation(levels, density * width * burst >> 20, width, width * burst // 8),

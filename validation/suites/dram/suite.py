@@ -47,14 +47,14 @@ def _equal(case: Case) -> Iterator[Row]:
     result, record = case.simulated(), case.record
     source = f"reference/{RAMULATOR_CASES} ({RAMULATOR})"
     yield Row(
-        id=f"{case.id}/{case.pattern}/cycles", kind=f"cycles, {case.device.standard.name}",
+        id=f"{case.name}/cycles", kind=f"cycles, {case.device.standard.name}",
         reference=record.integer("cycles"), prediction=result.cycles, unit="ticks", source=source, counts=("cycles",),
     )  # fmt: skip
     theirs = [record.integer(column) for column in ("row_hits", "row_misses", "row_conflicts")]
     ours = [result.hits, result.misses, result.conflicts]
     differing = sum(abs(a - b) for a, b in zip(ours, theirs, strict=True))
     yield Row(
-        id=f"{case.id}/{case.pattern}/outcomes", kind="requests that count otherwise as hit, miss or conflict",
+        id=f"{case.name}/outcomes", kind="requests that count otherwise as hit, miss or conflict",
         reference=0, prediction=differing, unit="requests", source=source, counts=("outcomes",),
         remark=f"hits, misses, conflicts {ours} here, {theirs} there" if differing else "",
     )  # fmt: skip
@@ -68,11 +68,11 @@ def _form(case: Case) -> Row | None:
         return None
     gate, kind = _gate(case)
     return Row(
-        id=f"{case.id}/{case.pattern}/form", kind=f"closed form, {kind}", reference=case.record.integer("cycles"),
+        id=f"{case.name}/form", kind=f"closed form, {kind}", reference=case.record.integer("cycles"),
         prediction=float(form.cycles), unit="ticks", source=f"reference/{RAMULATOR_CASES} ({RAMULATOR})",
         counts=(gate,) if gate else (),
         excluded={} if gate or case.mapping == "bgfirst" else {"form_streams": MAPPED},
-        remark=f"bound by {np.asarray(form.limited_by).item()}",
+        remark=f"bound by {np.asarray(form.limited_by).item()}" if gate else "",
     )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def _gate(case: Case) -> tuple[str, str]:
         return ("", "one bank, paced") if case.interval else ("form_one_bank", "one bank")
     if case.pattern in ("random_rd", "bank_rr"):
         return ("", "random, paced") if case.interval else ("form_random", "random and bank round robin")
-    return "", case.pattern
+    return "", case.pattern if case.mapping == "bgfirst" else f"{case.pattern}, {case.mapping}"
 
 
 def _dramsim3_rows(reference: ReferenceDir) -> Iterator[Row]:
@@ -100,7 +100,7 @@ def _dramsim3_rows(reference: ReferenceDir) -> Iterator[Row]:
         controller = _dramsim3_controller(dramsim3_queue(reference, device.name))
         case = case_of(f"D{number:03}/{device.name}", device, controller, record)
         yield Row(
-            id=f"{case.id}/{case.pattern}/last_read", kind=f"DRAMsim3, {case.pattern}",
+            id=f"{case.name}/last_read", kind=f"DRAMsim3, {case.pattern}",
             reference=record.integer("cycles_last_read"), prediction=case.last_read(), unit="cycles",
             source=f"reference/{DRAMSIM3_CASES} ({PEER})", counts=("dramsim3",),
         )  # fmt: skip
