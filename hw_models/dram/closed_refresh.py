@@ -50,10 +50,9 @@ def with_refresh(ticks: ChannelTicks, requests: FloatArray, work: Work, begin: F
 
 
 def refreshing(ticks: ChannelTicks) -> FloatArray:
-    """Ticks from the precharge of all banks before a refresh to the first activate after it, where it comes last."""
-    return floats(ticks.close_to_refresh) + ticks.refresh_to_act + turns_of(ticks)
+    """Ticks from the precharge of all banks before a refresh to the first activate after it, where it comes last.
 
-
-def turns_of(ticks: ChannelTicks) -> FloatArray:
-    """Refreshes that fall due together close their banks one after the other (K3: the one due longest)."""
-    return (floats(ticks.refresh_turns) - 1) * (floats(ticks.close_to_refresh) + 1)
+    Refreshes that fall due together close their banks one after the other (K3: the one due longest).
+    """
+    close = floats(ticks.close_to_refresh)
+    return close + ticks.refresh_to_act + (floats(ticks.refresh_turns) - 1) * (close + 1)

@@ -117,8 +117,9 @@ def _configured(name: str, record: Record) -> Device:
         clocks |= {f"{timing}L": clocks[f"{timing}S"] for timing in ("nCCD", "nWTR", "nRRD")}
     needed = {used for rules in standard.rules.values() for rule in rules.values() for used in names_in(rule)}
     complete = {timing: value for timing, value in {**_UNUSED, **clocks}.items() if timing in needed | {"nREFI"}}
-    density = levels.integer("row") * levels.integer("col") * levels.integer("bg") * levels.integer("ba")
+    transactions = levels.integer("row") * levels.integer("col") * levels.integer("bg") * levels.integer("ba")
+    density_mb = transactions * burst * settings.integer("device_width") >> 20
     return from_clocks(
-        name, standard, _organisation(levels, density * width * burst >> 20, width, width * burst // 8),
+        name, standard, _organisation(levels, density_mb, width, width * burst // 8),
         round(1000 * settings.number("tCK")), complete,
     )  # fmt: skip

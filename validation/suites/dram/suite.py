@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from cairn.base.errors import ConfigError
 from cairn.hw_models.dram.closed_patterns import pattern_form
 from cairn.hw_models.dram.closed_ticks import ChannelTicks, Walk
 from cairn.hw_models.dram.control.build import ControllerSpec
@@ -33,7 +34,12 @@ def _ramulator_rows(reference: ReferenceDir) -> Iterator[Row]:
     reference.path(RAMULATOR_CASES, OBTAIN)
     reference.path(PRESETS, OBTAIN)
     devices = ramulator_devices(reference)
+    seen: set[str] = set()
     for record in reference.csv(RAMULATOR_CASES):
+        if record.text("case") in seen:
+            message = f"two cases are called {record.text('case')!r}"
+            raise ConfigError(message, file=record.file, line=record.line, key="case")
+        seen.add(record.text("case"))
         device = device_named(record.text("preset"), devices, record, "preset")
         case = case_of(f"{record.text('case')}/{device.name}", device, controller_of(record), record)
         yield from _equal(case)
