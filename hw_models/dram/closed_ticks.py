@@ -26,7 +26,7 @@ class ChannelTicks:
     `read_clock` and `write_clock` are the ticks for which the data clock runs on, inf where it never stops.
     `refresh_interval` is inf without refresh; `refresh_turns` are the refreshes that fall due at once. `row_bus` and
     `row_bus_square` are the sum of the ticks, and of their squares, of a random request's commands on the bus that its
-    activate uses, `row_bus_commands` how many they are.
+    activate uses, `row_bus_shared` says that reads and writes use that bus too.
     """
 
     pseudo_channels: Floats
@@ -60,7 +60,6 @@ class ChannelTicks:
     write_to_precharge: Floats
     row_bus: Floats
     row_bus_square: Floats
-    row_bus_commands: Floats
     row_bus_shared: Floats
     column_command: Floats
     act_to_close: Floats
@@ -154,7 +153,6 @@ def _buses(device: Device) -> dict[str, int]:
     return {
         "row_bus": sum(lengths),
         "row_bus_square": sum(length * length for length in lengths),
-        "row_bus_commands": len(lengths),
         "row_bus_shared": int(not device.standard.row_and_column_bus),
         "column_command": device.command_ticks("RD"),
     }
