@@ -49,3 +49,14 @@ def test_the_run_benchmark_prints_cost_and_phases_of_a_run() -> None:
     assert head.split()[-7:] == ["graph", "mapping", "plan", "build", "check", "simulate", "report"]
     assert all(float(value) >= 0 for value in seconds[1:])
     assert len(seconds) == 7
+
+
+def test_the_dram_benchmark_prints_a_rate_for_every_pattern_and_the_cold_time() -> None:
+    text = printed("dram.py", "--requests", "2000", "--repeat", "1", "--presets", "DDR4_2400R", "HBM3_6400")
+    *rates, cold = text.splitlines()
+    assert len(rates) == 2 * 5
+    for line in rates:
+        assert float(re.findall(r"(\d+\.\d+) M requests/s", line)[0]) > 0
+        name = line.split(",")[1].split()[0]
+        assert ("target" in line) == (name in ("stream_rd", "random_rd", "conflict1"))
+    assert float(re.findall(r"(\d+\.\d+) s of CPU", cold)[0]) > 0
