@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from cairn.base.errors import ConfigError
-from cairn.base.spec import Spec
+from cairn.base.spec import Spec, required, sourced
 
 FOLDER: Final = Path(__file__).resolve().parent / "standards"
 SCOPES: Final = ("channel", "pseudo_channel", "rank", "bank_group", "bank", "other_rank")
@@ -32,25 +32,30 @@ LEVELS: Final = ("pc", "rk", "bg", "ba", "row", "col")
 """Fields of an address inside a channel: pseudo-channel, rank (or stack id), bank group, bank, row, transaction."""
 
 
+_FILE: Final = "the file of the standard, which states its source"
+_LACKING: Final = "a level that a standard lacks has one member"
+_PLAIN: Final = "what most standards have; the file of another says so"
+
+
 class Organisation(Spec):
     """Sizes of a channel: pseudo-channels, ranks, bank groups per rank, banks per group, rows, transactions per row."""
 
-    density_mb: int = Field(gt=0)
-    width_bits: int = Field(gt=0)
-    transaction_bytes: int = Field(gt=0)
-    pc: int = Field(1, gt=0)
-    rk: int = Field(1, gt=0)
-    bg: int = Field(1, gt=0)
-    ba: int = Field(gt=0)
-    row: int = Field(gt=0)
-    col: int = Field(gt=0)
+    density_mb: int = required(_FILE, gt=0)
+    width_bits: int = required(_FILE, gt=0)
+    transaction_bytes: int = required(_FILE, gt=0)
+    pc: int = sourced(1, _LACKING, gt=0)
+    rk: int = sourced(1, _LACKING, gt=0)
+    bg: int = sourced(1, _LACKING, gt=0)
+    ba: int = required(_FILE, gt=0)
+    row: int = required(_FILE, gt=0)
+    col: int = required(_FILE, gt=0)
 
 
 class Derived(Spec):
     """A timing in ns, or by the density (Mb) of a die's share of a channel: that of the least density not below."""
 
-    ns: float | None = None
-    ns_by_density_mb: Mapping[int, float] | None = None
+    ns: float | None = sourced(None, _PLAIN)
+    ns_by_density_mb: Mapping[int, float] | None = sourced(None, _PLAIN)
 
     def value_ns(self, density_mb: int) -> float | None:
         """Nanoseconds at `density_mb`, None where the table has nothing for it."""
@@ -63,43 +68,43 @@ class Derived(Spec):
 class SplitActivate(Spec):
     """An activate of two commands: the second follows within `deadline` clocks of the first."""
 
-    deadline: str
+    deadline: str = required(_FILE)
 
 
 class DataClock(Spec):
     """A data clock that runs on for this many clocks after a read or write, and else must be started by a command."""
 
-    read: str
-    write: str
+    read: str = required(_FILE)
+    write: str = required(_FILE)
 
 
 class Preset(Spec):
     """A named device: organisation, clock period and timings in clocks."""
 
-    organisation: str
-    clock_ps: int = Field(gt=0)
-    clocks: Mapping[str, int]
+    organisation: str = required(_FILE)
+    clock_ps: int = required(_FILE, gt=0)
+    clocks: Mapping[str, int] = required(_FILE)
 
 
 class Standard(Spec):
     """One standard as its file says it. Expressions name timings (clocks), with + - and max(...)."""
 
-    schema_id: Literal["cairn.dram_standard/1"] = Field(alias="schema")
-    name: str
-    source: str
-    ranks_are: Literal["none", "ranks", "stack ids"]
-    refresh_scope: Literal["channel", "pseudo_channel", "rank"]
-    read_latency: str
-    write_latency: str
-    row_and_column_bus: bool = False
-    ticks_per_clock: Literal[1, 2] = 1
-    command_clocks: Mapping[str, float] = {}
-    split_activate: SplitActivate | None = None
-    data_clock: DataClock | None = None
-    rules: Mapping[str, Mapping[str, str]]
-    derived: Mapping[str, Derived] = {}
-    organisations: Mapping[str, Organisation]
-    presets: Mapping[str, Preset]
+    schema_id: Literal["cairn.dram_standard/1"] = required(_FILE, alias="schema")
+    name: str = required(_FILE)
+    source: str = required(_FILE)
+    ranks_are: Literal["none", "ranks", "stack ids"] = required(_FILE)
+    refresh_scope: Literal["channel", "pseudo_channel", "rank"] = required(_FILE)
+    read_latency: str = required(_FILE)
+    write_latency: str = required(_FILE)
+    row_and_column_bus: bool = sourced(False, _PLAIN)
+    ticks_per_clock: Literal[1, 2] = sourced(1, _PLAIN)
+    command_clocks: Mapping[str, float] = sourced({}, _PLAIN)
+    split_activate: SplitActivate | None = sourced(None, _PLAIN)
+    data_clock: DataClock | None = sourced(None, _PLAIN)
+    rules: Mapping[str, Mapping[str, str]] = required(_FILE)
+    derived: Mapping[str, Derived] = sourced({}, _PLAIN)
+    organisations: Mapping[str, Organisation] = required(_FILE)
+    presets: Mapping[str, Preset] = required(_FILE)
 
     @model_validator(mode="after")
     def _readable(self) -> Standard:

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cairn.base.errors import ConfigError
-from cairn.hw_models.dram.stack.server import build_stack_server
+from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.dram.stack.layout import BAD_REQUEST, OVERFLOW
 from cairn.hw_models.dram.stack.oracle import StackOracle
-from cairn.hw_models.dram.spec import DramSpec
+from cairn.hw_models.dram.stack.server import build_stack_server
 from cairn.hw_models.server import ERROR, server_kinds
 
 from .server_contract import Timed, check_contract, run_requests
@@ -83,7 +83,7 @@ def test_server_equals_oracle_and_keeps_the_contract_however_time_is_split(
     )
     for name, expected in counted.items():
         assert np.array_equal(counters[name], expected), name
-    
+
 
 def test_next_event_stays_a_lower_bound_where_stripes_and_granule_cut_runs_unevenly() -> None:
     spec = DramSpec(bandwidth_gb_per_s=48.0, burst_bytes=64, turn_bytes=192)

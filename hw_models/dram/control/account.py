@@ -2,9 +2,10 @@
 
 A burst at column command `tick` follows the one before after a gap. What held the command back is charged with it: the
 rule that bound it last; if that was the activate, whatever bound the activate, and if that was the precharge, whatever
-bound that one. A chain that ends at the acceptance of the request itself ends in QUEUE where the request had waited
-before a full queue (a deeper one would have hidden the latency), else in NO_DEMAND. Ticks for which a command was free
-to issue and did not (another took the bus) are charged to that bus.
+bound that one. The rule at the end of that chain is charged for as long as it held back the request; what is left of
+the gap goes to QUEUE where the request had waited before a full queue (a deeper one would have hidden the latency),
+else to NO_DEMAND. Ticks for which a command was free to issue and did not (another took the bus) are charged to that
+bus.
 """
 
 from __future__ import annotations
@@ -45,10 +46,8 @@ def _charge_chain(
         else:
             break
         gap = _charge(state, shares + ix.ROW_BUS, gap, tick - max(moment >> ix.MOMENT_BITS, first_tick))
-    if moment >> ix.MOMENT_BITS <= first_tick:
-        state[shares + (ix.QUEUE if demanded else ix.NO_DEMAND)] += gap
-    else:
-        state[shares + moment % ix.MOMENT] += gap
+    gap = _charge(state, shares + moment % ix.MOMENT, gap, (moment >> ix.MOMENT_BITS) - first_tick)
+    state[shares + (ix.QUEUE if demanded else ix.NO_DEMAND)] += gap
 
 
 @inner()

@@ -260,8 +260,7 @@ class _Controller:
             if bank.active:
                 return False
             if self.spec.scheduler == "frfcfs_row_hit" and any(
-                other.bank == request.bank and other.row == bank.row and other.stamp <= request.stamp
-                for other in queue
+                other.bank == request.bank and other.row == bank.row and other.stamp <= request.stamp for other in queue
             ):
                 return False
         return self._may(command, [request.bank])

@@ -23,8 +23,8 @@ S4  Commands follow rules K1 to K7, K10 and K11 of `control` with row and column
     for one cycle of the clock (for a burst, where that is shorter), and scheduler frfcfs_row_hit; where stamps are
     equal, the order of arrival decides. Writes are also served (K4) from when the first burst of the oldest waiting
     one's run has waited in the queue for `write_wait_cycles`.
-S5  The data of a column command at tick c begin t_cl after it, for writes as for reads, and last one burst. FIRST is the
-    end of the first burst that issues of a request, DONE that of the last one.
+S5  The data of a column command at tick c begin t_cl after it, for writes as for reads, and last one burst. FIRST is
+    the end of the first burst that issues of a request, DONE that of the last one.
 
 A channel looks at runs, not at bursts: while hits of one run are the oldest that may issue and nothing else may happen,
 they issue back to back and are done in one step. A test runs the same requests burst by burst through the controller of

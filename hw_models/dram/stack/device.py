@@ -55,5 +55,8 @@ def stack_device(spec: DramSpec, channels: int) -> Device:
 def stack_controller(spec: DramSpec) -> ControllerSpec:
     """The controller of a channel of the stack (S4)."""
     return ControllerSpec(
-        scheduler="frfcfs_row_hit", refresh=spec.refresh, read_queue=spec.queue_requests, write_queue=spec.queue_requests
+        scheduler="frfcfs_row_hit",
+        refresh=spec.refresh,
+        read_queue=spec.queue_requests,
+        write_queue=spec.queue_requests,
     )

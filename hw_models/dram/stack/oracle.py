@@ -147,7 +147,10 @@ class Channel:
         """K7: the rules of stacked banks, each beside the timing that it names."""
         t, own, ever = self.t, self.banks[bank].last, self.last
         written = t["nCL"] + t["nBL"] + t["nWR"]
-        column, row = (("RD", self.command), ("WR", self.command)), [(x, self.command) for x in ("ACT", "PRE", "PREA", "REF")]
+        column, row = (
+            (("RD", self.command), ("WR", self.command)),
+            [(x, self.command) for x in ("ACT", "PRE", "PREA", "REF")],
+        )
         of_bank: dict[str, Sequence[tuple[str, int]]] = {
             "RD": [("ACT", t["nRCD"])],
             "WR": [("ACT", t["nRCD"])],
@@ -289,9 +292,7 @@ class StackOracle:
             channel.tick = tick
             channel.run(self.spec.burst_bytes)
             served.append(channel)
-        counted = {
-            name: np.array([channel.counts[name] for channel in served], dtype=np.int64) for name in COUNTED
-        }
+        counted = {name: np.array([channel.counts[name] for channel in served], dtype=np.int64) for name in COUNTED}
         return sorted(event for channel in served for event in channel.events), counted
 
     def _cut(self, columns: Mapping[str, int]) -> Iterator[tuple[int, int, int, int]]:
@@ -303,5 +304,10 @@ class StackOracle:
             number = at // stripe
             byte = number // columns["bank_count"] * stripe + at % stripe
             bank = columns["bank_base"] + number % columns["bank_count"]
-            yield bank, columns["row_base"] + byte // self.spec.row_bytes, -(-(upto - at) // self.spec.burst_bytes), upto - at
+            yield (
+                bank,
+                columns["row_base"] + byte // self.spec.row_bytes,
+                -(-(upto - at) // self.spec.burst_bytes),
+                upto - at,
+            )
             at = upto

@@ -202,7 +202,9 @@ def counters(state: IntArray) -> Mapping[str, Any]:
         "activates": count[:, ix.ACT].copy(),
         "refreshes": count[:, ix.REF] + count[:, ix.REFPB],
         "bus_busy_ps": np.rint(charged[:, ix.DATA_BUS] * tick).astype(np.int64),
-        "last_data_ps": np.where(idle, 0, np.ceil((bus_free + state[ix.P_READ] - state[ix.P_BURST]) * tick)).astype(np.int64),
+        "last_data_ps": np.where(idle, 0, np.ceil((bus_free + state[ix.P_READ] - state[ix.P_BURST]) * tick)).astype(
+            np.int64
+        ),
         "charged_ps": np.rint(charged * tick).astype(np.int64),
     }
 
