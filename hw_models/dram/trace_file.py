@@ -20,6 +20,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Final, cast
@@ -143,13 +144,14 @@ class _Blocks:
             f"{name} {values[at] / scale:.16g} comes before {before[at] / scale:.16g}, that of the request before; "
             "requests stand in the order of their arrival"
         ))  # fmt: skip
-        latest = LATEST if scale == 1 else LATEST * device.clock_ps // device.ticks_per_clock
+        tick = Fraction(device.clock_ps) / device.ticks_per_clock
+        latest = LATEST if scale == 1 else int(LATEST * tick)
         check(values > latest, lambda at: (
             f"{name} {values[at] / scale:.16g} is more than {latest // scale:,} ({LATEST:,} ticks): arrivals count "
             "from the beginning of the trace"
         ))  # fmt: skip
         self.last = int(values[-1])
-        ticks: IntArray = values if scale == 1 else -(-values * device.ticks_per_clock // device.clock_ps)
+        ticks: IntArray = values if scale == 1 else -(-values * tick.denominator // tick.numerator)
         return ticks
 
 

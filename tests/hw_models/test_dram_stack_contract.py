@@ -1,4 +1,4 @@
-"""The server of channels with controllers passes the contract of servers, against the oracle, on random requests, geometries and timings."""
+"""The server of channels with controllers passes the contract of servers, against the oracle, on random requests."""
 
 from __future__ import annotations
 

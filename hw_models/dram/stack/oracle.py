@@ -233,7 +233,7 @@ class Channel:
         self._issue(command, chosen.bank, now)
 
     def _may(self, burst: Burst, waiting: list[Burst]) -> bool:
-        """Whether a burst may have its row command: it closes no row that someone activated for or an older hit wants."""
+        """Whether a burst may have its row command: it closes no row opened for another or hit by an older one."""
         bank = self.banks[burst.bank]
         if self._command(burst) != "PRE":
             return True

@@ -54,7 +54,8 @@ def _begin(state: IntArray, base: int, now: int, turn: int) -> None:
 
 @routine()
 def offer(state: IntArray, base: int, now: int) -> bool:
-    """Let bursts enter at tick `now` as far as there is room (S3); answers whether a run has bursts in the queue now that had none."""
+    """Let bursts enter at tick `now` as far as there is room (S3); answers whether a run has bursts in the queue now
+    that had none."""
     extra, began = extra_at(state, base), False
     while True:
         if state[extra + sx.X_PENDING] == 0:

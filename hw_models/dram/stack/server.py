@@ -1,4 +1,4 @@
-"""The DRAM server of channels with controllers: all channels of a chip behind one contract, each touched only when it can complete something.
+"""The DRAM server of channels with controllers, each touched only when it can complete something.
 
 A tournament over the channels' bounds on their next completion finds the channel to look at. A channel works up to its
 bound (or, when a request arrives, up to the present) and no further, because later arrivals may still take part; until
@@ -213,7 +213,8 @@ def logged_commands(state: IntArray, channel: int) -> IntArray:
     """Commands that a channel logged: shape (commands, 4) of tick, command (standard.COMMANDS), bank, row or -1."""
     block = _blocks(state)[channel]
     at, count = int(state[ix.P_LOG_AT]), int(block[ix.C_LOGGED])
-    return block[at : at + ix.LOG_WORDS * count].reshape(count, ix.LOG_WORDS).copy()
+    commands: IntArray = block[at : at + ix.LOG_WORDS * count].reshape(count, ix.LOG_WORDS).copy()
+    return commands
 
 
 def build_stack_server(spec: DramSpec, channels: int, max_requests: int = 64, log: int = 0) -> Server:

@@ -101,9 +101,9 @@ def _waits_for_hit(state: IntArray, base: int, place: int, write: int, bank: int
     row = state[bank_at(state, base, bank) + ix.B_ROW]
     for older in range(place):
         at = run_at(state, base, older)
-        if state[at + sx.U_BANK] == bank and state[at + sx.U_ROW] == row and state[at + sx.U_WRITE] == write:
-            if state[at + sx.U_LEFT] > 0:
-                return True
+        hits = state[at + sx.U_BANK] == bank and state[at + sx.U_ROW] == row and state[at + sx.U_WRITE] == write
+        if hits and state[at + sx.U_LEFT] > 0:
+            return True
     return False
 
 
@@ -345,7 +345,7 @@ def _apart(state: IntArray, base: int, now: int) -> int:
 def work(state: IntArray, base: int, limit: int) -> None:
     """Do every tick before `limit`. C_CLK is the last tick at which something happened.
 
-    `row_tick`, once found, stays a lower bound while only row hits issue and no run begins: they keep banks as they are.
+    `row_tick`, once found, stays a lower bound while only row hits issue and no run begins: banks stay as they are.
     """
     extra = extra_at(state, base)
     state[extra + sx.X_LIMIT] = max(state[extra + sx.X_LIMIT], limit)
