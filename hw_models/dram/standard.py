@@ -162,12 +162,13 @@ def names_in(expression: str) -> set[str]:
 @cache
 def standards() -> Mapping[str, Standard]:
     """All shipped standards by name."""
-    found = {}
-    for file in sorted(FOLDER.glob("*.yaml")):
-        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-        standard = Standard.model_validate(content)
-        found[standard.name] = standard
-    return found
+    return {standard.name: standard for standard in map(read_standard, sorted(FOLDER.glob("*.yaml")))}
+
+
+def read_standard(file: Path) -> Standard:
+    """The standard that a file describes."""
+    content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return Standard.model_validate(content)
 
 
 def presets() -> Mapping[str, str]:

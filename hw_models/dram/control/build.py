@@ -37,7 +37,7 @@ class ControllerSpec(Spec):
     read_queue: int = sourced(32, _RAMULATOR, ge=1, le=4096)
     write_queue: int = sourced(32, _RAMULATOR, ge=1, le=4096)
     enter_writes: float = sourced(0.8, _RAMULATOR, gt=0, le=1)
-    leave_writes: float = sourced(0.2, _RAMULATOR, gt=0, lt=1)
+    leave_writes: float = sourced(0.2, _RAMULATOR, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _watermarks(self) -> ControllerSpec:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 from cairn.hw_models.dram.control.build import ControllerSpec
 from cairn.hw_models.dram.device import Device, from_clocks
 from cairn.hw_models.dram.spec import DramSpec
-from cairn.hw_models.dram.standard import Organisation, standards
+from cairn.hw_models.dram.standard import Organisation, Standard, read_standard
 
 PARTS_OF_A_CYCLE: Final = 16
 """assumed: ticks of a channel in a DRAM cycle, at least; rounding a timing of 14 cycles up costs less than 0.5 %."""
@@ -34,6 +36,12 @@ def write_wait_ticks(spec: DramSpec, channels: int) -> int:
     return math.ceil(spec.write_wait_cycles * Fraction(spec.clock.num, spec.clock.den) / tick_ps(spec, channels))
 
 
+@cache
+def _rules() -> Standard:
+    """The rules between commands of stacked banks; a chip states their timings, so there is no preset."""
+    return read_standard(Path(__file__).resolve().parent / "rules.yaml")
+
+
 def stack_device(spec: DramSpec, channels: int) -> Device:
     """The device of one of `channels` channels of `spec`. Its commands take a cycle each, or as long as a burst where a
     burst is shorter than a cycle: such a channel has command buses to match."""
@@ -42,7 +50,7 @@ def stack_device(spec: DramSpec, channels: int) -> Device:
     ticks["nBL"] = int(spec.slot_ticks(channels) / tick)
     ticks["nRC"] = ticks["nRAS"] + ticks["nRP"]
     command = min(math.ceil(cycle / tick), ticks["nBL"])
-    standard = standards()["STACK"].model_copy(
+    standard = _rules().model_copy(
         update={"command_clocks": dict.fromkeys(("ACT", "RD", "WR", "PRE", "PREA", "REF", "REFPB"), command)}
     )
     organisation = Organisation(
