@@ -309,18 +309,24 @@ def _row_slot(state: IntArray, base: int, tick: int) -> None:
 
 
 @inner()
-def _runs_ahead(state: IntArray, base: int, hit_tick: int, row_tick: int) -> bool:
-    """Whether the row command at `row_tick` may be done before the row hits from `hit_tick` on that precede it.
+def _runs_ahead(state: IntArray, base: int, bank: int, hit_tick: int, row_tick: int) -> bool:
+    """Whether the row command at `row_tick`, to `bank`, may be done before the row hits from `hit_tick` on
+    that precede it.
 
     It may if they do not touch each other: one direction waits, so the same queue is served throughout, and until then
     no run begins, so no other row command can come first; the slot that an activate frees is taken by the newest run,
-    which has more bursts to enter than slots will be free. (Hits of the bank that is closed are no matter: an older one
-    would hold the precharge back, and runs of one bank enter in order.)
+    which has more bursts to enter than slots will be free; and nobody waits for the row that a precharge closes, whose
+    reads would put it off.
     """
     extra = extra_at(state, base)
     reads, writes = state[base + ix.C_WAITING_READS], state[base + ix.C_WAITING_WRITES]
     if not state[sx.P_ONE_GROUP] or (reads > 0 and writes > 0) or state[base + ix.C_DUE] > 0:
         return False
+    words = bank_at(state, base, bank)
+    for other in range(state[extra + sx.X_RUNS]):
+        at = run_at(state, base, other)
+        if state[at + sx.U_BANK] == bank and _is_hit(state, words, at):
+            return False
     before = (row_tick - hit_tick) // state[sx.P_SPACING] + 2
     newest = run_at(state, base, state[extra + sx.X_RUNS] - 1)
     same = state[newest + sx.U_WRITE] == (1 if writes > 0 else 0)
@@ -349,7 +355,7 @@ def work(state: IntArray, base: int, limit: int) -> None:
     """
     extra = extra_at(state, base)
     state[extra + sx.X_LIMIT] = max(state[extra + sx.X_LIMIT], limit)
-    row_tick, row_write = ix.NONE, ix.NONE
+    row_tick, row_bank, row_write = ix.NONE, ix.NONE, ix.NONE
     while state[base + ix.C_CLK] + 1 < limit:
         now = state[base + ix.C_CLK]
         if offer(state, base, now):
@@ -365,9 +371,13 @@ def work(state: IntArray, base: int, limit: int) -> None:
             if state[base + ix.C_WAITING_READS + write] > 0:
                 hit_tick, place, until = _next_hit(state, base, now, write)
             if row_tick == ix.NONE or row_write != write:
-                row_tick, row_write = _next_row(state, base, now, write)[0], write
+                row_tick, row_place = _next_row(state, base, now, write)
+                row_write = write
+                if row_place != ix.NONE:
+                    row_bank = state[run_at(state, base, row_place) + sx.U_BANK]
         apart = _apart(state, base, now)
-        if hit_tick < row_tick < min(min(active_tick, apart), limit) and _runs_ahead(state, base, hit_tick, row_tick):
+        alone = hit_tick < row_tick < min(min(active_tick, apart), limit)
+        if alone and _runs_ahead(state, base, row_bank, hit_tick, row_tick):
             _row_slot(state, base, row_tick)
             row_tick = ix.NONE
             continue
