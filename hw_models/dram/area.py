@@ -35,9 +35,9 @@ class DramAreaSpec(Spec):
     periphery_share: float = sourced(
         0.25, "assumed: pads, control, supply and wiring take a fourth of a die; no figure was at hand", ge=0, lt=1
     )
-    vias_per_mm2: float = sourced(1600.0, f"{_DEVICES} (dev.tsv): a pitch of 25 um, which holds the keep-out of 4", gt=0)
+    vias_per_mm2: float = sourced(1600.0, f"{_DEVICES} (dev.tsv): a pitch of 25 um, the keep-out within it", gt=0)
     via_gbit_per_s: float = sourced(
-        2.0, "assumed: that of a pin of HBM2; the base die serves a faster pin from several vias", gt=0
+        2.0, "assumed: that of a pin of HBM2; the base die serves faster pins from several", gt=0
     )
     vias_per_data_via: float = sourced(
         2.0, "assumed: commands, clocks, supply and spares need as many vias as the data", ge=1
