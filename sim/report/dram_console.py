@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cairn.hw_models.dram.cost import ChannelEnergy
 from cairn.hw_models.dram.simulate import PERCENTILES, Latencies
 from cairn.sim.report.dram_causes import CAUSES, verdict
 from cairn.sim.report.dram_record import ChannelRun
-from cairn.sim.report.units import si_bytes, si_of, si_time
+from cairn.sim.report.units import si, si_bytes, si_of, si_time
+
+ENERGY_TERMS: Final = {
+    "activate": "rows opened and closed, whole rows",
+    "cell": "cells to column decoders",
+    "column": "wires inside the die",
+    "interface": "vias, and interposer where there is one",
+    "refresh": "rows restored",
+    "standby": "drawn all the time",
+}
+"""Terms of hw_models/dram/cost.py for people."""
 
 LEAST_SHARE = 0.0005
 """Shares that would be printed as 0.0 % are left out."""
@@ -20,6 +33,8 @@ def print_channel_report(run: ChannelRun, console: Console) -> None:
     """Print headline, outcomes and latencies, where the time goes, what would help, provenance."""
     result = run.result
     parts: list[RenderableType] = [_headline(run), Text(), _requests(run), Text(), _causes(run), Text()]
+    if run.energy is not None:
+        parts += [_energy(run.energy), Text()]
     parts.append(Text(verdict(result.lost_to, float(result.shares[result.lost_to]))))
     parts += [Text(), Text(_provenance(run), "dim")]
     console.print(Group(*parts))
@@ -40,6 +55,9 @@ def _headline(run: ChannelRun) -> RenderableType:
     grid.add_row("bandwidth", Text(speed, "bold"), "requests", f"{result.requests:,} of {run.source_name}")
     time = f"{si_time(result.time_ns * 1e-9)} ({result.cycles:,} ticks)"
     grid.add_row("time", time, "moved", si_bytes(result.bytes_moved))
+    if run.energy is not None:
+        per_bit = "-" if run.energy.pj_per_bit is None else f"{run.energy.pj_per_bit:,.2f} pJ/bit"
+        grid.add_row("energy", f"{per_bit} ({run.interface})", "average power", si(run.energy.power_w, "W"))
     return Group(Text.assemble((device.name, "bold"), (about, "dim")), Text(), grid)
 
 
@@ -77,6 +95,19 @@ def _causes(run: ChannelRun) -> Table:
     for cause, share in run.result.shares.sort_values(ascending=False, kind="stable").items():
         if share >= LEAST_SHARE:
             table.add_row(str(cause), f"{share:.1%}", CAUSES[str(cause)].meaning)
+    return table
+
+
+def _energy(energy: ChannelEnergy) -> Table:
+    table = _table("Where the energy goes")
+    table.add_column("part", no_wrap=True)
+    for name in ("pJ/bit", "share"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("what it is", no_wrap=True, style="dim")
+    for term, picojoules in energy.terms.items():
+        per_bit = f"{picojoules / energy.moved_bits:,.2f}" if energy.moved_bits else "-"
+        share = picojoules / energy.total_pj if energy.total_pj else 0.0
+        table.add_row(term, per_bit, f"{share:.1%}", ENERGY_TERMS[term])
     return table
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
+from cairn.hw_models.dram.cost import INTERFACE_OF_STANDARD, ChannelEnergy, channel_energy, energy_spec
 from cairn.hw_models.dram.simulate import ChannelResult
 from cairn.sim.report.store import RESULT_FILE, whole_folder
 
@@ -30,11 +32,22 @@ class ChannelRun:
         """The name of the trace's file, without its folder, or of the pattern."""
         return Path(self.source["trace"]).name if "trace" in self.source else str(self.source["pattern"])
 
+    @property
+    def interface(self) -> str | None:
+        """How the channel is joined to what uses it (hw_models/dram/cost.py); None where no energies are known."""
+        return INTERFACE_OF_STANDARD.get(self.result.device.standard.name)
+
+    @cached_property
+    def energy(self) -> ChannelEnergy | None:
+        """Energy by term; None where none are known."""
+        return None if self.interface is None else channel_energy(self.result, energy_spec(self.interface))
+
     def as_dict(self) -> dict[str, Any]:
-        """The content of `result.json`."""
+        """The content of `result.json`; `energy` is null where none are known."""
         return {
             "schema": SCHEMA,
             **self.result.as_dict(),
+            "energy": self.energy and {"interface": self.interface, **self.energy.as_dict()},
             "source": dict(self.source),
             "mapping": self.mapping,
             "provenance": dict(self.provenance),

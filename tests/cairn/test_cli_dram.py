@@ -293,3 +293,20 @@ def test_progress_is_told_for_patterns_and_traces(
         told.clear()
         assert main(["dram", "DDR4_2400R", *words]) == 0
         assert len(told) >= 4 and told == sorted(told) and told[-1] == 1.0
+
+
+def test_energy_is_told_where_it_is_known_and_only_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--pattern", "stream_rd", "--count", "2000"]
+    content = as_json(capsys, "dram", "HBM3_6400", *words)
+    energy = content["energy"]
+    assert energy["interface"] == "interposer"
+    assert sum(energy["pj_by_term"].values()) == pytest.approx(energy["total_pj"])
+    assert energy["pj_per_bit"] == pytest.approx(energy["total_pj"] / (8 * content["bytes"]))
+    assert main(["dram", "HBM3_6400", *words]) == 0
+    shown = capsys.readouterr().out
+    assert f"{energy['pj_per_bit']:.2f} pJ/bit (interposer)" in shown and "average power" in shown
+    for term, share in energy["pj_by_term"].items():
+        assert f"{term} " in shown and f"{share / energy['total_pj']:.1%}" in shown
+    assert as_json(capsys, "dram", "DDR4_2400R", *words)["energy"] is None
+    assert main(["dram", "DDR4_2400R", *words]) == 0
+    assert "energy" not in capsys.readouterr().out
