@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cairn.base.errors import BugError, CairnError, PlanError
 from cairn.base.ticks import Clock
-from cairn.hw_models.dram.cycle import build_dram_server
+from cairn.hw_models.dram.build import build_dram
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.noc.server import build_noc_server
 from cairn.hw_models.noc.spec import NocSpec
@@ -59,11 +59,11 @@ def test_both_engines_give_one_trace_on_plans_with_toy_servers(plan: Plan) -> No
         assert toy_pipe.counters(trace.states[index])["bytes"] == table[used, 1].sum()
 
 
-@lru_cache(maxsize=1)
-def real_servers() -> dict[str, Server]:
+@lru_cache(maxsize=2)
+def real_servers(model: str = "in_order") -> dict[str, Server]:
     """Two channels of DRAM and a 2 x 2 network."""
     noc = build_noc_server(NocSpec(), 2, 2, Clock.from_ghz(1.6), max_transfers=64)
-    return {"dram": build_dram_server(DramSpec(), channels=2), "noc": noc}
+    return {"dram": build_dram(DramSpec.model_validate({"model": model}), channels=2, max_requests=64), "noc": noc}
 
 
 DRAM_ROW = st.tuples(
@@ -75,10 +75,11 @@ NOC_ROW = st.tuples(st.just(0), st.integers(0, 3), st.integers(0, 3), st.sampled
 )
 
 
+@pytest.mark.parametrize("model", ["in_order", "controller"])
 @settings(max_examples=40, deadline=None)
 @given(plan=plans({"dram": DRAM_ROW, "noc": NOC_ROW}))
-def test_both_engines_give_one_trace_on_plans_with_dram_and_network(plan: Plan) -> None:
-    trace = check_same(plan, real_servers())
+def test_both_engines_give_one_trace_on_plans_with_dram_and_network(model: str, plan: Plan) -> None:
+    trace = check_same(plan, real_servers(model))
     served = plan.server >= 0
     assert (trace.end[served] > trace.start[served]).all()
 
@@ -87,7 +88,7 @@ def test_both_engines_give_one_trace_on_plans_with_dram_and_network(plan: Plan) 
 @pytest.mark.parametrize("name", ["dram", "noc"])
 def test_a_real_server_without_room_ends_the_run(engine: Engine, name: str) -> None:
     servers = {
-        "dram": build_dram_server(DramSpec(), channels=1, max_requests=1),
+        "dram": build_dram(DramSpec(), channels=1, max_requests=1),
         "noc": build_noc_server(NocSpec(), 2, 2, Clock.from_ghz(1.6), max_transfers=1),
     }
     rows = {"dram": [0, 0, 0, 1, 0, 256, 0, 256], "noc": [0, 0, 1, 64]}
