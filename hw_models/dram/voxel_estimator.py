@@ -59,13 +59,13 @@ class VoxelEstimator:
     `opening` that times the factor of shared banks, in 2**-FRACTION_BITS cycles; `column` is CL.
     """
 
-    bytes_per_cycle: npt.ArrayLike
-    nominal_bytes_per_cycle: npt.ArrayLike
-    row_bytes: npt.ArrayLike
-    reopen: npt.ArrayLike
-    precharge: npt.ArrayLike
-    column: npt.ArrayLike
-    opening: npt.ArrayLike
+    bytes_per_cycle: int | IntArray
+    nominal_bytes_per_cycle: float | FloatArray
+    row_bytes: int | IntArray
+    reopen: int | IntArray
+    precharge: int | IntArray
+    column: int | IntArray
+    opening: int | IntArray
 
     @classmethod
     def of(cls, spec: DramSpec, channels: int, cores: int) -> VoxelEstimator:

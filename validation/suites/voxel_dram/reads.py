@@ -1,8 +1,9 @@
-"""The DRAM read of an operator under Voxel: how many row openings its time tells, and what a channel that reorders takes."""
+"""The DRAM read of an operator under Voxel: the row openings that its time tells, and what a stacked channel takes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from cairn.hw_models.dram.analytical import ChannelTimes, stream_ps
 from cairn.hw_models.dram.spec import DramSpec
@@ -29,7 +30,7 @@ class RunChip:
     def of(cls, run: Record) -> RunChip:
         """The DRAM of a row of voxel_runs.csv. Voxel counts a row in beats of a core's bus, Cairn in its 8192 bytes."""
         cores = run.integer("cores")
-        rates = {
+        rates: dict[str, Any] = {
             "bandwidth_gb_per_s": run.number("dram_gib_s") * 2**30 / 1e9, "clock_ghz": run.number("freq_mhz") / 1000,
             "t_cl": run.integer("tcl"), "t_rcd": run.integer("trcd"), "t_rp": run.integer("trp"),
         }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Voxel's DRAM estimator: its own answers where the chunk is known, and the DRAM reads of whole runs where it is not."""
+"""Voxel's DRAM estimator: its own answers where chunks are known, and DRAM reads of whole runs where they are not."""
 
 from __future__ import annotations
 
