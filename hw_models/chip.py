@@ -111,6 +111,12 @@ class ChipSpec(Spec):
                 f"dram.capacity_gb ({self.dram.capacity_gb:g}) is less than one row in each bank: {channels} channels "
                 f"x {self.dram.banks_per_channel} banks x {self.dram.row_bytes} bytes need {needed:g} GB"
             )
+        if self.dram.model == "voxel_estimator" and self.dram.bytes_per_cycle(channels) < 1:
+            needed = channels * self.dram.clock_ghz
+            raise ValueError(
+                f"dram.bandwidth_gb_per_s ({self.dram.bandwidth_gb_per_s:g}) is less than a byte a cycle of each of "
+                f"{channels} channels, which the model voxel_estimator rounds down to none: it needs {needed:g} GB/s"
+            )
         return self
 
     @property
@@ -192,7 +198,7 @@ class ChipSpec(Spec):
         per_channel = self.cores_per_channel * (self.dma.load_depth + self.dma.store_depth)
         transfers = max(MIN_NOC_TRANSFERS, NETWORK_PORTS * self.core_count * self.dma.noc_depth)
         return {
-            "dram": build_dram(self.dram, self.channels, max(MIN_CHANNEL_REQUESTS, per_channel)),
+            "dram": build_dram(self.dram, self.channels, self.core_count, max(MIN_CHANNEL_REQUESTS, per_channel)),
             "noc": build_noc_server(
                 self.noc, self.cores.rows, self.cores.columns, self.clock, transfers, PACKETS_OF_A_TRANSFER * transfers
             ),

@@ -29,7 +29,9 @@ class DramSpec(Spec):
     channel is: `in_order` admits runs in the order of arrival, with `queue_runs` and `run_bytes` as the window and the
     granule of rules D2 and D1; `controller` has a controller that reorders, with `queue_requests` bursts in the queue
     of reads and in that of writes (S3), requests that take turns by `turn_bytes` (S2), and writes that wait
-    `write_wait_cycles` at most before they go first (S4).
+    `write_wait_cycles` at most before they go first (S4); `voxel_estimator` charges each request with the closed form
+    of Voxel's default mode (rules V1 to V4 in voxel_server.py, not physics), which multiplies row openings by
+    (cores / `unshared_cores`) ** `sharing_exponent`.
     """
 
     bandwidth_gb_per_s: float = sourced(12000.0, f"{_VOXEL} (vx.dram_bw.paper)", gt=0)
@@ -61,8 +63,14 @@ class DramSpec(Spec):
         "vx.trace_cache.window)", ge=1,
     )  # fmt: skip
     run_bytes: int = sourced(1024, "assumed: granule in which streams share a queue, 8 bursts", ge=1)
-    model: Literal["in_order", "controller"] = sourced(
+    model: Literal["in_order", "controller", "voxel_estimator"] = sourced(
         "in_order", "this project: channels that admit runs in order (rules D1 to D6), the quicker model"
+    )
+    unshared_cores: int = sourced(
+        128, f"{_VOXEL} (vx.dram_formula); NUM_BANKS of tsim_components/mem.py: cores with a bank each", ge=1
+    )
+    sharing_exponent: float = sourced(
+        0.8, f"{_VOXEL} (vx.dram_formula): its code gives no source for it; 0 is no sharing", ge=0, le=1
     )
     queue_requests: int = sourced(
         32, f"{_VOXEL} (vx.trace_cache.window): requests that a channel looks at; reads and writes each", ge=1, le=4096
@@ -96,8 +104,13 @@ class DramSpec(Spec):
         return Clock.from_ghz(self.clock_ghz)
 
     @property
+    def moves_whole_bursts(self) -> bool:
+        """Whether what a request moves is rounded up to bursts; Voxel's estimator counts bytes."""
+        return self.model != "voxel_estimator"
+
+    @property
     def granule_bytes(self) -> int:
-        """Bytes of offset at whose multiples a channel cuts requests."""
+        """Bytes of offset at whose multiples a channel that moves whole bursts cuts requests."""
         return self.run_bytes if self.model == "in_order" else self.turn_bytes
 
     def timing_ticks(self, name: str) -> int:
@@ -115,6 +128,14 @@ class DramSpec(Spec):
     def rows_per_bank(self, channels: int) -> int:
         """Whole rows of a bank of one of `channels` channels."""
         return self.capacity_per_channel_bytes(channels) // (self.banks_per_channel * self.row_bytes)
+
+    def bytes_per_cycle(self, channels: int) -> Fraction:
+        """Bytes that one of `channels` channels moves in a cycle of the DRAM clock at peak."""
+        return Fraction(str(self.bandwidth_gb_per_s)) / Fraction(str(self.clock_ghz)) / channels
+
+    def sharing_factor(self, cores: int) -> float:
+        """How much longer Voxel's estimator takes to open a row on a chip of `cores` cores."""
+        return float((cores / self.unshared_cores) ** self.sharing_exponent)
 
     def slot_ticks(self, channels: int) -> Fraction:
         """Ticks that one burst occupies the bus of one of `channels` channels.

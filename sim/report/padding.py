@@ -18,9 +18,11 @@ def burst_padding(spec: DramSpec, requests: IntArray) -> IntArray:
 
     By rule D1 of the server (hw_models/dram) a request is cut into runs where a granule of `run_bytes` or a stripe
     ends, counted from where the tile begins, and every run moves whole bursts. What the channels' counters add up to
-    is the sum of this.
+    is the sum of this. A model that moves bytes and no bursts has none.
     """
     result = np.zeros(requests.shape[0], dtype=np.int64)
+    if not spec.moves_whole_bursts:
+        return result
     stripes, which = np.unique(requests[:, ix.R_STRIPE], return_inverse=True)
     for number, stripe in enumerate(stripes.tolist()):
         mine = np.flatnonzero(which == number)

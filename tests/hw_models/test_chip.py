@@ -47,6 +47,10 @@ def test_there_is_a_channel_over_each_core_unless_the_dram_says_otherwise() -> N
         ({"dram": {"channels": 512}}, r"dram.channels \(512\) must divide the number of cores \(256\)"),
         ({"cores": {"rows": 2048, "columns": 1024}}, r"rows x columns \(2048 x 1024\) must not exceed 1,048,576 cores"),
         ({"dram": {"capacity_gb": 0.01}}, r"256 channels x 16 banks x 8192 bytes need 0.0335544 GB"),
+        (
+            {"dram": {"model": "voxel_estimator", "bandwidth_gb_per_s": 400}},
+            r"dram.bandwidth_gb_per_s \(400\) is less than a byte a cycle .* needs 409.6 GB/s",
+        ),
         ({"matrix_unit": {"kind": "abacus"}}, "matrix_unit.kind"),
         ({"clock_ghz": 0}, "clock_ghz"),
         ({"frequency": 1}, "frequency"),

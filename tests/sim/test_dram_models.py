@@ -1,0 +1,57 @@
+"""A run with each model of a DRAM channel: every byte is accounted for, and Voxel's estimator hides no row opening."""
+
+from __future__ import annotations
+
+import pytest
+
+from cairn.sim.config.run_config import load
+from cairn.sim.record import RunRecord
+from cairn.sim.report.result import Result
+from cairn.sim.run import simulate
+from cairn.validation.suites.conservation.ledger import plan_against_graph, server_counters, trace_against_plan
+from cairn.validation.suites.light.bounds import transfers_too_fast
+
+UNEVEN = ("chip.dram.burst_bytes=96", "chip.dram.row_bytes=960", "chip.dram.run_bytes=192")
+"""Bursts that do not divide what is read, so that a channel which moves whole ones pads."""
+
+
+def run(model: str, *settings: str) -> RunRecord:
+    return simulate(load("demo", [f"chip.dram.model={model}", *UNEVEN, *settings]))
+
+
+@pytest.fixture(scope="module")
+def records() -> dict[str, RunRecord]:
+    return {model: run(model) for model in ("in_order", "controller", "voxel_estimator")}
+
+
+@pytest.mark.parametrize("model", ["in_order", "controller", "voxel_estimator"])
+def test_every_byte_is_accounted_for_and_no_transfer_beats_its_bytes(
+    records: dict[str, RunRecord], model: str
+) -> None:
+    record = records[model]
+    pairs = {**trace_against_plan(record), **plan_against_graph(record)}
+    assert {name: pair.difference for name, pair in pairs.items()} == dict.fromkeys(pairs, 0)
+    assert transfers_too_fast(record) == 0
+
+
+def test_the_estimator_moves_bytes_and_the_others_whole_bursts(records: dict[str, RunRecord]) -> None:
+    padding = {model: int(server_counters(record)["dram"]["padding_bytes"].sum()) for model, record in records.items()}
+    assert padding["voxel_estimator"] == 0
+    assert padding["in_order"] > 0
+    assert padding["controller"] > 0
+
+
+def test_the_estimator_is_slower_by_row_openings_that_the_others_hide(records: dict[str, RunRecord]) -> None:
+    voxel = run("voxel_estimator", "chip.dram.unshared_cores=1")
+    counted = server_counters(voxel)["dram"]
+    assert (counted["activates"] >= counted["row_misses"]).all()
+    assert voxel.total_ps > records["voxel_estimator"].total_ps
+    assert voxel.total_ps > records["controller"].total_ps
+
+
+def test_a_report_of_a_run_with_the_estimator_has_no_bytes_of_padding(records: dict[str, RunRecord]) -> None:
+    by_cause = {model: Result(record).as_dict()["bytes"] for model, record in records.items()}
+    moved = {model: {row["cause"]: row for row in rows} for model, rows in by_cause.items()}
+    assert moved["in_order"]["padding"]["dram_read_bytes"] > 0
+    assert moved["voxel_estimator"]["padding"]["dram_read_bytes"] == 0
+    assert moved["voxel_estimator"]["unique"] == moved["in_order"]["unique"]
