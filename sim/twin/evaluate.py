@@ -49,6 +49,8 @@ def unknown(config: RunConfig, graph: OperatorGraph) -> str | None:
     """What of a run the twin does not know; None when it knows all of it."""
     if config.mapping.paradigm is Paradigm.DATAFLOW:
         return "the dataflow paradigm"
+    if config.chip.dram.model != "in_order":
+        return f"channels of the DRAM model {config.chip.dram.model!r}"
     for segment in graph.segments:
         for operator in segment.block.operators:
             if not known(operator):
@@ -60,7 +62,7 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     """Designs that differ from `config` in parameters of the chip: `columns` has arrays (designs,) by path in the chip.
 
     The grid of cores, the topology, the mapping and the workload are those of `config`. CairnError for what the twin
-    does not know: dataflow, and operators of experts and recurrent states.
+    does not know: dataflow, DRAM channels of another model than `in_order`, operators of experts and recurrent states.
     """
     missing = unknown(config, graph)
     if missing is not None:

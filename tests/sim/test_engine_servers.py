@@ -63,7 +63,7 @@ def test_both_engines_give_one_trace_on_plans_with_toy_servers(plan: Plan) -> No
 def real_servers(model: str = "in_order") -> dict[str, Server]:
     """Two channels of DRAM and a 2 x 2 network."""
     noc = build_noc_server(NocSpec(), 2, 2, Clock.from_ghz(1.6), max_transfers=64)
-    return {"dram": build_dram(DramSpec.model_validate({"model": model}), channels=2, max_requests=64), "noc": noc}
+    return {"dram": build_dram(DramSpec.model_validate({"model": model}), channels=2, max_requests=64, cores=2), "noc": noc}
 
 
 DRAM_ROW = st.tuples(
@@ -88,7 +88,7 @@ def test_both_engines_give_one_trace_on_plans_with_dram_and_network(model: str, 
 @pytest.mark.parametrize("name", ["dram", "noc"])
 def test_a_real_server_without_room_ends_the_run(engine: Engine, name: str) -> None:
     servers = {
-        "dram": build_dram(DramSpec(), channels=1, max_requests=1),
+        "dram": build_dram(DramSpec(), channels=1, max_requests=1, cores=1),
         "noc": build_noc_server(NocSpec(), 2, 2, Clock.from_ghz(1.6), max_transfers=1),
     }
     rows = {"dram": [0, 0, 0, 1, 0, 256, 0, 256], "noc": [0, 0, 1, 64]}

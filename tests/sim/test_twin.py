@@ -154,6 +154,11 @@ def test_what_the_twin_does_not_know_is_refused_by_name() -> None:
     dataflow = Twin(load("demo")).evaluate({"mapping.paradigm": np.array(["compute_shift", "dataflow"])})
     assert dataflow.runs.tolist() == [True, False]
     assert dataflow.refused == {1: "the analytical twin does not know the dataflow paradigm yet"}
+    models = Twin(load("demo")).evaluate({"chip.dram.model": np.array(["controller", "in_order"])})
+    assert models.runs.tolist() == [False, True]
+    assert models.refused == {
+        0: "the analytical twin does not know channels of the DRAM model 'controller' yet"
+    }
 
 
 def numbers(*values: float) -> npt.NDArray[np.float64]:
