@@ -63,7 +63,8 @@ def test_both_engines_give_one_trace_on_plans_with_toy_servers(plan: Plan) -> No
 def real_servers(model: str = "in_order") -> dict[str, Server]:
     """Two channels of DRAM and a 2 x 2 network."""
     noc = build_noc_server(NocSpec(), 2, 2, Clock.from_ghz(1.6), max_transfers=64)
-    return {"dram": build_dram(DramSpec.model_validate({"model": model}), channels=2, max_requests=64, cores=2), "noc": noc}
+    dram = build_dram(DramSpec.model_validate({"model": model}), channels=2, cores=2, max_requests=64)
+    return {"dram": dram, "noc": noc}
 
 
 DRAM_ROW = st.tuples(
