@@ -124,7 +124,7 @@ class Device:
                 written.append(Limit(scope, previous, following, self.ticks(expression), window))
         nominal = [*written, *self._automatic(written)]
         between = [self._between_stamps(limit) for limit in nominal]
-        return [*between, *self._buses()]
+        return [*between, *self.buses()]
 
     def _between_stamps(self, limit: Limit) -> Limit:
         longer = self.command_ticks(limit.previous) - self.command_ticks(limit.following)
@@ -149,7 +149,7 @@ class Device:
                      and x.previous in ("RDA", "WRA")]  # fmt: skip
         return [*added, *refreshed]
 
-    def _buses(self) -> list[Limit]:
+    def buses(self) -> list[Limit]:
         """A command of several ticks keeps its bus: the one bus of all, or that of its sort (row or column)."""
         every: list[str] = list(COMMANDS)
         column = [command for command in every if command in ("RD", "WR", "RDA", "WRA")]

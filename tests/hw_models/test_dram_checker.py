@@ -85,7 +85,7 @@ def test_two_readings_of_a_standard_give_the_same_limits(preset: str) -> None:
         found[key] = max(found.get(key, -10_000), rule.needed)
     limits: dict[tuple[str, str, str, int], int] = {}
     refreshes_banks = "nRFCpb" in of.clocks
-    for limit in of.limits()[: len(of.limits()) - len(of._buses())]:
+    for limit in of.limits()[: len(of.limits()) - len(of.buses())]:
         if limit.following == "REFPB" and not refreshes_banks:
             continue  # there is no such command
         key = (limit.scope, limit.previous, limit.following, limit.window)

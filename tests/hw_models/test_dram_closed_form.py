@@ -46,7 +46,7 @@ def limit_of(part: Device, name: str) -> float:
 @pytest.mark.parametrize("preset", sorted(presets()))
 def test_forms_agree_with_the_cycle_model_on_every_preset(preset: str, queues: tuple[int, int], refresh: str) -> None:
     part = device(preset)
-    controller = ControllerSpec(refresh=refresh, read_queue=queues[0], write_queue=queues[1])  # type: ignore[arg-type]
+    controller = ControllerSpec.model_validate({"refresh": refresh, "read_queue": queues[0], "write_queue": queues[1]})
     for name in LIMITS:
         measured, form = cycles_of(part, name, 10_000, controller), form_of(part, name, 10_000, controller)
         assert form == pytest.approx(measured, rel=limit_of(part, name)), name
@@ -69,7 +69,8 @@ def overridden(base: Device, count: int) -> Iterator[tuple[Device, ControllerSpe
         opened = max(clocks[name] for name in rows if name.startswith("nRCD")) + int(draw.integers(2, 20))
         part = base.changed(**clocks, nRAS=opened, nRC=opened + clocks["nRP"])
         refresh = "all_bank" if draw.integers(2) else "none"
-        controller = ControllerSpec(refresh=refresh, read_queue=int(draw.choice([8, 16, 32, 64])))  # type: ignore[arg-type]
+        queue = int(draw.choice([8, 16, 32, 64]))
+        controller = ControllerSpec.model_validate({"refresh": refresh, "read_queue": queue})
         yield part, controller, int(draw.integers(3000, 9000))
 
 

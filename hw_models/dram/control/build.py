@@ -79,10 +79,6 @@ def cause_of(limit: Limit, burst_ticks: int) -> int:
     return ix.ROW_CYCLE
 
 
-def _is_bus(limit: Limit, device: Device) -> bool:
-    return limit.scope == "channel" and limit.ticks == device.command_ticks(limit.previous)
-
-
 def _widest(scope: str, device: Device) -> str:
     """The scope that reaches the same banks and is looked at first: one rank is the whole of its channel."""
     o = device.organisation
@@ -97,7 +93,7 @@ def _rules(device: Device, spec: ControllerSpec) -> tuple[list[int], list[list[i
     used |= {"RDA", "WRA"} if spec.page == "closed" else set()
     used |= {"none": set(), "all_bank": {"PREA", "REF"}, "per_bank": {"REFPB"}}[spec.refresh]
     strongest: dict[tuple[str, str, str, int], tuple[int, int]] = {}
-    written = len(device.limits()) - len(device._buses())
+    written = len(device.limits()) - len(device.buses())
     for number, limit in enumerate(device.limits()):
         if limit.previous not in used or limit.following not in used or limit.ticks <= 0:
             continue

@@ -15,8 +15,6 @@ OVERFLOW: Final = 1
 """`state[ERROR]`: more requests at once in a channel than the server was built for."""
 BAD_REQUEST: Final = 2
 """`state[ERROR]`: a request row outside the channels, the banks, or the rule that stripe_bytes divides row_bytes."""
-STUCK: Final = 3
-"""`state[ERROR]`: bursts wait and no command can ever issue: a mistake of the kernels."""
 
 REQUEST_COLUMNS: Final = (
     "flags", "channel", "bank_base", "bank_count", "row_base", "stripe_bytes", "offset_bytes", "bytes",

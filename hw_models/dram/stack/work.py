@@ -196,9 +196,8 @@ def _back_to_back(state: IntArray, base: int, place: int, tick: int, horizon: in
     pending, write = state[extra + sx.X_PENDING], state[at + sx.U_WRITE]
     newest = run_at(state, base, state[extra + sx.X_RUNS] - 1)
     bursts = state[at + sx.U_LEFT]
-    if (
-        pending == 0 or state[newest + sx.U_WRITE] == write
-    ):  # else nobody enters: the newest run waits for its own queue
+    enters = pending == 0 or state[newest + sx.U_WRITE] == write  # else the newest run waits for its own queue
+    if enters:
         if pending > 0 and state[newest + sx.U_LEFT] == 0:
             return 1  # the newest run gets its first burst into the queue
         if is_newest(state, base, place):
