@@ -25,13 +25,11 @@ from cairn.workloads.graph import OperatorGraph, Role
 Progress = Callable[[str, float], None]
 """Told what is being done and how much of it is done (0 to 1)."""
 
-FIRST_TRY: Final = 9
+FIRST_TRY: Final = 13
 """Repeated blocks that are simulated at first, at most, in a row of equal layers or in a slot of the dataflow pipeline:
-one that fills the buffers, 4 whose periods count, one after them whose end is disturbed by what follows, and up to
-three so that whole rounds are left out."""
-
-SECOND_TRY: Final = 13
-"""The same with 8 whose periods count, where those of the first try differ too much; from there on twice as many."""
+one that fills the buffers, two rounds of 4 whose periods can be seen to come round, one after them whose end is
+disturbed by what follows, and up to three so that whole rounds are left out. Where periods differ too much, from there
+on twice as many."""
 
 LOOSE: Final = 0.01
 """A tolerance for which the periods of FEW blocks (two of them at least count) are enough to begin with."""
@@ -92,7 +90,7 @@ def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress) ->
         if steady or (count >= most and not was_few):
             return _Attempt(plan, trace, sequence, repetitions)
         del sequence, plan, trace  # before the next, larger ones are made
-        count, first_try = min(SECOND_TRY if first_try else 2 * count, most), False
+        count, first_try = min(FIRST_TRY if was_few or count < FIRST_TRY else 2 * count, most), False
 
 
 def _written(work: tuple[Sequence, PlanBuilder]) -> tuple[Sequence, Plan]:

@@ -44,14 +44,16 @@ class _Run:
     def left_out(self) -> int:
         return self.repeat - self.simulated
 
+    cycle: int = 0
+    """Blocks after which periods were seen to repeat; 0 where they were not."""
+
     @property
     def steady(self) -> range:
-        """The instances whose periods count, a power of two: the last ones but one, which what follows disturbs.
-
-        The first instance, which fills the buffers, never counts. Periods often repeat after a ROUND, or two where the
-        buffer has its own: a mean over a power of two sees whole rounds.
+        """The instances whose periods count: the last ones but one, which what follows disturbs, and never the first,
+        which fills the buffers. One cycle of them, or without one a power of two: where the buffer has its own cycle or
+        refreshes come in between, a mean over many sees whole rounds.
         """
-        count = 1 << max(1, (self.simulated - 2).bit_length() - 1)
+        count = self.cycle or 1 << max(1, (self.simulated - 2).bit_length() - 1)
         end = self.first + self.simulated - 1
         return range(end - count, end)
 
@@ -104,9 +106,10 @@ class Sequence:
     def repetitions(self, plan: Plan, trace: Trace, tolerance: float) -> tuple[Repetition, ...]:
         """The mean period of each run of repeated blocks, and by how much the run's time is in doubt for it.
 
-        Periods vary from block to block, since tiles meet other banks, refreshes and places in buffers each time. So
-        the mean over all steady blocks counts, and is held against the means over any half of them in a row: the change
-        is by what part the run's time would differ, at most, if the blocks left out took one of those instead.
+        Periods vary from block to block, since tiles meet other banks, refreshes and places in buffers each time. Where
+        they come round, a cycle counts (`_cycle_of`); else the mean over all steady blocks, held against the means over
+        any half of them in a row. The change is by what part the run's time would differ, at most, if the blocks left
+        out took one of the means that the one that counts was held against.
         """
         ends = np.zeros(int(plan.block.max(initial=-1)) + 2, dtype=np.int64)
         np.maximum.at(ends, plan.block, trace.end)
@@ -117,11 +120,37 @@ class Sequence:
                 half = len(run.steady) // 2
                 steady = ends[run.steady[0] - 1 : run.steady[-1] + 1]
                 mean = float(steady[-1] - steady[0]) / (2 * half)
-                stretches = (steady[half:] - steady[:-half]) / half
+                doubt = float(np.abs((steady[half:] - steady[:-half]) / half - mean).max())
+                run.cycle, cycle_mean, cycle_doubt = _cycle_of(ends[run.first : run.first + run.simulated - 1])
+                if run.cycle and cycle_doubt < doubt:
+                    mean, doubt = cycle_mean, cycle_doubt
+                else:
+                    run.cycle = 0
                 period = round(mean)
-                change = run.left_out * float(np.abs(stretches - mean).max()) / max(run.repeat * mean, 1.0)
+                change = run.left_out * doubt / max(run.repeat * mean, 1.0)
             result.append(Repetition(run.name, run.repeat, run.simulated, period, change, tolerance))
         return tuple(result)
+
+
+def _cycle_of(ends: IntArray) -> tuple[int, float, float]:
+    """(cycle, mean, doubt): after how many blocks, ROUND at most, their periods come round, the mean period over the
+    last cycle, and by how much the mean over a cycle has moved within the last ROUND + 2 periods. The cycle that moved
+    least counts, a ROUND only where each of its periods can have come twice; 0 where there are fewer periods. `ends`
+    are those of blocks in a row.
+    """
+    best = 0, 0.0, float("inf")
+    periods = len(ends) - 1
+    if periods < ROUND + 2:
+        return best
+    last = ends[-(ROUND + 3) :]
+    for cycle in range(1, ROUND + 1):
+        if periods < 2 * cycle:
+            break
+        means = (last[cycle:] - last[:-cycle]) / cycle
+        doubt = float(np.abs(means - means[-1]).max())
+        if doubt < best[2]:
+            best = cycle, float(means[-1]), doubt
+    return best
 
 
 class _Writer:

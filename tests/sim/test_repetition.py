@@ -84,6 +84,23 @@ def test_periods_that_still_grow_change_the_time(step: int, repeat: int) -> None
     assert change == pytest.approx((repeat - 10) * 2 * step / (repeat * mean))
 
 
+@given(st.lists(st.integers(1_000, 2_000), min_size=3, max_size=3), st.integers(1_000, 2_000), st.integers(9, 13))
+def test_periods_that_go_round_in_threes_count_a_cycle(cycle: list[int], first: int, simulated: int) -> None:
+    period, change = of_periods([first, *(cycle * 4)], simulated, simulated + 3 * ROUND)
+    assert abs(period - sum(cycle) / 3) <= 0.5
+    assert change == 0
+
+
+def test_a_round_counts_once_its_beginning_is_no_longer_seen() -> None:
+    """Periods of a run with interleaved banks: fours from the fifth on, and means of four that agree before that."""
+    early = [170_000, 151_946, 151_812, 149_552, 153_060]
+    periods = [*early, 152_160, 151_730, 154_588, 153_168, 152_168, 151_728, 90_000]
+    period, change = of_periods(periods, 12, 40)
+    assert period == round(np.mean(periods[7:11]))
+    assert change < TOLERANCE
+    assert of_periods(periods, 8, 40)[1] > TOLERANCE
+
+
 def test_halves_that_agree_do_not_hide_a_stretch_that_differs() -> None:
     period, change = of_periods([500, 100, 100, 200, 200, 200, 200, 100, 100, 900], 10, 20)
     assert period == 150
