@@ -19,8 +19,8 @@ import numpy as np
 
 from cairn.base.streams import stream
 from cairn.base.ticks import Clock
-from cairn.hw_models.dram.cycle import build_dram_server
 from cairn.hw_models.dram.spec import DramSpec
+from cairn.hw_models.dram.stack.server import build_stack_server
 from cairn.hw_models.noc.server import build_noc_server
 from cairn.hw_models.noc.spec import NocSpec
 from cairn.hw_models.server import Server
@@ -78,7 +78,7 @@ def dram_plan(n: int) -> tuple[Plan, dict[str, Server]]:
     table = np.zeros((n, 8), np.int64)
     table[:, 1], table[:, 3], table[:, 4] = task % channels, 1, (task // channels) % 1024
     table[:, 2], table[:, 5], table[:, 7] = (task // channels) % 4, TRANSFER_BYTES, TRANSFER_BYTES
-    servers = {"dram": build_dram_server(DramSpec(), channels)}
+    servers = {"dram": build_stack_server(DramSpec(), channels)}
     return served_plan(n, "dram", table, task % channels, depth=4), servers
 
 

@@ -64,7 +64,7 @@ class DramSpec(Spec):
     )  # fmt: skip
     run_bytes: int = sourced(1024, "assumed: granule in which streams share a queue, 8 bursts", ge=1)
     model: Literal["in_order", "controller", "voxel_estimator"] = sourced(
-        "in_order", "this project: channels that admit runs in order (rules D1 to D6), the quicker model"
+        "controller", "this project: channels with a controller (rules S1 to S5)"
     )
     unshared_cores: int = sourced(
         128, f"{_VOXEL} (vx.dram_formula); NUM_BANKS of tsim_components/mem.py: cores with a bank each", ge=1

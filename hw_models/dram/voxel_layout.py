@@ -10,16 +10,6 @@ from typing import Final
 
 from cairn.hw_models.server import HEADER
 
-OVERFLOW: Final = 1
-"""`state[ERROR]`: more requests at once in a channel than the server was built for."""
-BAD_REQUEST: Final = 2
-"""`state[ERROR]`: a request row outside the channels, the banks, or the rule that stripe_bytes divides row_bytes."""
-
-REQUEST_COLUMNS: Final = (
-    "flags", "channel", "bank_base", "bank_count", "row_base", "stripe_bytes", "offset_bytes", "bytes",
-)  # fmt: skip
-R_CHANNEL, R_BANK_BASE, R_BANK_COUNT, R_ROW_BASE, R_STRIPE, R_OFFSET, R_BYTES = range(1, len(REQUEST_COLUMNS))
-
 (
     P_CHANNELS, P_REQUESTS, P_BANKS, P_ROW_BYTES, P_BURST_BYTES, P_BYTES_PER_CYCLE,
     P_OPENING, P_PRECHARGE, P_COLUMN, P_CLOCK_NUM, P_CLOCK_DEN, P_CHANNELS_AT, P_HEAP_AT, P_EVENTS,

@@ -8,8 +8,8 @@ from math import ceil, floor
 
 import numpy as np
 
+from cairn.hw_models.dram.request import REQUEST_COLUMNS
 from cairn.hw_models.dram.spec import DramSpec
-from cairn.hw_models.dram.voxel_layout import REQUEST_COLUMNS
 from cairn.hw_models.server import DONE, FIRST, IS_WRITE, WANTS_FIRST, IntArray
 
 Completion = tuple[int, int, int]

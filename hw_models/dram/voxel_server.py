@@ -26,7 +26,9 @@ import numpy as np
 from cairn.base.errors import ConfigError
 from cairn.base.kernel import kernel
 from cairn.base.ticks import NEVER
+from cairn.hw_models.dram import request as rq
 from cairn.hw_models.dram import voxel_layout as ix
+from cairn.hw_models.dram.request import is_inside, refuse
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.dram.voxel_estimator import FRACTION_BITS, VoxelEstimator
 from cairn.hw_models.server import (
@@ -35,7 +37,6 @@ from cairn.hw_models.server import (
     DONE,
     DONE_AT,
     ENQUEUE_SIGNATURE,
-    ERROR,
     FIRST,
     FLAGS,
     IS_WRITE,
@@ -100,38 +101,20 @@ def _drop_first(state: IntArray) -> None:
         state[heap + ix.EVENT_WORDS * place + word] = state[last + word]
 
 
-@_inner()
-def _is_valid(state: IntArray, request: IntArray) -> bool:
-    """Whether a request row lies within the channels, the banks and the rule on stripes."""
-    channel, stripe = request[ix.R_CHANNEL], request[ix.R_STRIPE]
-    if channel < 0 or channel >= state[ix.P_CHANNELS] or stripe <= 0 or state[ix.P_ROW_BYTES] % stripe != 0:
-        return False
-    base, count = request[ix.R_BANK_BASE], request[ix.R_BANK_COUNT]
-    if base < 0 or count <= 0 or base + count > state[ix.P_BANKS]:
-        return False
-    return bool(request[ix.R_ROW_BASE] >= 0 and request[ix.R_OFFSET] >= 0 and request[ix.R_BYTES] > 0)
-
-
-@_inner()
-def _refuse(state: IntArray, reason: int) -> None:
-    if state[ERROR] == 0:
-        state[ERROR] = reason
-
-
 @kernel(ENQUEUE_SIGNATURE, _nrt=False)
 def enqueue(state: IntArray, task: int, request: IntArray) -> None:
     """Put a request at the end of its port's line (V1); a refused one leaves its reason in `state[ERROR]`."""
-    if not _is_valid(state, request):
-        _refuse(state, ix.BAD_REQUEST)
+    if not is_inside(request, state[ix.P_CHANNELS], state[ix.P_BANKS], state[ix.P_ROW_BYTES]):
+        refuse(state, rq.BAD_REQUEST)
         return
-    channel, size = request[ix.R_CHANNEL], request[ix.R_BYTES]
+    channel, size = request[rq.R_CHANNEL], request[rq.R_BYTES]
     base = state[ix.P_CHANNELS_AT] + channel * ix.CHANNEL_WORDS
     if state[base + ix.C_ACTIVE] >= state[ix.P_REQUESTS]:
-        _refuse(state, ix.OVERFLOW)
+        refuse(state, rq.OVERFLOW)
         return
     writes = request[FLAGS] & IS_WRITE
     port = base + (ix.C_WRITE_FREE if writes else ix.C_READ_FREE)
-    openings = (size + request[ix.R_STRIPE] - 1) // request[ix.R_STRIPE]
+    openings = (size + request[rq.R_STRIPE] - 1) // request[rq.R_STRIPE]
     begin, lasts = max(state[NOW], state[port]), _ticks(state, size, openings)
     if request[FLAGS] & WANTS_FIRST:
         first = begin + _ticks(state, min(size, state[ix.P_BURST_BYTES]), 1)
@@ -199,7 +182,7 @@ def build_voxel_server(spec: DramSpec, channels: int, cores: int, max_requests: 
 
     ConfigError when a number is not positive or a channel moves less than a byte in a cycle. A request beyond
     `max_requests`, or one outside the geometry, is refused and leaves OVERFLOW or BAD_REQUEST in `state[ERROR]`
-    (voxel_layout.py); engines check that slot.
+    (request.py); engines check that slot.
     """
     for name, number in (("channels", channels), ("cores", cores), ("max_requests", max_requests)):
         if number < 1:
@@ -231,5 +214,5 @@ def build_voxel_server(spec: DramSpec, channels: int, cores: int, max_requests: 
 
 VOXEL_SERVER: Final = server_kinds.add(
     "dram_voxel_estimator",
-    ServerKind("dram_voxel_estimator", enqueue, advance, next_event, ix.REQUEST_COLUMNS, counters),
+    ServerKind("dram_voxel_estimator", enqueue, advance, next_event, rq.REQUEST_COLUMNS, counters),
 )

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cairn.base.errors import CairnError
-from cairn.hw_models.dram.layout import REQUEST_COLUMNS
+from cairn.hw_models.dram.request import REQUEST_COLUMNS
 from cairn.sim.plan import actions, numbers_actions, numbers_attention, numbers_unfused
 from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.numbers_machine import Effect, Job, Machine

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from cairn.hw_models.dram import layout as ix
+from cairn.hw_models.dram import request as ix
 from cairn.hw_models.dram.spec import DramSpec
 
 IntArray = npt.NDArray[np.int64]
@@ -16,9 +16,9 @@ IntArray = npt.NDArray[np.int64]
 def burst_padding(spec: DramSpec, requests: IntArray) -> IntArray:
     """Padding bytes of each row of the DRAM server's request table, (n,) -> (n,).
 
-    By rule D1 of the server (hw_models/dram) a request is cut into runs where a granule of `run_bytes` or a stripe
-    ends, counted from where the tile begins, and every run moves whole bursts. What the channels' counters add up to
-    is the sum of this. A model that moves bytes and no bursts has none.
+    By rule S2 of the channels (hw_models/dram/stack) a request is cut into runs where a turn of `turn_bytes` or a
+    stripe ends, counted from where the tile begins, and every run moves whole bursts. What the channels' counters add
+    up to is the sum of this. A model that moves bytes and no bursts has none.
     """
     result = np.zeros(requests.shape[0], dtype=np.int64)
     if not spec.moves_whole_bursts:
@@ -33,9 +33,9 @@ def burst_padding(spec: DramSpec, requests: IntArray) -> IntArray:
 
 def _bus_bytes(spec: DramSpec, stripe: int, begin: IntArray, end: IntArray) -> IntArray:
     """Bytes of the bursts that move bytes [begin, end) of a tile. The pattern of cuts repeats after a whole number of
-    granules and stripes."""
-    burst, period = spec.burst_bytes, math.lcm(stripe, spec.granule_bytes)
-    cuts = np.union1d(np.arange(0, period + 1, stripe), np.arange(0, period + 1, spec.granule_bytes))
+    turns and stripes."""
+    burst, period = spec.burst_bytes, math.lcm(stripe, spec.turn_bytes)
+    cuts = np.union1d(np.arange(0, period + 1, stripe), np.arange(0, period + 1, spec.turn_bytes))
     whole = np.concatenate([[0], np.cumsum(_ceil(np.diff(cuts), burst))])
 
     def up_to(cut: IntArray) -> IntArray:

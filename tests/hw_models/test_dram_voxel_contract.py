@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cairn.base.errors import ConfigError
+from cairn.hw_models.dram.request import BAD_REQUEST, OVERFLOW
 from cairn.hw_models.dram.spec import DramSpec
-from cairn.hw_models.dram.voxel_layout import BAD_REQUEST, OVERFLOW
 from cairn.hw_models.dram.voxel_oracle import VoxelOracle
 from cairn.hw_models.dram.voxel_server import build_voxel_server
 from cairn.hw_models.server import DONE, ERROR, FIRST, server_kinds

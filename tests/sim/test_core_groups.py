@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cairn.hw_models.dram.layout import REQUEST_COLUMNS
+from cairn.hw_models.dram.request import REQUEST_COLUMNS
 from cairn.sim.config.run_config import RunConfig, load
 from cairn.sim.mapping.context import Stage, leaders
 from cairn.sim.mapping.sequence import straight, whole_grid

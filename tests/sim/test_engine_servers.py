@@ -60,7 +60,7 @@ def test_both_engines_give_one_trace_on_plans_with_toy_servers(plan: Plan) -> No
 
 
 @lru_cache(maxsize=2)
-def real_servers(model: str = "in_order") -> dict[str, Server]:
+def real_servers(model: str = "controller") -> dict[str, Server]:
     """Two channels of DRAM and a 2 x 2 network."""
     noc = build_noc_server(NocSpec(), 2, 2, Clock.from_ghz(1.6), max_transfers=64)
     dram = build_dram(DramSpec.model_validate({"model": model}), channels=2, cores=2, max_requests=64)
@@ -76,7 +76,7 @@ NOC_ROW = st.tuples(st.just(0), st.integers(0, 3), st.integers(0, 3), st.sampled
 )
 
 
-@pytest.mark.parametrize("model", ["in_order", "controller"])
+@pytest.mark.parametrize("model", ["controller", "voxel_estimator"])
 @settings(max_examples=40, deadline=None)
 @given(plan=plans({"dram": DRAM_ROW, "noc": NOC_ROW}))
 def test_both_engines_give_one_trace_on_plans_with_dram_and_network(model: str, plan: Plan) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from cairn.base.errors import InfeasibleError
-from cairn.hw_models.dram import layout as dram
-from cairn.hw_models.dram.cycle import build_dram_server, counters
+from cairn.hw_models.dram import request as dram
 from cairn.hw_models.dram.spec import DramSpec
+from cairn.hw_models.dram.stack.server import build_stack_server, counters
 from cairn.sim.config.run_config import RunConfig
 from cairn.sim.record import RunRecord
 from cairn.sim.report.padding import burst_padding
@@ -178,13 +178,13 @@ def test_repeated_blocks_that_were_not_simulated_count_with_their_weight() -> No
     assert plan_against_graph(record)["unique_read"].found.sum() > weights
 
 
-@pytest.mark.parametrize(("stripe", "run_bytes"), [(256, 128), (192, 128), (96, 256), (768, 96), (32, 1024)])
-def test_the_padding_of_single_requests_is_what_a_channel_counts(stripe: int, run_bytes: int) -> None:
-    spec = DramSpec(row_bytes=768 if stripe != 256 else 1024, burst_bytes=32, run_bytes=run_bytes, capacity_gb=1)
+@pytest.mark.parametrize(("stripe", "turn_bytes"), [(256, 128), (192, 128), (96, 256), (768, 96), (32, 1024)])
+def test_the_padding_of_single_requests_is_what_a_channel_counts(stripe: int, turn_bytes: int) -> None:
+    spec = DramSpec(row_bytes=768 if stripe != 256 else 1024, burst_bytes=32, turn_bytes=turn_bytes, capacity_gb=1)
     rng = np.random.default_rng(stripe)
     for _ in range(60):
         row = np.array([[0, 0, 0, 4, 0, stripe, int(rng.integers(5000)), int(rng.integers(1, 3000))]])
-        server = build_dram_server(spec, 1)
+        server = build_stack_server(spec, 1)
         state = server.fresh()
         server.kind.enqueue(state, 0, row[0])
         server.kind.advance(state, 1 << 40)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cairn.base.errors import CairnError
-from cairn.hw_models.dram.layout import REQUEST_COLUMNS
+from cairn.hw_models.dram.request import REQUEST_COLUMNS
 from cairn.sim.config.run_config import RunConfig
 from cairn.sim.mapping.sequence import pipelined
 from cairn.sim.plan.instance import BlockInstance

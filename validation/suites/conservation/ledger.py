@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from cairn.hw_models.dram import layout as dram
+from cairn.hw_models.dram import request as dram
 from cairn.hw_models.server import FLAGS, IS_WRITE
 from cairn.sim.plan.plan import CAUSES, COMPUTE, COMPUTE_COLUMNS
 from cairn.sim.record import RunRecord

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from cairn.base.ticks import PS_PER_S
 from cairn.hw_models.chip import ChipSpec
-from cairn.hw_models.dram import layout as dram
+from cairn.hw_models.dram import request as dram
 from cairn.hw_models.noc.routing import hops
 from cairn.hw_models.noc.spec import NocTopology
 from cairn.sim.plan.plan import COMPUTE, COMPUTE_COLUMNS, NO_QUEUE, Plan

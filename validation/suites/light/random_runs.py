@@ -154,8 +154,8 @@ def _chip(dice: _Dice) -> dict[str, Any]:
             "capacity_gb": dice.pick(1, 1, 0.0004),
             "clock_ghz": dice.pick(0.5, 1.6), "t_cl": dice.between(1, 20), "t_rcd": dice.between(0, 20),
             "t_rp": dice.between(0, 20), "t_ras": dice.between(0, 40), "t_faw": dice.between(0, 30),
-            "refresh": dice.pick("none", "none", "all_bank"), "queue_runs": dice.pick(1, 4, 32),
-            "run_bytes": burst * dice.pick(1, 2, 3, 8),
+            "refresh": dice.pick("none", "none", "all_bank"), "queue_requests": dice.pick(1, 4, 32),
+            "turn_bytes": burst * dice.pick(1, 2, 3, 8, 64),
         },
         "noc": {
             "topology": dice.pick("mesh", "torus", "all_to_all"), "link_bytes_per_cycle": link,
