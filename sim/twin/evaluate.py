@@ -98,7 +98,7 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     die = _dram_die_mm2(machine)
     feasible &= die <= machine.array(chip_of.die_limit_mm2)
     latency = np.where(feasible, total / (machine.array(chip_of.clock_ghz) * 1e9), np.nan)
-    rows = 8 * counted["dram_bytes"]  # bits of rows that are activated: at least those that are moved
+    rows = 8 * counted["dram_bytes"]  # bits of rows that are activated: a row for each row's length of bytes
     dynamic = cost.dynamic_energy_pj(chip_of.energy, noc_hop_bytes=counted["noc_bytes"], dram_row_bits=rows, **counted)  # type: ignore[arg-type]
     static = sum(cost.static_power_w(chip_of).values())  # type: ignore[arg-type]
     energy = sum(dynamic.values()) * 1e-12 + static * latency

@@ -197,7 +197,7 @@ def twin_config(**charge: Any) -> RunConfig:
     return load("demo", [f"chip.energy.dram.{name}={value}" for name, value in charge.items()])
 
 
-def test_the_twin_opens_each_row_once_and_is_near_the_simulator() -> None:
+def test_the_twin_opens_a_row_for_its_length_of_bytes_and_is_near_the_simulator() -> None:
     config = twin_config(**BY_COMMAND)
     twin = Twin(config).evaluate({})
     result = Result(simulate(config))
@@ -207,8 +207,8 @@ def test_the_twin_opens_each_row_once_and_is_near_the_simulator() -> None:
     assert dearer[1] == pytest.approx(twin.energy_j[0], rel=1e-12)
     assert np.diff(dearer) == pytest.approx(8 * twin.dram_bytes[0] * 0.11e-12, rel=1e-9)
     assert result.activates is not None
-    least = twin.dram_bytes[0] / config.chip.dram.row_bytes
-    assert least == pytest.approx(result.activates.per_operator.sum(), rel=0.05)
+    rows = twin.dram_bytes[0] / config.chip.dram.row_bytes
+    assert rows == pytest.approx(result.activates.per_operator.sum(), rel=0.05)
 
 
 def test_the_twin_looks_at_interfaces_and_refuses_the_dram_dies_that_the_simulator_refuses() -> None:
