@@ -59,6 +59,7 @@ class TwinTier:
 def _refusals(table: TwinTable) -> tuple[CheapRefusal, ...]:
     """What the designs that cannot run lack, with the remedies that the simulator gives."""
     short = table.dram_demand_gb > table.dram_capacity_gb
+    large = table.dram_die_mm2 > table.die_limit_mm2
     tight = table.sram_demand_bytes > table.sram_bytes
     return (
         CheapRefusal(
@@ -68,5 +69,9 @@ def _refusals(table: TwinTable) -> tuple[CheapRefusal, ...]:
         CheapRefusal(
             tight, "SRAM of a core for its most demanding product", table.sram_demand_bytes, table.sram_bytes, "bytes",
             "more SRAM a core (chip.sram.capacity_kib), more cores (chip.cores) or fewer tokens at a time (workload)",
+        ),
+        CheapRefusal(
+            large, "area of a DRAM die", table.dram_die_mm2, table.die_limit_mm2, "mm2",
+            "more DRAM dies (chip.area.dram.dies) or a smaller chip.dram.capacity_gb",
         ),
     )  # fmt: skip

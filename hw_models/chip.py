@@ -13,7 +13,7 @@ from cairn.base.ticks import Clock
 from cairn.hw_models.compute.matrix_unit import IntArray
 from cairn.hw_models.compute.systolic.spec import SystolicSpec
 from cairn.hw_models.compute.vector.spec import VectorSpec
-from cairn.hw_models.cost import AreaSpec, EnergySpec
+from cairn.hw_models.cost import AreaSpec, EnergySpec, dram_interface
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.noc.spec import NocSpec
 from cairn.hw_models.server import Server
@@ -110,6 +110,11 @@ class ChipSpec(Spec):
             raise ValueError(
                 f"dram.capacity_gb ({self.dram.capacity_gb:g}) is less than one row in each bank: {channels} channels "
                 f"x {self.dram.banks_per_channel} banks x {self.dram.row_bytes} bytes need {needed:g} GB"
+            )
+        if self.area.dram.within_die_limit and dram_interface(self) is None:
+            raise ValueError(
+                "area.dram.within_die_limit needs an interface (energy.dram.interface), without which the area of a "
+                "DRAM die is not known"
             )
         if self.dram.model == "voxel_estimator" and self.dram.bytes_per_cycle(channels) < 1:
             needed = channels * self.dram.clock_ghz

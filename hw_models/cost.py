@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cairn.base.errors import Infeasibility
 from cairn.base.spec import Spec, sourced
 from cairn.hw_models.compute.systolic.cost import systolic_area_mm2
 from cairn.hw_models.compute.vector.cost import vector_area_mm2
+from cairn.hw_models.dram.area import DramDieSpec, dram_die_area, via_area_mm2
+from cairn.hw_models.dram.charge import COMPONENT, DramChargeSpec, dynamic_pj, static_w
 from cairn.hw_models.sram.cost import sram_area_mm2
 
 if TYPE_CHECKING:
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 
 COMPONENTS: Final = ("matrix", "vector", "sram", "noc", "dram", "tsv")
 """Keys of `dynamic_energy_pj` and `static_power_w`; areas of the logic die have all but "dram"."""
+
+ON_THE_DIE: Final = ("tsv", "hybrid_bond")
+"""Interfaces whose vias or bonds stand on the logic die. The PHY of an interposer is not known: it keeps the area of
+`tsv_mm2`, as a chip that states no interface does."""
 
 _VOXEL = "reference/stacked3d/voxel.yaml"
 
@@ -42,6 +48,7 @@ class EnergySpec(Spec):
     tsv_pj_per_byte: float = sourced(0.6, f"{_VOXEL} (vx.e_tsv), on every byte to or from DRAM", ge=0)
     static_logic_w_per_mm2: float = sourced(0.061, f"{_VOXEL} (vx.static_logic), on the whole logic die", ge=0)
     static_dram_w_per_gb: float = sourced(0.125, f"{_VOXEL} (vx.static_dram)", ge=0)
+    dram: DramChargeSpec = sourced(DramChargeSpec(), "its own defaults: per byte, with the three figures above")
 
 
 class AreaSpec(Spec):
@@ -62,24 +69,56 @@ class AreaSpec(Spec):
     tsv_mm2_at_gb_per_s: float = sourced(
         13194.139533312, f"{_VOXEL} (vx.dram_bw.code): the bandwidth of that area, 12288 GiB/s, linear", gt=0
     )
+    dram: DramDieSpec = sourced(DramDieSpec(), "its own defaults")
+
+
+def dram_interface(chip: ChipSpec) -> str | None:
+    """How the DRAM is joined to the logic die (hw_models/dram/cost.py); None where the chip does not say."""
+    return chip.energy.dram.interface
 
 
 def area_mm2(chip: ChipSpec) -> dict[str, float]:
-    """Area of the logic die by component ("matrix", "vector", "sram", "noc", "tsv"), all cores together, in mm2."""
-    area, cores = chip.area, chip.core_count
+    """Area of the logic die by component ("matrix", "vector", "sram", "noc", "tsv"), all cores together, in mm2.
+
+    Vias or bonds of a chip that states its interface are counted (hw_models/dram/area.py), else Voxel's area for its
+    bandwidth is scaled.
+    """
+    area, cores, interface = chip.area, chip.core_count, dram_interface(chip)
+    if interface in ON_THE_DIE:
+        vias = via_area_mm2(area.dram, interface, chip.dram.bandwidth_gb_per_s)
+    else:
+        vias = area.tsv_mm2 * chip.dram.bandwidth_gb_per_s / area.tsv_mm2_at_gb_per_s
     return {
         "matrix": cores * systolic_area_mm2(chip.matrix_unit, area.matrix_mm2_at_32x32),
         "vector": cores * vector_area_mm2(chip.vector_unit, area.vector_mm2_at_32_lanes),
         "sram": cores * sram_area_mm2(chip.sram),
         "noc": cores * area.router_mm2_at_32_bytes * chip.noc.link_bytes_per_cycle / 32,
-        "tsv": area.tsv_mm2 * chip.dram.bandwidth_gb_per_s / area.tsv_mm2_at_gb_per_s,
+        "tsv": vias,
     }
+
+
+def dram_die_mm2(chip: ChipSpec) -> dict[str, Any] | None:
+    """Area of each DRAM die by part ("bank", "periphery", "via") in mm2; None where the chip states no interface."""
+    interface = dram_interface(chip)
+    if interface is None:
+        return None
+    dram = chip.dram
+    return dram_die_area(
+        chip.area.dram, interface, capacity_gb=dram.capacity_gb, gb_per_s=dram.bandwidth_gb_per_s, dies=dram_dies(chip)
+    )
+
+
+def dram_dies(chip: ChipSpec) -> Any:
+    """DRAM dies of the stack."""
+    return chip.area.dram.dies
 
 
 def static_power_w(chip: ChipSpec) -> dict[str, float]:
     """Power that is drawn whatever the chip does, by component (COMPONENTS), in W."""
     energy = chip.energy
     power = {name: energy.static_logic_w_per_mm2 * area for name, area in area_mm2(chip).items()}
+    if energy.dram.by_command:
+        return {**power, "dram": sum(static_w(energy.dram, chip.dram).values())}
     return {**power, "dram": energy.static_dram_w_per_gb * chip.dram.capacity_gb}
 
 
@@ -92,11 +131,13 @@ def dynamic_energy_pj(
     noc_bytes: float,
     noc_hop_bytes: float,
     dram_bytes: float,
+    dram_row_bits: float,
 ) -> dict[str, float]:
     """Energy of counted events by component (COMPONENTS), in pJ.
 
     `sram_bytes` counts reads and writes, `noc_bytes` each transfer once, `noc_hop_bytes` once per link it crosses;
-    which of the two is charged `energy.noc_per_hop` says.
+    which of the two is charged `energy.noc_per_hop` says. `dram_bytes` counts whole bursts, `dram_row_bits` the bits of
+    all rows that were activated: they cost nothing where the DRAM is charged per byte.
     """
     moved = noc_hop_bytes if energy.noc_per_hop else noc_bytes
     return {
@@ -104,9 +145,19 @@ def dynamic_energy_pj(
         "vector": vector_ops * energy.vector_op_pj,
         "sram": sram_bytes * energy.sram_pj_per_byte,
         "noc": moved * energy.noc_pj_per_byte,
-        "dram": dram_bytes * energy.dram_pj_per_byte,
-        "tsv": dram_bytes * energy.tsv_pj_per_byte,
+        **_dram_energy_pj(energy, dram_bytes, dram_row_bits),
     }
+
+
+def _dram_energy_pj(energy: EnergySpec, moved_bytes: Any, row_bits: Any) -> dict[str, Any]:
+    """Energy of the DRAM ("dram") and of what joins it to the logic ("tsv")."""
+    if not energy.dram.by_command:
+        return {"dram": moved_bytes * energy.dram_pj_per_byte, "tsv": moved_bytes * energy.tsv_pj_per_byte}
+    terms = dynamic_pj(energy.dram, row_bits=row_bits, moved_bytes=moved_bytes)
+    return {
+        component: sum(pj for term, pj in terms.items() if COMPONENT[term] == component)
+        for component in ("dram", "tsv")
+    }  # fmt: skip
 
 
 def die_shortage(chip: ChipSpec) -> Infeasibility | None:
@@ -122,6 +173,24 @@ def die_shortage(chip: ChipSpec) -> Infeasibility | None:
         bound=chip.die_limit_mm2,
         unit="mm2",
         remedy=f"the largest part is {largest} with {areas[largest]:,.1f} mm2: shrink it, or raise chip.die_limit_mm2",
+    )
+
+
+def dram_die_shortage(chip: ChipSpec) -> Infeasibility | None:
+    """Why the DRAM dies are too large to be made, or None when they are not or the chip does not ask."""
+    areas = dram_die_mm2(chip)
+    if areas is None or not chip.area.dram.within_die_limit:
+        return None
+    total = sum(areas.values())
+    if total <= chip.die_limit_mm2:
+        return None
+    return Infeasibility(
+        constraint="area of a DRAM die",
+        demand=total,
+        bound=chip.die_limit_mm2,
+        unit="mm2",
+        remedy="more DRAM dies (chip.area.dram.dies), a smaller chip.dram.capacity_gb, or a newer process, whose "
+        "density chip.area.dram.gbit_per_mm2 states (hw_models/dram/area.py has an old one)",
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from cairn.base.errors import Infeasibility, InfeasibleError
 from cairn.hw_models.chip import ChipSpec
+from cairn.hw_models.cost import dram_die_shortage
 from cairn.sim.config.run_config import Engine, RunConfig, resolved, run_hash
 from cairn.sim.engine.trouble import own_plan
 from cairn.sim.mapping.options import Paradigm
@@ -49,6 +50,7 @@ def simulate(config: RunConfig, *, progress: Progress | None = None) -> RunRecor
     tell = progress or (lambda what, share: None)
     graph = build_graph(config.model, config.workload, config.routing, config.seed)
     check_capacity(config.chip, graph)
+    check_dram_dies(config.chip)
     attempt = _simulate_blocks(config, graph, tell)
     sequence, plan, trace = attempt.sequence, attempt.plan, attempt.trace
     extra = sum((r.repeat - r.simulated) * r.period_ps for r in attempt.repetitions)
@@ -126,6 +128,13 @@ def check_capacity(chip: ChipSpec, graph: OperatorGraph) -> None:
             "weight or cache entry, a smaller batch or context, or several chips"
         )
         raise InfeasibleError([Infeasibility("DRAM capacity", demand, bound, "GB", remedy)])
+
+
+def check_dram_dies(chip: ChipSpec) -> None:
+    """DRAM dies must not be larger than a die may be, where the chip asks for it; InfeasibleError when they are."""
+    shortage = dram_die_shortage(chip)
+    if shortage is not None:
+        raise InfeasibleError([shortage])
 
 
 def code_version() -> str:

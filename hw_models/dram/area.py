@@ -7,7 +7,7 @@ it is that of one old node, and dies of newer ones are up to three times as dens
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cairn.base.errors import ConfigError
 from cairn.base.spec import Spec, sourced
@@ -51,6 +51,20 @@ class HybridBondAreaSpec(DramAreaSpec):
     via_gbit_per_s: float = sourced(0.5, f"{_DEVICES} (dev.tasa): 128 wires of a bank at 500 MHz", gt=0)
 
 
+class DramDieSpec(Spec):
+    """The DRAM dies of a chip whose interface is known.
+
+    `gbit_per_mm2` (2^30 bits) is the density of a die without its vias, `via_gb_per_s_per_mm2` (10^9 bytes/s) what goes
+    through a square millimetre of them; None is what the geometry of the interface's class gives. A chip that is
+    `within_die_limit` is refused when a DRAM die is larger than the logic die may be.
+    """
+
+    dies: int = sourced(8, "reference/stacked3d/voxel.yaml (vx.dram_layers)", ge=1, le=1024)
+    gbit_per_mm2: float | None = sourced(None, "hw_models/dram/area.py (die_gbit_per_mm2)", gt=0)
+    via_gb_per_s_per_mm2: float | None = sourced(None, "hw_models/dram/area.py (via_gb_per_s_per_mm2)", gt=0)
+    within_die_limit: bool = sourced(False, "this project: told beside the result, not checked, unless asked for")
+
+
 _SPECS: Final = {"interposer": DramAreaSpec, "tsv": DramAreaSpec, "hybrid_bond": HybridBondAreaSpec}
 
 
@@ -82,6 +96,30 @@ def die_gbit_per_mm2(spec: DramAreaSpec) -> float:
 def via_gb_per_s_per_mm2(spec: DramAreaSpec) -> float:
     """Bandwidth (10^9 bytes/s) through a square millimetre of vias or bonds, supply and commands included."""
     return spec.vias_per_mm2 / spec.vias_per_data_via * spec.via_gbit_per_s / 8
+
+
+def via_area_mm2(spec: DramDieSpec, interface: str, gb_per_s: Any) -> Any:
+    """Area in mm2 that vias or bonds for `gb_per_s` take of every die that they reach."""
+    own = spec.via_gb_per_s_per_mm2
+    return gb_per_s / (via_gb_per_s_per_mm2(area_spec(interface)) if own is None else own)
+
+
+def dram_die_area(
+    spec: DramDieSpec, interface: str, *, capacity_gb: Any, gb_per_s: Any, dies: Any = None
+) -> dict[str, Any]:
+    """Area in mm2 of each of the equal DRAM dies of a stack by part ("bank", "periphery", "via"); numbers or arrays.
+
+    `capacity_gb` (10^9 bytes) is that of the stack, `dies` stands in place of the spec's. Every via goes through all
+    dies.
+    """
+    sizes = area_spec(interface)
+    density = die_gbit_per_mm2(sizes) if spec.gbit_per_mm2 is None else spec.gbit_per_mm2
+    die = capacity_gb * 8e9 / 2**30 / (spec.dies if dies is None else dies) / density
+    return {
+        "bank": die * (1 - sizes.periphery_share),
+        "periphery": die * sizes.periphery_share,
+        "via": via_area_mm2(spec, interface, gb_per_s),
+    }
 
 
 def stack_area_mm2(spec: DramAreaSpec, *, capacity_bytes: float, gb_per_s: float, dies: int = 1) -> dict[str, float]:

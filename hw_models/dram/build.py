@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from cairn.hw_models.dram.spec import DramSpec
-from cairn.hw_models.server import Server
+from cairn.hw_models.server import IntArray, Server, ServerKind
 
 
 def build_dram(spec: DramSpec, channels: int, cores: int, max_requests: int) -> Server:
@@ -16,3 +19,18 @@ def build_dram(spec: DramSpec, channels: int, cores: int, max_requests: int) -> 
     from cairn.hw_models.dram.stack.server import build_stack_server
 
     return build_stack_server(spec, channels, max_requests)
+
+
+def dram_counters(spec: DramSpec, state: IntArray) -> Mapping[str, Any]:
+    """What a server that `build_dram` made has counted by now: arrays over channels, see `counters` of each model."""
+    return _kind(spec).counters(state)
+
+
+def _kind(spec: DramSpec) -> ServerKind:
+    if spec.model == "voxel_estimator":
+        from cairn.hw_models.dram.voxel_server import VOXEL_SERVER
+
+        return VOXEL_SERVER
+    from cairn.hw_models.dram.stack.server import STACK_SERVER
+
+    return STACK_SERVER

@@ -28,7 +28,7 @@ def report(result: Result, top: int = TOP) -> RenderableType:
     """The whole report as a rich renderable: headline, operators, limits, bytes, energy, repetition, provenance."""
     parts: list[RenderableType] = [_headline(result), Text(), _operators(result, top), Text()]
     side = Table.grid(padding=(0, 6))
-    side.add_row(Group(_limits(result), _bytes(result)), _energy(result))
+    side.add_row(Group(_limits(result), _bytes(result)), Group(_energy(result), *_dram_energy(result)))
     parts += [side, Text(), *_notes(result)]
     return Group(*parts)
 
@@ -152,7 +152,32 @@ def _energy(result: Result) -> Table:
     return table
 
 
+def _dram_energy(result: Result) -> Iterator[Table]:
+    """The DRAM by term, where it is charged by command; the last column is for each bit moved."""
+    terms = result.dram_energy
+    if terms is None:
+        return
+    table = _table("DRAM by command")
+    table.add_column("term", no_wrap=True)
+    for name in ("energy", "share", "pJ/bit"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for _, row in terms.iterrows():
+        per_bit = "-" if pd.isna(row["pj_per_bit"]) else f"{row['pj_per_bit']:.3f}"
+        table.add_row(str(row["term"]), si(float(row["energy_j"]), "J"), f"{row['share']:.1%}", per_bit)
+    yield table
+
+
+def _dram_dies(result: Result) -> Iterator[Text]:
+    """How large the DRAM dies are, where that is known."""
+    parts = result.dram_area
+    if parts.empty:
+        return
+    each = ", ".join(f"{part} {area:,.1f}" for part, area in zip(parts["part"], parts["area_mm2"], strict=True))
+    yield Text(f"DRAM, each of {parts['dies'].iloc[0]} dies: {parts['area_mm2'].sum():,.1f} mm2 ({each})", "dim")
+
+
 def _notes(result: Result) -> Iterator[Text]:
+    yield from _dram_dies(result)
     shortened = [each for each in result.record.repetitions if each.simulated < each.repeat]
     for each in shortened[:REPETITIONS]:
         yield Text(

@@ -11,16 +11,19 @@ import pandas as pd
 from cairn.hw_models import cost
 from cairn.hw_models.chip import ChipSpec
 from cairn.sim.record import RunRecord
+from cairn.sim.report.dram_energy import Activates, row_bits
 from cairn.sim.report.work import NOC, READ, WRITE, Work
 
 FloatArray = npt.NDArray[np.float64]
 
 
-def dynamic_energy_pj(record: RunRecord, work: Work) -> dict[str, FloatArray]:
+def dynamic_energy_pj(record: RunRecord, work: Work, activates: Activates | None) -> dict[str, FloatArray]:
     """Dynamic energy in pJ by component, one entry per operator and a last one for tasks without operator.
 
-    Everything counts as it was executed: masked operations and whole DRAM bursts included.
+    Everything counts as it was executed: masked operations and whole DRAM bursts included. `activates` are those of a
+    DRAM that is charged by command.
     """
+    opened = np.zeros(work.vector_ops.size) if activates is None else activates.per_operator
     counts = {
         "macs": work.matrix_ops // 2,
         "vector_ops": work.vector_ops,
@@ -28,6 +31,7 @@ def dynamic_energy_pj(record: RunRecord, work: Work) -> dict[str, FloatArray]:
         "noc_bytes": work.moved[:, NOC].sum(axis=1),
         "noc_hop_bytes": work.hop_bytes,
         "dram_bytes": work.moved[:, (READ, WRITE)].sum(axis=(1, 2)),
+        "dram_row_bits": row_bits(record.chip, opened),
     }
     rows = [
         cost.dynamic_energy_pj(record.chip.energy, **dict(zip(counts, map(float, row), strict=True)))
@@ -46,6 +50,15 @@ def area_table(chip: ChipSpec) -> pd.DataFrame:
     parts = cost.area_mm2(chip)
     table = pd.DataFrame({"component": list(parts), "area_mm2": [float(area) for area in parts.values()]})
     table["share"] = table["area_mm2"] / max(float(table["area_mm2"].sum()), 1e-300)
+    return table
+
+
+def dram_die_table(chip: ChipSpec) -> pd.DataFrame:
+    """Area of each of the equal DRAM dies by part, which is no part of the logic die; empty where the chip states no
+    interface of its DRAM."""
+    parts = cost.dram_die_mm2(chip) or {}
+    table = pd.DataFrame({"part": list(parts), "area_mm2": [float(area) for area in parts.values()]})
+    table["dies"] = int(cost.dram_dies(chip))
     return table
 
 

@@ -16,7 +16,8 @@ from cairn.base.ticks import PS_PER_S
 from cairn.sim.record import RunRecord
 from cairn.sim.report.attribution import Steps, charge
 from cairn.sim.report.busy import ClassBusy, class_busy
-from cairn.sim.report.energy import area_table, dynamic_energy_pj, power_density, static_power
+from cairn.sim.report.dram_energy import Activates, count_activates, dram_terms
+from cairn.sim.report.energy import area_table, dram_die_table, dynamic_energy_pj, power_density, static_power
 from cairn.sim.report.hardware import Peaks, unit_count
 from cairn.sim.report.operators import bounds, operator_table, required_matrix_ops
 from cairn.sim.report.summary import content, headline, summary
@@ -105,9 +106,12 @@ class Result:
         `bound` that sets it; `efficiency` = bound / time, above 1 where operands were loaded while earlier operators
         ran; `limiting`, the unit class whose busiest unit worked most in the operator's time ("latency" when none
         for more than half of it), and `<class>_busy` of each; operations executed and required; DRAM bytes by
-        direction and cause; NoC bytes; energy by component.
+        direction and cause; NoC bytes; energy by component; `dram_activates` where the DRAM is charged by command.
         """
-        return operator_table(self.record, self.steps, self._work, self._busy, self._energy_pj, self.peaks)
+        table = operator_table(self.record, self.steps, self._work, self._busy, self._energy_pj, self.peaks)
+        if self.activates is not None:
+            table["dram_activates"] = self.activates.per_operator[: len(table)]
+        return table
 
     @cached_property
     def tasks(self) -> pd.DataFrame:
@@ -125,9 +129,31 @@ class Result:
         return energy_table(self._dynamic_pj, static_power(self.record.chip), self.latency_s)
 
     @cached_property
+    def dram_energy(self) -> pd.DataFrame | None:
+        """Energy of the DRAM by term of hw_models/dram/cost.py; None where it is charged per byte.
+
+        The terms of a component (dynamic activate, cell, column and static refresh, standby of "dram", interface of
+        "tsv") sum to its row in `energy`.
+        """
+        if self.activates is None:
+            return None
+        moved = self.bytes[["dram_read_bytes", "dram_write_bytes"]].to_numpy().sum()
+        return dram_terms(self.record.chip, self.activates, int(moved), self.latency_s)
+
+    @cached_property
+    def activates(self) -> Activates | None:
+        """Activates of the run and how they are known; None where the DRAM is charged per byte."""
+        return count_activates(self.record) if self.record.chip.energy.dram.by_command else None
+
+    @cached_property
     def area(self) -> pd.DataFrame:
-        """Area by component in mm2, and its share."""
+        """Area of the logic die by component in mm2, and its share."""
         return area_table(self.record.chip)
+
+    @cached_property
+    def dram_area(self) -> pd.DataFrame:
+        """Area of each DRAM die by part in mm2, and how many dies; empty where the chip states no interface."""
+        return dram_die_table(self.record.chip)
 
     @cached_property
     def power_density(self) -> dict[str, Any]:
@@ -230,7 +256,7 @@ class Result:
 
     @cached_property
     def _dynamic_pj(self) -> dict[str, FloatArray]:
-        return dynamic_energy_pj(self.record, self._work)
+        return dynamic_energy_pj(self.record, self._work, self.activates)
 
     @cached_property
     def _energy_pj(self) -> dict[str, FloatArray]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from cairn.sim.report.dram_energy import dram_content
+
 if TYPE_CHECKING:
     from cairn.sim.report.result import Result
 
@@ -62,9 +64,18 @@ def content(result: Result) -> dict[str, Any]:
         "schema": SCHEMA,
         **summary(result),
         "energy": result.energy.to_dict("records"),
+        "dram_energy": _dram_energy(result),
         "area": result.area.to_dict("records"),
+        "dram_area": result.dram_area.to_dict("records"),
         "bytes": result.bytes.to_dict("records"),
         "repetition": [vars(repetition) for repetition in result.record.repetitions],
         "provenance": dict(result.provenance),
         "config": dict(result.record.config),
     }
+
+
+def _dram_energy(result: Result) -> dict[str, Any] | None:
+    """The energy of the DRAM by term; None where it is charged per byte."""
+    if result.activates is None or result.dram_energy is None:
+        return None
+    return dram_content(result.record.chip, result.activates, result.dram_energy)

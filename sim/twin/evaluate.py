@@ -43,6 +43,8 @@ class Estimate:
     """SRAM that the most demanding product takes."""
     held_bytes: float
     """Weights, caches and states in DRAM."""
+    dram_die_mm2: FloatArray
+    """Area of each DRAM die; 0 where the chip does not ask that it be no larger than the logic die may be."""
 
 
 def unknown(config: RunConfig, graph: OperatorGraph) -> str | None:
@@ -93,15 +95,18 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     chip_of = machine.chip
     feasible = np.all([c.feasible for c in chosen.values() if c.ways], axis=0)
     feasible &= held <= machine.array(chip_of.dram.capacity_gb) * 1e9
+    die = _dram_die_mm2(machine)
+    feasible &= die <= machine.array(chip_of.die_limit_mm2)
     latency = np.where(feasible, total / (machine.array(chip_of.clock_ghz) * 1e9), np.nan)
-    dynamic = cost.dynamic_energy_pj(chip_of.energy, noc_hop_bytes=counted["noc_bytes"], **counted)  # type: ignore[arg-type]
+    rows = 8 * counted["dram_bytes"]  # bits of rows that are activated: a row for each row's length of bytes
+    dynamic = cost.dynamic_energy_pj(chip_of.energy, noc_hop_bytes=counted["noc_bytes"], dram_row_bits=rows, **counted)  # type: ignore[arg-type]
     static = sum(cost.static_power_w(chip_of).values())  # type: ignore[arg-type]
     energy = sum(dynamic.values()) * 1e-12 + static * latency
     area = machine.array(sum(cost.area_mm2(chip_of).values()))  # type: ignore[arg-type]
     act = np.max([machine.array(c.act_bytes()) for c in chosen.values()], axis=0)
     return Estimate(
         latency, feasible, cycles, np.asarray(energy), area, counted["dram_bytes"], counted["noc_bytes"],
-        2 * counted["macs"], act, held,
+        2 * counted["macs"], act, held, die,
     )  # fmt: skip
 
 
@@ -112,6 +117,13 @@ def _stream_bytes(machine: Machine, acts: list[Any]) -> FloatArray:
     most = np.max([machine.array(act) for act in acts], axis=0)
     kept = np.minimum(np.maximum(most, sram // 4), sram - STREAM_TILES * tile)
     return np.asarray(np.maximum(sram - kept, sram // 4))
+
+
+def _dram_die_mm2(machine: Machine) -> FloatArray:
+    """Area of each DRAM die, 0 where the chip does not ask for a limit."""
+    parts = cost.dram_die_mm2(machine.chip)  # type: ignore[arg-type]
+    asked = parts is not None and machine.chip.area.dram.within_die_limit
+    return machine.array(sum(parts.values()) if parts is not None and asked else 0.0)
 
 
 def _held_bytes(graph: OperatorGraph) -> float:

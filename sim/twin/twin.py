@@ -46,6 +46,9 @@ class TwinTable:
     sram_bytes: FloatArray
     """SRAM of a core that the blocks of a product may take, and in `sram_demand_bytes` what they take at least."""
     sram_demand_bytes: FloatArray
+    dram_die_mm2: FloatArray
+    """Area of each DRAM die, and in `die_limit_mm2` what it may be; 0 where the chip asks for no limit."""
+    die_limit_mm2: FloatArray
     refused: Mapping[int, str]
     """Designs that cannot be described or looked at, and why."""
 
@@ -151,4 +154,6 @@ def _numbers(
         "dram_demand_gb": found.held_bytes / 1e9,
         "sram_bytes": sram - STREAM_TILES * tile,
         "sram_demand_bytes": found.act_bytes,
+        "dram_die_mm2": found.dram_die_mm2,
+        "die_limit_mm2": arrays.get(("die_limit_mm2",), chip.die_limit_mm2),
     }

@@ -68,7 +68,7 @@ def test_areas_scale_with_cells_lanes_width_and_bandwidth() -> None:
 
 def test_each_event_is_charged_to_its_component() -> None:
     energy = dynamic_energy_pj(
-        EnergySpec(), macs=100, vector_ops=10, sram_bytes=2, noc_bytes=3, noc_hop_bytes=9, dram_bytes=5
+        EnergySpec(), macs=100, vector_ops=10, sram_bytes=2, noc_bytes=3, noc_hop_bytes=9, dram_bytes=5, dram_row_bits=0
     )
     assert tuple(energy) == COMPONENTS
     assert energy == pytest.approx({"matrix": 44.0, "vector": 2.2, "sram": 1.67, "noc": 36.0, "dram": 35.0, "tsv": 3.0})
@@ -76,7 +76,8 @@ def test_each_event_is_charged_to_its_component() -> None:
 
 def test_the_network_is_charged_per_hop_on_request() -> None:
     energy = dynamic_energy_pj(
-        EnergySpec(noc_per_hop=True), macs=0, vector_ops=0, sram_bytes=0, noc_bytes=3, noc_hop_bytes=9, dram_bytes=0
+        EnergySpec(noc_per_hop=True), macs=0, vector_ops=0, sram_bytes=0, noc_bytes=3, noc_hop_bytes=9, dram_bytes=0,
+        dram_row_bits=0,
     )
     assert energy["noc"] == pytest.approx(108.0)
 
@@ -85,7 +86,8 @@ def test_dram_and_tsv_energy_of_the_released_decode_run_follow_from_its_bytes() 
     """79.5973 GB read and 0.976866 GB written: 564.019 mJ and 48.3445 mJ (llama2-13.decode.best)."""
     moved = (79.5973 + 0.976866) * 1e9
     energy = dynamic_energy_pj(
-        EnergySpec(), macs=0, vector_ops=0, sram_bytes=0, noc_bytes=0, noc_hop_bytes=0, dram_bytes=moved
+        EnergySpec(), macs=0, vector_ops=0, sram_bytes=0, noc_bytes=0, noc_hop_bytes=0, dram_bytes=moved,
+        dram_row_bits=0,
     )
     assert energy["dram"] / 1e9 == pytest.approx(564.019, rel=1e-5)
     assert energy["tsv"] / 1e9 == pytest.approx(48.3445, rel=1e-5)
