@@ -91,6 +91,14 @@ class DramSpec(Spec):
             raise ValueError(f"run_bytes {self.run_bytes} is smaller than burst_bytes {self.burst_bytes}")
         if self.turn_bytes < self.burst_bytes:
             raise ValueError(f"turn_bytes {self.turn_bytes} is smaller than burst_bytes {self.burst_bytes}")
+        for later, earlier, why in (
+            ("t_ras", "t_rcd", "a row stays open for its first column command"),
+            ("t_faw", "t_rrd", "four activates take longer than two"),
+        ):
+            if getattr(self, later) < getattr(self, earlier):
+                raise ValueError(
+                    f"{later} {getattr(self, later)} is less than {earlier} {getattr(self, earlier)}: {why}"
+                )
         if self.refresh != "none" and self.t_refi <= self.t_rfc + self.t_rcd + self.t_cl + self.t_ras + self.t_rp:
             raise ValueError(
                 f"t_refi {self.t_refi} leaves no time between refreshes; it must exceed t_rfc + t_rcd + t_cl + "

@@ -132,6 +132,7 @@ def _chip(dice: _Dice) -> dict[str, Any]:
     row = burst * dice.pick(1, 2, 4, 8, 12)
     link = dice.pick(1, 4, 16, 32)
     port = dice.pick(8, 32, 64)
+    t_rcd = dice.between(0, 20)
     return {
         "name": "drawn", "source": "drawn", "clock_ghz": dice.pick(0.7, 1.0, 1.6),
         "cores": {"rows": rows, "columns": columns},
@@ -152,8 +153,9 @@ def _chip(dice: _Dice) -> dict[str, Any]:
             "bandwidth_gb_per_s": cores * dice.pick(0.7, 3.0, 20.0, 100.0), "channels": dice.pick(None, None, 1),
             "banks_per_channel": dice.pick(1, 2, 5, 16), "row_bytes": row, "burst_bytes": burst,
             "capacity_gb": dice.pick(1, 1, 0.0004),
-            "clock_ghz": dice.pick(0.5, 1.6), "t_cl": dice.between(1, 20), "t_rcd": dice.between(0, 20),
-            "t_rp": dice.between(0, 20), "t_ras": dice.between(0, 40), "t_faw": dice.between(0, 30),
+            "clock_ghz": dice.pick(0.5, 1.6), "t_cl": dice.between(1, 20), "t_rcd": t_rcd,
+            "t_rp": dice.between(0, 20), "t_ras": t_rcd + dice.between(0, 25), "t_rrd": dice.between(0, 4),
+            "t_faw": dice.between(4, 30),
             "refresh": dice.pick("none", "none", "all_bank"), "queue_requests": dice.pick(1, 4, 32),
             "turn_bytes": burst * dice.pick(1, 2, 3, 8, 64),
         },
