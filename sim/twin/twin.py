@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cairn.base.errors import CairnError, ConfigError
 from cairn.hw_models.chip import ChipSpec
+from cairn.hw_models.dram.geometry import DERIVED
 from cairn.sim.config.run_config import RunConfig, resolved
 from cairn.sim.mapping.different import different
 from cairn.sim.mapping.matmul_cost import STREAM_TILES
@@ -23,8 +24,18 @@ BoolArray = npt.NDArray[np.bool_]
 Column = npt.NDArray[Any]
 
 CHIP: Final = "chip."
-STRUCTURE: Final = ("chip.cores.", "chip.dram.channels", "chip.noc.topology")
-"""Parameters of a chip that decide its structure: designs with different ones are looked at apart."""
+STRUCTURE: Final = (
+    "chip.cores.", "chip.dram.channels", "chip.noc.topology", "chip.dram.stack", "chip.dram.temperature_c",
+)  # fmt: skip
+"""Parameters of a chip that decide its structure, or other parameters: designs with different ones are looked at
+apart."""
+DECIDES_A_STACK: Final = (
+    "chip.dram.clock_ghz", "chip.dram.t_", "chip.clock_ghz", "chip.sram.write_bytes_per_cycle",
+    *(f"chip.dram.{name}" for name in DERIVED),
+)  # fmt: skip
+"""Parameters on which what follows from a stack depends, and those that follow from it."""
+DECIDES_WHEN_HOT: Final = ("chip.dram.t_", "chip.dram.hot_derating_ns", "chip.dram.clock_ghz")
+"""Parameters that a temperature above 85 C changes."""
 AT_ONCE: Final = 1 << 15
 """assumed: designs of one structure that are looked at together; some ten arrays of so many are alive at a time."""
 
@@ -42,6 +53,7 @@ class TwinTable:
     noc_bytes: FloatArray
     matrix_ops: FloatArray
     dram_capacity_gb: FloatArray
+    dram_peak_gb_per_s: FloatArray
     dram_demand_gb: FloatArray
     sram_bytes: FloatArray
     """SRAM of a core that the blocks of a product may take, and in `sram_demand_bytes` what they take at least."""
@@ -64,7 +76,8 @@ class Twin:
         refused design by design.
         """
         count = len(next(iter(columns.values()))) if columns else designs or 1
-        smooth = {key: np.asarray(values) for key, values in columns.items() if _is_smooth(key, values)}
+        structure = _structure(self._config.chip, columns)
+        smooth = {key: np.asarray(values) for key, values in columns.items() if _is_smooth(key, values, structure)}
         names = [key for key in columns if key not in smooth]
         names_out = [name for name in TwinTable.__dataclass_fields__ if name not in ("runs", "refused")]
         out = {name: np.full(count, np.nan) for name in names_out}
@@ -106,7 +119,7 @@ def laid_over(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
         *path, last = key.split(".")
         inner = content
         for name in path:
-            inner = inner[name]
+            inner = inner.setdefault(name, {})
         inner[last] = value.item() if isinstance(value, np.generic) else value
     try:
         return RunConfig.model_validate(content)
@@ -114,9 +127,16 @@ def laid_over(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(str(trouble)) from None
 
 
-def _is_smooth(key: str, values: Column) -> bool:
+def _structure(chip: ChipSpec, columns: Mapping[str, Column]) -> tuple[str, ...]:
+    """Beginnings of the keys whose every value asks for a chip of its own."""
+    stacked = chip.dram.stack is not None or any(key.startswith("chip.dram.stack") for key in columns)
+    warm = chip.dram.hot or "chip.dram.temperature_c" in columns
+    return STRUCTURE + DECIDES_A_STACK * stacked + DECIDES_WHEN_HOT * warm
+
+
+def _is_smooth(key: str, values: Column, structure: tuple[str, ...]) -> bool:
     """Whether designs that differ in this key can be looked at as one array."""
-    return key.startswith(CHIP) and not key.startswith(STRUCTURE) and np.asarray(values).dtype.kind in "iuf"
+    return key.startswith(CHIP) and not key.startswith(structure) and np.asarray(values).dtype.kind in "iuf"
 
 
 def _groups(names: list[str], columns: Mapping[str, Column], count: int) -> list[tuple[dict[str, Any], Any]]:
@@ -148,6 +168,7 @@ def _numbers(
         "noc_bytes": found.noc_bytes,
         "matrix_ops": found.matrix_ops,
         "dram_capacity_gb": arrays.get(("dram", "capacity_gb"), chip.dram.capacity_gb),
+        "dram_peak_gb_per_s": arrays.get(("dram", "bandwidth_gb_per_s"), chip.dram.bandwidth_gb_per_s),
         "dram_demand_gb": found.held_bytes / 1e9,
         "sram_bytes": sram - STREAM_TILES * tile,
         "sram_demand_bytes": found.act_bytes,
