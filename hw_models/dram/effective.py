@@ -75,7 +75,7 @@ def core_mm2(chip: ChipSpec) -> float:
     """
     logic = sum(area for part, area in area_mm2(chip).items() if part != "tsv")
     interface = "hybrid_bond" if chip.dram.stack is None else chip.dram.stack.interface
-    vertical = chip.dram_terms.wires / via_gb_per_s_per_mm2(area_spec(interface))
+    vertical = chip.dram.vertical_gb_per_s(chip.channels) / via_gb_per_s_per_mm2(area_spec(interface))
     return (logic + vertical) / chip.core_count
 
 

@@ -183,6 +183,13 @@ class DramSpec(Spec):
             return BandwidthTerms(self.bandwidth_gb_per_s, math.inf, math.inf)
         return self.stack.terms(channels, self.t_cl, self.clock_ghz, sram_gb_per_s)
 
+    def vertical_gb_per_s(self, channels: int) -> float:
+        """Rate of all vertical wires of so many channels, used or not: what their area follows. Arithmetic alone, so
+        that arrays of designs do as well."""
+        if self.stack is None:
+            return self.bandwidth_gb_per_s
+        return channels * self.stack.connected * self.stack.bus_bits * self.stack.wire_gbit_per_s / 8
+
     @property
     def hot(self) -> bool:
         """Whether it is refreshed twice as often."""

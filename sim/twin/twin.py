@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from cairn.base.errors import CairnError, ConfigError
 from cairn.hw_models.chip import ChipSpec
-from cairn.hw_models.dram.geometry import DERIVED
 from cairn.sim.config.run_config import RunConfig, resolved
 from cairn.sim.mapping.different import different
 from cairn.sim.mapping.matmul_cost import STREAM_TILES
+from cairn.sim.twin.derived import CHIP, derived_columns
 from cairn.sim.twin.evaluate import Estimate, estimate
 from cairn.workloads.build import build_graph
 from cairn.workloads.graph import OperatorGraph
@@ -23,19 +23,8 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Column = npt.NDArray[Any]
 
-CHIP: Final = "chip."
-STRUCTURE: Final = (
-    "chip.cores.", "chip.dram.channels", "chip.noc.topology", "chip.dram.stack", "chip.dram.temperature_c",
-)  # fmt: skip
-"""Parameters of a chip that decide its structure, or other parameters: designs with different ones are looked at
-apart."""
-DECIDES_A_STACK: Final = (
-    "chip.dram.clock_ghz", "chip.dram.t_", "chip.clock_ghz", "chip.sram.write_bytes_per_cycle",
-    *(f"chip.dram.{name}" for name in DERIVED),
-)  # fmt: skip
-"""Parameters on which what follows from a stack depends, and those that follow from it."""
-DECIDES_WHEN_HOT: Final = ("chip.dram.t_", "chip.dram.hot_derating_ns", "chip.dram.clock_ghz")
-"""Parameters that a temperature above 85 C changes."""
+STRUCTURE: Final = ("chip.cores.", "chip.dram.channels", "chip.dram.stack.cores_per_bus", "chip.noc.topology")
+"""Parameters of a chip that decide its structure: designs with different ones are looked at apart."""
 AT_ONCE: Final = 1 << 15
 """assumed: designs of one structure that are looked at together; some ten arrays of so many are alive at a time."""
 
@@ -76,8 +65,7 @@ class Twin:
         refused design by design.
         """
         count = len(next(iter(columns.values()))) if columns else designs or 1
-        structure = _structure(self._config.chip, columns)
-        smooth = {key: np.asarray(values) for key, values in columns.items() if _is_smooth(key, values, structure)}
+        smooth = {key: np.asarray(values) for key, values in columns.items() if _is_smooth(key, values)}
         names = [key for key in columns if key not in smooth]
         names_out = [name for name in TwinTable.__dataclass_fields__ if name not in ("runs", "refused")]
         out = {name: np.full(count, np.nan) for name in names_out}
@@ -93,6 +81,12 @@ class Twin:
             for begin in range(0, members.size, AT_ONCE):
                 pick = members[begin : begin + AT_ONCE]
                 arrays = {tuple(key.split(".")[1:]): values[pick] for key, values in smooth.items()}
+                following, wrong = derived_columns(config.chip, arrays)
+                refused |= {int(pick[row]): why for row, why in wrong.items()}
+                able = np.setdiff1d(np.arange(pick.size), np.array(list(wrong), dtype=np.int64))
+                pick, arrays = pick[able], {path: column[able] for path, column in (arrays | following).items()}
+                if not pick.size:
+                    continue
                 try:
                     found = estimate(config, graph, arrays, pick.size)
                 except CairnError as trouble:
@@ -127,16 +121,9 @@ def laid_over(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(str(trouble)) from None
 
 
-def _structure(chip: ChipSpec, columns: Mapping[str, Column]) -> tuple[str, ...]:
-    """Beginnings of the keys whose every value asks for a chip of its own."""
-    stacked = chip.dram.stack is not None or any(key.startswith("chip.dram.stack") for key in columns)
-    warm = chip.dram.hot or "chip.dram.temperature_c" in columns
-    return STRUCTURE + DECIDES_A_STACK * stacked + DECIDES_WHEN_HOT * warm
-
-
-def _is_smooth(key: str, values: Column, structure: tuple[str, ...]) -> bool:
+def _is_smooth(key: str, values: Column) -> bool:
     """Whether designs that differ in this key can be looked at as one array."""
-    return key.startswith(CHIP) and not key.startswith(structure) and np.asarray(values).dtype.kind in "iuf"
+    return key.startswith(CHIP) and not key.startswith(STRUCTURE) and np.asarray(values).dtype.kind in "iuf"
 
 
 def _groups(names: list[str], columns: Mapping[str, Column], count: int) -> list[tuple[dict[str, Any], Any]]:
