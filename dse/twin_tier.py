@@ -48,7 +48,7 @@ class TwinTier:
         fields: dict[str, Any] = {name: getattr(table, name) for name in names}
         chip = self._config.chip
         fields["dram_capacity_gb"] = table.dram_capacity_gb
-        fields["dram_peak_gb_per_s"] = columns.get("chip.dram.bandwidth_gb_per_s", chip.dram.bandwidth_gb_per_s)
+        fields["dram_peak_gb_per_s"] = table.dram_peak_gb_per_s
         fields["power_density_limit_w_per_mm2"] = columns.get("chip.power_limit_w_per_mm2", chip.power_limit_w_per_mm2)
         phase = str(self._config.workload.phase)
         fields["ttft_s"] = table.latency_s if phase == "prefill" else np.nan

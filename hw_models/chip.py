@@ -14,6 +14,7 @@ from cairn.hw_models.compute.matrix_unit import IntArray
 from cairn.hw_models.compute.systolic.spec import SystolicSpec
 from cairn.hw_models.compute.vector.spec import VectorSpec
 from cairn.hw_models.cost import AreaSpec, EnergySpec, dram_interface
+from cairn.hw_models.dram.geometry import BandwidthTerms
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.noc.spec import NocSpec
 from cairn.hw_models.server import Server
@@ -98,6 +99,12 @@ class ChipSpec(Spec):
     die_limit_mm2: float = sourced(850.0, f"{_VOXEL} (vx.area.table4): per-die cap", gt=0)
 
     @model_validator(mode="after")
+    def _stack_over_cores(self) -> ChipSpec:
+        """A stack has as many channels as the cores ask for."""
+        self.__dict__["dram"] = self.dram.over(self.core_count, self.sram_gb_per_s)
+        return self
+
+    @model_validator(mode="after")
     def _parts_fit(self) -> ChipSpec:
         channels = self.channels
         if self.core_count % channels:
@@ -165,6 +172,16 @@ class ChipSpec(Spec):
     def dram_bytes_per_s(self) -> float:
         """Peak bytes per second of all channels together."""
         return self.dram.bandwidth_gb_per_s * 1e9
+
+    @property
+    def dram_terms(self) -> BandwidthTerms:
+        """What bounds that peak: the vertical wires, the buffers, the ports of the SRAM."""
+        return self.dram.terms(self.channels, self.sram_gb_per_s)
+
+    @property
+    def sram_gb_per_s(self) -> float:
+        """What the ports of all SRAM can write, in 1e9 bytes/s."""
+        return self.core_count * self.sram.write_bytes_per_cycle * self.clock_ghz
 
     @property
     def sram_bytes(self) -> int:

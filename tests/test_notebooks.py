@@ -18,7 +18,8 @@ def run(name: str) -> dict[str, Any]:
 
 def test_every_example_is_run_by_a_test_here() -> None:
     names = {file.stem for file in FOLDER.glob("*.py")}
-    assert names == {"read_a_result", "search_a_space", "check_against_references", "write_your_own_plan"}
+    assert names == {"read_a_result", "search_a_space", "check_against_references", "write_your_own_plan",
+                     "how_deep_a_stack"}  # fmt: skip
     text = Path(__file__).read_text(encoding="utf-8")
     assert all(f'run("{name}")' in text for name in names)
 
@@ -64,3 +65,24 @@ def test_a_plan_by_hand_has_numpys_result_and_ones_own_unit_and_server_change_it
     assert sparse.makespan == trace.makespan - first + sparse.end[2] - sparse.start[2]
     bandwidth_gb_per_s = names["chip"].dram.bandwidth_gb_per_s
     assert names["loaded"] / bandwidth_gb_per_s * 1e3 < piped.makespan < trace.makespan
+
+
+def test_bandwidth_has_a_peak_over_the_depth_and_its_terms_say_why() -> None:
+    names = run("how_deep_a_stack")
+    terms, deep, simulated = names["terms"], names["deep"], names["simulated"]
+    for sram, limits in ((128, ("wires", "sram", "row_cycle")), (256, ("wires", "row_cycle"))):
+        part = terms[terms["sram_kib"] == sram].reset_index(drop=True)
+        peak = int(part["effective"].idxmax())
+        assert 0 < peak < len(part) - 1
+        assert part["effective"].iloc[: peak + 1].is_monotonic_increasing
+        assert part["effective"].iloc[-1] < 0.75 * part["effective"].max()
+        assert tuple(dict.fromkeys(part["limited_by"])) == limits
+        assert (part["mm2"] <= 160).all()
+    for sram, bound in ((256, "sram"), (512, "buffer")):
+        part = deep[deep["sram_kib"] == sram].reset_index(drop=True)
+        peak = int(part["effective"].idxmax())
+        assert part["effective"].iloc[: peak + 1].is_monotonic_increasing
+        assert part["effective"].iloc[peak:].is_monotonic_decreasing
+        assert part["effective"].iloc[-1] < 0.95 * part["effective"].max()
+        assert tuple(dict.fromkeys(part["limited_by"])) == ("wires", bound)
+    assert simulated[2] < simulated[6] > simulated[12]

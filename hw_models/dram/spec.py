@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Final, Literal
 
-from pydantic import model_validator
+from pydantic import PrivateAttr, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from cairn.base.spec import Spec, sourced
 from cairn.base.ticks import Clock
+from cairn.hw_models.dram.geometry import DERIVED, BandwidthTerms, StackSpec
 
 _VOXEL = "reference/stacked3d/voxel.yaml"
 _DEVICE = "reference/stacked3d/dram_device.yaml (dev.hbm2_8gb, DRAMsim3's HBM2_8Gb_x128)"
@@ -16,6 +18,15 @@ _KEPT = "its cycle count kept at the stack's clock, as Voxel keeps that device's
 
 TIMINGS = ("t_cl", "t_rcd", "t_rp", "t_ras", "t_rrd", "t_faw", "t_rtp", "t_wr", "t_wtr", "t_rtw", "t_rfc", "t_refi")
 """Names of the timing parameters, all in cycles of the DRAM clock."""
+
+HOT_C: Final = 85.0
+"""JEDEC (DDR3, JESD79-3: normal range to 85 C, extended to 95 C with twice the refreshes; HBM and LPDDR likewise)."""
+DERATED: Final = ("t_rcd", "t_rp", "t_ras", "t_rrd")
+"""Timings that LPDDR4 (JESD209-4) derates above 85 C."""
+UNSAID: Final = ("stack", "temperature_c", "hot_derating_ns")
+"""Fields that a resolved run does not name where they say nothing, so that its hash is what it was without them."""
+AT_LEAST_A_BURST: Final = ("run_bytes", "turn_bytes")
+"""Fields that are at least a burst; those of a stack follow it unless they are stated."""
 
 _EXACT_BELOW = 1 << 40
 _FINE = 1 << 16
@@ -32,6 +43,10 @@ class DramSpec(Spec):
     `write_wait_cycles` at most before they go first (S4); `voxel_estimator` charges each request with the closed form
     of Voxel's default mode (rules V1 to V4 in voxel_server.py, not physics), which multiplies row openings by
     (cores / `unshared_cores`) ** `sharing_exponent`.
+
+    With a `stack`, the fields of `geometry.DERIVED` follow from it and are not stated: those of one channel from the
+    stack alone, bandwidth, channels and capacity when a chip says how many cores there are (until then they are those
+    of one channel). Above 85 C, `t_refi` is half of what is stated, and `hot_derating_ns` is added to DERATED.
     """
 
     bandwidth_gb_per_s: float = sourced(12000.0, f"{_VOXEL} (vx.dram_bw.paper)", gt=0)
@@ -82,6 +97,43 @@ class DramSpec(Spec):
         256, "assumed: a waiting write is served before reads after about ten row cycles; watermarks alone hold it for "
         "ever while reads come (Ramulator 2, issue 100)", ge=0, le=1 << 30,
     )  # fmt: skip
+    stack: StackSpec | None = sourced(None, "none unless given: the fields above are stated")
+    temperature_c: float | None = sourced(None, "none unless given: not above 85 C", ge=-40, le=95)
+    hot_derating_ns: float = sourced(
+        0.0, "off: HBM's timings hold to 95 C; LPDDR4 (JESD209-4) derates by 1.875 ns above 85 C", ge=0, le=100
+    )
+    _stated: dict[str, int] = PrivateAttr(default_factory=dict)
+    """Timings as they were stated, where the temperature changes them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_states_nothing(cls, data: Any) -> Any:
+        """With a stack, null for a field that follows from it takes back what the file it starts from stated."""
+        if not isinstance(data, dict) or data.get("stack") is None:
+            return data
+        return {name: value for name, value in data.items() if name not in DERIVED or value is not None}
+
+    @model_validator(mode="after")
+    def _derived(self) -> DramSpec:
+        """Fill in what follows from the stack and from the temperature."""
+        stack = self.stack
+        if stack is not None:
+            both = [f"dram.{name}" for name in DERIVED if name in self.model_fields_set]
+            if both:
+                raise ValueError(
+                    f"dram.stack and {' and '.join(both)} are both given; the stack decides, so state one of them "
+                    "(null takes back what a base file states)"
+                )
+            self.__dict__.update(stack.channel_fields(self.clock_ghz))
+            unstated = [name for name in AT_LEAST_A_BURST if name not in self.model_fields_set]
+            self.__dict__.update({name: max(getattr(self, name), self.burst_bytes) for name in unstated})
+            self.__dict__.update(stack.chip_fields(1, stack.terms(1, self.t_cl, self.clock_ghz, None)))
+        if self.hot:
+            added = math.ceil(Fraction(str(self.hot_derating_ns)) * Fraction(str(self.clock_ghz)))
+            hot = {"t_refi": max(1, self.t_refi // 2), **{name: getattr(self, name) + added for name in DERATED}}
+            self._stated.update({name: getattr(self, name) for name in hot})
+            self.__dict__.update(hot)
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> DramSpec:
@@ -105,6 +157,51 @@ class DramSpec(Spec):
                 f"t_ras + t_rp = {self.t_rfc + self.t_rcd + self.t_cl + self.t_ras + self.t_rp} cycles"
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Plain data that validate as this spec again, here or in a chip with other cores: without what follows."""
+        content: dict[str, Any] = handler(self) | self._stated
+        fields = type(self).model_fields
+        silent = {name for name in UNSAID if getattr(self, name) == fields[name].default}
+        if self.stack is not None:
+            silent |= {*DERIVED, *AT_LEAST_A_BURST} - (self.model_fields_set & {*AT_LEAST_A_BURST})
+        return {name: value for name, value in content.items() if name not in silent}
+
+    def over(self, cores: int, sram_gb_per_s: float) -> DramSpec:
+        """This DRAM over so many cores, whose SRAM can be written at `sram_gb_per_s` altogether.
+
+        ValueError where cores do not come in whole buses. Without a stack there is nothing to resolve.
+        """
+        if self.stack is None:
+            return self
+        if cores % self.stack.cores_per_bus:
+            raise ValueError(
+                f"the number of cores ({cores}) must be a multiple of dram.stack.cores_per_bus "
+                f"({self.stack.cores_per_bus})"
+            )
+        found = self.model_copy()
+        channels = cores // self.stack.cores_per_bus
+        found.__dict__.update(self.stack.chip_fields(channels, self.terms(channels, sram_gb_per_s)))
+        return found
+
+    def terms(self, channels: int, sram_gb_per_s: float | None = None) -> BandwidthTerms:
+        """What bounds the bandwidth of so many channels of a stack; without one, the bandwidth is what is stated."""
+        if self.stack is None:
+            return BandwidthTerms(self.bandwidth_gb_per_s, math.inf, math.inf)
+        return self.stack.terms(channels, self.t_cl, self.clock_ghz, sram_gb_per_s)
+
+    def vertical_gb_per_s(self, channels: int) -> float:
+        """Rate of all vertical wires of so many channels, used or not: what their area follows. Arithmetic alone, so
+        that arrays of designs do as well."""
+        if self.stack is None:
+            return self.bandwidth_gb_per_s
+        return channels * self.stack.connected * self.stack.bus_bits * self.stack.wire_gbit_per_s / 8
+
+    @property
+    def hot(self) -> bool:
+        """Whether it is refreshed twice as often."""
+        return self.temperature_c is not None and self.temperature_c > HOT_C
 
     @property
     def clock(self) -> Clock:

@@ -14,6 +14,7 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.sim.config.run_config import RunConfig, resolved
 from cairn.sim.mapping.different import different
 from cairn.sim.mapping.matmul_cost import STREAM_TILES
+from cairn.sim.twin.derived import CHIP, derived_columns
 from cairn.sim.twin.evaluate import Estimate, estimate
 from cairn.workloads.build import build_graph
 from cairn.workloads.graph import OperatorGraph
@@ -22,8 +23,7 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Column = npt.NDArray[Any]
 
-CHIP: Final = "chip."
-STRUCTURE: Final = ("chip.cores.", "chip.dram.channels", "chip.noc.topology")
+STRUCTURE: Final = ("chip.cores.", "chip.dram.channels", "chip.dram.stack.cores_per_bus", "chip.noc.topology")
 """Parameters of a chip that decide its structure: designs with different ones are looked at apart."""
 AT_ONCE: Final = 1 << 15
 """assumed: designs of one structure that are looked at together; some ten arrays of so many are alive at a time."""
@@ -42,6 +42,7 @@ class TwinTable:
     noc_bytes: FloatArray
     matrix_ops: FloatArray
     dram_capacity_gb: FloatArray
+    dram_peak_gb_per_s: FloatArray
     dram_demand_gb: FloatArray
     sram_bytes: FloatArray
     """SRAM of a core that the blocks of a product may take, and in `sram_demand_bytes` what they take at least."""
@@ -83,6 +84,12 @@ class Twin:
             for begin in range(0, members.size, AT_ONCE):
                 pick = members[begin : begin + AT_ONCE]
                 arrays = {tuple(key.split(".")[1:]): values[pick] for key, values in smooth.items()}
+                following, wrong = derived_columns(config.chip, arrays)
+                refused |= {int(pick[row]): why for row, why in wrong.items()}
+                able = np.setdiff1d(np.arange(pick.size), np.array(list(wrong), dtype=np.int64))
+                pick, arrays = pick[able], {path: column[able] for path, column in (arrays | following).items()}
+                if not pick.size:
+                    continue
                 try:
                     found = estimate(config, graph, arrays, pick.size)
                 except CairnError as trouble:
@@ -109,7 +116,7 @@ def laid_over(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
         *path, last = key.split(".")
         inner = content
         for name in path:
-            inner = inner[name]
+            inner = inner.setdefault(name, {})
         inner[last] = value.item() if isinstance(value, np.generic) else value
     try:
         return RunConfig.model_validate(content)
@@ -151,6 +158,7 @@ def _numbers(
         "noc_bytes": found.noc_bytes,
         "matrix_ops": found.matrix_ops,
         "dram_capacity_gb": arrays.get(("dram", "capacity_gb"), chip.dram.capacity_gb),
+        "dram_peak_gb_per_s": arrays.get(("dram", "bandwidth_gb_per_s"), chip.dram.bandwidth_gb_per_s),
         "dram_demand_gb": found.held_bytes / 1e9,
         "sram_bytes": sram - STREAM_TILES * tile,
         "sram_demand_bytes": found.act_bytes,

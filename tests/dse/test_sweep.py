@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cairn.base.errors import ConfigError
@@ -11,6 +12,7 @@ from cairn.dse.evaluate import configured
 from cairn.dse.objectives import Combine
 from cairn.dse.outcome import judge
 from cairn.dse.sweep import load_sweep
+from cairn.hw_models.dram.effective import core_mm2
 from cairn.sim.config.resolve import RUN, SWEEP, shipped
 from cairn.sim.config.run_config import load, run_hash
 
@@ -117,9 +119,28 @@ def test_a_mistake_in_a_sweep_is_one_message(tmp_path: Path, name: str) -> None:
 def test_a_shipped_sweep_loads(name: str) -> None:
     sweep = load_sweep(name)
     assert sweep.name == name
-    sizes = {"demo": 36, "voxel-decode": 6300, "voxel-prefill": 6300, "chip-mapping-batch": 432, "core-groups": 6}
+    sizes = {
+        "demo": 36, "voxel-decode": 6300, "voxel-prefill": 6300, "chip-mapping-batch": 432, "core-groups": 6,
+        "stack-depth": 72,
+    }  # fmt: skip
     assert sweep.space.size == sizes[name]
     assert sweep.inner.size == (4 if name == "chip-mapping-batch" else 1)
+
+
+def test_cores_of_the_depth_sweep_fill_its_die() -> None:
+    """Its expressions repeat the areas of the models: 8 cores more would not fit."""
+    sweep = load_sweep("stack-depth")
+    fitting = 0
+    for number in np.concatenate(list(sweep.space.blocks())).tolist():
+        connected = next(v for name, v in sweep.space.labels(number).items() if name.startswith("connected"))
+        if connected > sweep.space.labels(number)["chip.dram.stack.layers"]:
+            with pytest.raises(ConfigError, match="connected_layers"):
+                configured(sweep.workloads[0], sweep, number)
+            continue
+        chip = configured(sweep.workloads[0], sweep, number).chip
+        assert core_mm2(chip) * chip.core_count <= 160 < core_mm2(chip) * (chip.core_count + 8)
+        fitting += 1
+    assert fitting == 3 * (4 + 6 + 8)
 
 
 def test_a_point_is_the_run_that_overrides_make() -> None:
