@@ -14,6 +14,7 @@ import numpy.typing as npt
 from cairn.hw_models.chip import ChipSpec
 from cairn.sim.mapping import cost_layout as at
 from cairn.sim.mapping.cost_kernel import split_costs, with_stream
+from cairn.sim.mapping.dram_rate import dram_bytes_per_cycle
 from cairn.sim.mapping.grid import Grid, Split, all_splits
 from cairn.sim.mapping.options import MappingSpec, Paradigm, Placement
 
@@ -25,6 +26,11 @@ Ints = IntArray | int
 
 STREAM_TILES: Final = 4
 """Tiles that the stream buffer holds at least: two in use (one computed, one passed on) and two on their way."""
+
+
+def aimed_tile_bytes(sram_bytes: Ints, options: MappingSpec) -> Ints:
+    """Size that streamed tiles aim at on cores of so much SRAM."""
+    return np.minimum(options.tile_kib * 1024, sram_bytes // (2 * STREAM_TILES))
 
 
 @dataclass(frozen=True)
@@ -68,16 +74,16 @@ class CoreRates:
         cls, chip: ChipSpec, grid: Grid, options: MappingSpec, units: ChipSpec | None = None, unit: Ints = 0
     ) -> CoreRates:
         """`units` are chips (units, 1) with the different matrix units of `chip`; none where there is one chip."""
-        share = chip.dram.bandwidth_gb_per_s / chip.channels * np.minimum(1.0, chip.channels / chip.core_count)
         sram = chip.sram.capacity_kib * 1024
+        tile = aimed_tile_bytes(sram, options)
         of_unit = units or chip
         return cls(
-            dram_bytes_per_cycle=share / chip.clock_ghz,
+            dram_bytes_per_cycle=dram_bytes_per_cycle(chip, options, tile),
             link_bytes_per_cycle=chip.noc.link_bytes_per_cycle,
             hop_cycles=chip.noc.hop_cycles,
             start_cycles=chip.noc.start,
             sram_bytes=sram,
-            tile_bytes=np.minimum(options.tile_kib * 1024, sram // (2 * STREAM_TILES)),
+            tile_bytes=tile,
             all_to_all=chip.noc.topology == "all_to_all",
             matrix_cycles=lambda m, n, k: of_unit.matrix_cycles(m, n, k),
             unit=unit,

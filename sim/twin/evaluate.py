@@ -12,6 +12,7 @@ import numpy.typing as npt
 from cairn.base.errors import CairnError
 from cairn.hw_models import cost
 from cairn.sim.config.run_config import RunConfig
+from cairn.sim.mapping.dram_rate import STREAMING
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.matmul_cost import STREAM_TILES
 from cairn.sim.mapping.options import Paradigm
@@ -51,7 +52,7 @@ def unknown(config: RunConfig, graph: OperatorGraph) -> str | None:
     """What of a run the twin does not know; None when it knows all of it."""
     if config.mapping.paradigm is Paradigm.DATAFLOW:
         return "the dataflow paradigm"
-    if config.chip.dram.model != "in_order":
+    if config.chip.dram.model not in STREAMING:
         return f"channels of the DRAM model {config.chip.dram.model!r}"
     for segment in graph.segments:
         for operator in segment.block.operators:
@@ -64,7 +65,7 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     """Designs that differ from `config` in parameters of the chip: `columns` has arrays (designs,) by path in the chip.
 
     The grid of cores, the topology, the mapping and the workload are those of `config`. CairnError for what the twin
-    does not know: dataflow, DRAM channels of another model than `in_order`, operators of experts and recurrent states.
+    does not know: dataflow, Voxel's estimator of the DRAM, operators of experts and recurrent states.
     """
     missing = unknown(config, graph)
     if missing is not None:

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from cairn.hw_models.compute.vector.cycle import passes_of
 from cairn.hw_models.noc.spec import NocTopology
 from cairn.sim.mapping.different import different
+from cairn.sim.mapping.dram_rate import dram_bytes_per_cycle
 from cairn.sim.mapping.grid import Grid
-from cairn.sim.mapping.matmul_cost import STREAM_TILES, CoreRates
+from cairn.sim.mapping.matmul_cost import STREAM_TILES, CoreRates, aimed_tile_bytes
 from cairn.sim.mapping.options import MappingSpec
 from cairn.sim.twin.swept import Path, Swept
 
@@ -106,11 +107,11 @@ class Machine:
         noc = self.chip.noc
         return np.minimum(noc.link_bytes_per_cycle, np.minimum(noc.injection, noc.ejection))
 
-    @property
+    @cached_property
     def dram_rate(self) -> FloatArray:
         """Bytes a core clock cycle of a core's share of its DRAM channel."""
-        share = self.chip.dram.bandwidth_gb_per_s / self.cores
-        return self.array(share / self.chip.clock_ghz)
+        tile = aimed_tile_bytes(self.sram_bytes, self.options)
+        return self.array(dram_bytes_per_cycle(self.chip, self.options, tile))  # type: ignore[arg-type]
 
     @property
     def sram_bytes(self) -> Any:

@@ -3,6 +3,7 @@ simulator."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,18 @@ VARIED = {
     "chip.matrix_unit.columns": (8, 16, 32),
     "chip.noc.link_bytes_per_cycle": (4, 16, 64),
 }
+MEMORY = {
+    "chip.dram.banks_per_channel": (1, 4, 16),
+    "chip.dram.t_faw": (20, 400),
+    "chip.dram.queue_requests": (2, 32),
+}
+CONTROLLER = ("chip.dram.model=controller", "chip.dram.refresh=all_bank")
 
 
-def random_columns(count: int, seed: int = 0) -> dict[str, Column]:
+def random_columns(count: int, seed: int = 0, also: Mapping[str, Sequence[Any]] | None = None) -> dict[str, Column]:
     rng = np.random.default_rng(seed)
-    return {key: np.array(values)[rng.integers(len(values), size=count)] for key, values in VARIED.items()}
+    varied = {**VARIED, **(also or {})}
+    return {key: np.array(values)[rng.integers(len(values), size=count)] for key, values in varied.items()}
 
 
 def graph_of(config: RunConfig) -> OperatorGraph:
@@ -51,10 +59,14 @@ def machine_of(config: RunConfig, columns: dict[tuple[str, ...], Column], n: int
 
 
 @pytest.mark.parametrize("run", ["llama-2-13b-decode", "llama-2-13b-prefill"])
-@pytest.mark.parametrize("grid", [(4, 4), (4, 6), (8, 8)])
-def test_both_tiers_choose_the_same_for_every_design(run: str, grid: tuple[int, int]) -> None:
-    base = load(run, [f"chip.cores.rows={grid[0]}", f"chip.cores.columns={grid[1]}"])
-    columns = random_columns(24)
+@pytest.mark.parametrize(
+    ("grid", "settings"), [((4, 4), ()), ((4, 6), ()), ((8, 8), ()), ((4, 8), CONTROLLER)]
+)  # fmt: skip
+def test_both_tiers_choose_the_same_for_every_design(
+    run: str, grid: tuple[int, int], settings: tuple[str, ...]
+) -> None:
+    base = load(run, [f"chip.cores.rows={grid[0]}", f"chip.cores.columns={grid[1]}", *settings])
+    columns = random_columns(24, also=MEMORY if settings else None)
     arrays = {tuple(key.split(".")[1:]): values for key, values in columns.items()}
     block = graph_of(base).segments[1].block
     chosen = choose_blocks(block, machine_of(base, arrays, 24))
@@ -132,6 +144,26 @@ def test_a_decode_step_is_as_long_as_the_simulator_says(run: str, settings: tupl
     assert twin.dram_bytes[0] == pytest.approx(summary["dram_bytes"], rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("settings", "slower"),
+    [
+        (("chip.dram.refresh=all_bank", "chip.dram.t_refi=1600"), 1.2),
+        (("chip.dram.banks_per_channel=1",), 1.05),
+        (("chip.dram.row_bytes=512", "chip.dram.t_faw=320"), 1.5),
+        (("chip.dram.channels=4", "mapping.banks=uniform"), 2.0),
+    ],
+)
+def test_a_decode_step_takes_what_rows_and_refreshes_cost_beside_the_bus(
+    settings: tuple[str, ...], slower: float
+) -> None:
+    """A chip whose DRAM is what it waits for; `slower` is how many times as long as at peak bandwidth at least."""
+    base = ("model=qwen2.5-0.5b", "chip.dram.capacity_gb=4", "chip.dram.bandwidth_gb_per_s=200", *CONTROLLER[:1])
+    config = load("demo", [*base, *settings])
+    step = simulate(config).total_ps
+    assert step >= slower * simulate(load("demo", base)).total_ps
+    assert Twin(config).evaluate({}).latency_s[0] * 1e12 == pytest.approx(step, rel=0.05)
+
+
 def test_a_prefill_bound_by_its_matrix_units_is_as_long_as_the_simulator_says() -> None:
     base = load("llama-2-13b-prefill")
     settings = ["model.layers=2", "engine.exact=true", "workload.lm_head=false", "chip.matrix_unit.rows=16"]
@@ -154,10 +186,10 @@ def test_what_the_twin_does_not_know_is_refused_by_name() -> None:
     dataflow = Twin(load("demo")).evaluate({"mapping.paradigm": np.array(["compute_shift", "dataflow"])})
     assert dataflow.runs.tolist() == [True, False]
     assert dataflow.refused == {1: "the analytical twin does not know the dataflow paradigm yet"}
-    models = Twin(load("demo")).evaluate({"chip.dram.model": np.array(["controller", "in_order"])})
+    models = Twin(load("demo")).evaluate({"chip.dram.model": np.array(["voxel_estimator", "controller"])})
     assert models.runs.tolist() == [False, True]
     assert models.refused == {
-        0: "the analytical twin does not know channels of the DRAM model 'controller' yet"
+        0: "the analytical twin does not know channels of the DRAM model 'voxel_estimator' yet"
     }
 
 
