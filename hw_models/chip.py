@@ -118,9 +118,15 @@ class ChipSpec(Spec):
                 f"dram.capacity_gb ({self.dram.capacity_gb:g}) is less than one row in each bank: {channels} channels "
                 f"x {self.dram.banks_per_channel} banks x {self.dram.row_bytes} bytes need {needed:g} GB"
             )
+        stack, stated = self.dram.stack, self.energy.dram.interface
+        if stack is not None and stated is not None and stated != stack.interface:
+            raise ValueError(
+                f"dram.stack.interface ({stack.interface}) and energy.dram.interface ({stated}) are two ways to join "
+                "one stack; state the same"
+            )
         if self.area.dram.within_die_limit and dram_interface(self) is None:
             raise ValueError(
-                "area.dram.within_die_limit needs an interface (energy.dram.interface), without which the area of a "
+                "area.dram.within_die_limit needs an interface (energy.dram.interface or a dram.stack), without which the area of a "
                 "DRAM die is not known"
             )
         if self.dram.model == "voxel_estimator" and self.dram.bytes_per_cycle(channels) < 1:

@@ -73,21 +73,25 @@ class AreaSpec(Spec):
 
 
 def dram_interface(chip: ChipSpec) -> str | None:
-    """How the DRAM is joined to the logic die (hw_models/dram/cost.py); None where the chip does not say."""
+    """How the DRAM is joined to the logic die (hw_models/dram/cost.py): as its energies or else its stack say; None
+    where the chip does not say."""
+    if chip.energy.dram.interface is None and chip.dram.stack is not None:
+        return chip.dram.stack.interface
     return chip.energy.dram.interface
 
 
 def area_mm2(chip: ChipSpec) -> dict[str, float]:
     """Area of the logic die by component ("matrix", "vector", "sram", "noc", "tsv"), all cores together, in mm2.
 
-    Vias or bonds of a chip that states its interface are counted (hw_models/dram/area.py), else Voxel's area for its
-    bandwidth is scaled.
+    Vias or bonds of a chip that states its interface are counted (hw_models/dram/area.py), all wires of a stack
+    included, used or not; else Voxel's area for its bandwidth is scaled.
     """
     area, cores, interface = chip.area, chip.core_count, dram_interface(chip)
+    vertical = chip.dram.vertical_gb_per_s(chip.channels)
     if interface in ON_THE_DIE:
-        vias = via_area_mm2(area.dram, interface, chip.dram.bandwidth_gb_per_s)
+        vias = via_area_mm2(area.dram, interface, vertical)
     else:
-        vias = area.tsv_mm2 * chip.dram.bandwidth_gb_per_s / area.tsv_mm2_at_gb_per_s
+        vias = area.tsv_mm2 * vertical / area.tsv_mm2_at_gb_per_s
     return {
         "matrix": cores * systolic_area_mm2(chip.matrix_unit, area.matrix_mm2_at_32x32),
         "vector": cores * vector_area_mm2(chip.vector_unit, area.vector_mm2_at_32_lanes),
@@ -102,15 +106,15 @@ def dram_die_mm2(chip: ChipSpec) -> dict[str, Any] | None:
     interface = dram_interface(chip)
     if interface is None:
         return None
-    dram = chip.dram
+    vertical = chip.dram.vertical_gb_per_s(chip.channels)
     return dram_die_area(
-        chip.area.dram, interface, capacity_gb=dram.capacity_gb, gb_per_s=dram.bandwidth_gb_per_s, dies=dram_dies(chip)
+        chip.area.dram, interface, capacity_gb=chip.dram.capacity_gb, gb_per_s=vertical, dies=dram_dies(chip)
     )
 
 
 def dram_dies(chip: ChipSpec) -> Any:
-    """DRAM dies of the stack."""
-    return chip.area.dram.dies
+    """DRAM dies: the layers of the stack, or what the chip's area says where no stack is described."""
+    return chip.area.dram.dies if chip.dram.stack is None else chip.dram.stack.layers
 
 
 def static_power_w(chip: ChipSpec) -> dict[str, float]:

@@ -25,7 +25,7 @@ DERATED: Final = ("t_rcd", "t_rp", "t_ras", "t_rrd")
 """Timings that LPDDR4 (JESD209-4) derates above 85 C."""
 UNSAID: Final = ("stack", "temperature_c", "hot_derating_ns")
 """Fields that a resolved run does not name where they say nothing, so that its hash is what it was without them."""
-AT_LEAST_A_BURST: Final = ("run_bytes", "turn_bytes")
+AT_LEAST_A_BURST: Final = ("turn_bytes",)
 """Fields that are at least a burst; those of a stack follow it unless they are stated."""
 
 _EXACT_BELOW = 1 << 40
@@ -37,8 +37,7 @@ class DramSpec(Spec):
 
     `bandwidth_gb_per_s` (1e9 B/s) is the sum over channels. `channels` None means one per core, resolved by the
     chip. Timings are in cycles of `clock_ghz`; `t_wtr` and `t_rtw` are gaps on the data bus. `model` says what a
-    channel is: `in_order` admits runs in the order of arrival, with `queue_runs` and `run_bytes` as the window and the
-    granule of rules D2 and D1; `controller` has a controller that reorders, with `queue_requests` bursts in the queue
+    channel is: `controller` has a controller that reorders, with `queue_requests` bursts in the queue
     of reads and in that of writes (S3), requests that take turns by `turn_bytes` (S2), and writes that wait
     `write_wait_cycles` at most before they go first (S4); `voxel_estimator` charges each request with the closed form
     of Voxel's default mode (rules V1 to V4 in voxel_server.py, not physics), which multiplies row openings by
@@ -73,13 +72,8 @@ class DramSpec(Spec):
     refresh: Literal["none", "all_bank"] = sourced(
         "none", f"{_VOXEL} (vx.dram_extra): Voxel has no refresh but an optional amortised factor"
     )
-    queue_runs: int = sourced(
-        32, "assumed: as deep in runs as Voxel's queue is in requests (reference/stacked3d/voxel.yaml, "
-        "vx.trace_cache.window)", ge=1,
-    )  # fmt: skip
-    run_bytes: int = sourced(1024, "assumed: granule in which streams share a queue, 8 bursts", ge=1)
-    model: Literal["in_order", "controller", "voxel_estimator"] = sourced(
-        "controller", "this project: channels with a controller (rules S1 to S5)"
+    model: Literal["controller", "voxel_estimator"] = sourced(
+        "controller", "this project: a controller as simulators of DRAM have it, exact against Ramulator 2.1"
     )
     unshared_cores: int = sourced(
         128, f"{_VOXEL} (vx.dram_formula); NUM_BANKS of tsim_components/mem.py: cores with a bank each", ge=1
@@ -139,8 +133,6 @@ class DramSpec(Spec):
     def _consistent(self) -> DramSpec:
         if self.row_bytes % self.burst_bytes:
             raise ValueError(f"row_bytes {self.row_bytes} is not a multiple of burst_bytes {self.burst_bytes}")
-        if self.run_bytes < self.burst_bytes:
-            raise ValueError(f"run_bytes {self.run_bytes} is smaller than burst_bytes {self.burst_bytes}")
         if self.turn_bytes < self.burst_bytes:
             raise ValueError(f"turn_bytes {self.turn_bytes} is smaller than burst_bytes {self.burst_bytes}")
         for later, earlier, why in (
@@ -212,11 +204,6 @@ class DramSpec(Spec):
     def moves_whole_bursts(self) -> bool:
         """Whether what a request moves is rounded up to bursts; Voxel's estimator counts bytes."""
         return self.model != "voxel_estimator"
-
-    @property
-    def granule_bytes(self) -> int:
-        """Bytes of offset at whose multiples a channel that moves whole bursts cuts requests."""
-        return self.run_bytes if self.model == "in_order" else self.turn_bytes
 
     def timing_ticks(self, name: str) -> int:
         """Ticks of the timing called `name` (one of TIMINGS), rounded up."""

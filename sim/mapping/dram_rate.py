@@ -16,7 +16,7 @@ from cairn.sim.mapping.options import BankPlacement, MappingSpec
 
 Floats = npt.NDArray[np.float64] | float
 
-STREAMING: Final = ("in_order", "controller")
+STREAMING: Final = ("controller",)
 """DRAM models whose streams go on at a steady rate; Voxel's estimator charges each request for itself."""
 
 

@@ -35,7 +35,7 @@ ON_DEMO = ("model.layers=2", "workload.batch=1", "workload.context=64")
 
 
 def chip(cores: int = 1, dram: dict[str, Any] | None = None, **stack: Any) -> ChipSpec:
-    content = {"clock_ghz": 1.0, "model": "controller", "run_bytes": 2048, "queue_requests": 64, **(dram or {})}
+    content = {"clock_ghz": 1.0, "model": "controller", "queue_requests": 64, **(dram or {})}
     content["stack"] = {**STACK, **stack}
     return ChipSpec.model_validate(
         {"name": "x", "source": "assumed: test", "cores": {"rows": 1, "columns": cores}, "dram": content}
@@ -82,7 +82,7 @@ def test_the_recharge_of_banks_hides_while_half_of_the_layers_at_most_are_connec
 
 @pytest.mark.parametrize("connected", [5, 6, 7])
 def test_between_half_and_all_of_the_layers_it_falls(connected: int) -> None:
-    spec = chip(connected_layers=connected, dram={"turn_bytes": 2048 * connected, "run_bytes": 2048 * connected}).dram
+    spec = chip(connected_layers=connected, dram={"turn_bytes": 2048 * connected}).dram
     assert 0.8 < read_gb_per_s(spec) / spec.bandwidth_gb_per_s < 0.9
 
 

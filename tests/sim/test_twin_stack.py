@@ -9,7 +9,7 @@ from cairn.sim.config.run_config import RunConfig, load
 from cairn.sim.twin.derived import derived_columns
 from cairn.sim.twin.twin import Twin, laid_over
 
-STACKED = load("demo", ["chip=hbm3-cube", "chip.dram.model=in_order"])
+STACKED = load("demo", ["chip=hbm3-cube"])
 COLUMNS = {
     "chip.dram.stack.layers": np.array([2, 4, 8, 16]),
     "chip.dram.stack.connected_layers": np.array([1, 2, 4, 2]),
