@@ -23,6 +23,7 @@ from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.dram.stack.device import stack_controller, stack_device, tick_ps, write_wait_ticks
 from cairn.hw_models.dram.stack.streams import (
     bursts_of,
+    bursts_to_last_run,
     entering_at,
     extra_at,
     first_event,
@@ -67,26 +68,27 @@ def _base(state: IntArray, channel: int) -> int:
 
 @inner()
 def _bursts_to_completion(state: IntArray, base: int) -> int:
-    """Bursts that issue at least until a request completes or begins, the last one included.
-
-    A request's own bursts must issue. And before one gets its last run, round robin has let every other one enter all
-    its runs or at least as many but two (a run at either end may be short); all that entered has issued then, but for
-    what queues and banks hold.
-    """
-    extra, whole = extra_at(state, base), state[sx.P_RUN_BYTES]
-    own, fewest, moved = NEVER, NEVER, 0
+    """Bursts that issue at least until a request completes or begins, the last one included: its own ones, and where
+    it has runs that have not begun to enter, also those that round robin puts before them."""
+    extra = extra_at(state, base)
+    entered, own, held = NEVER, NEVER, state[ix.P_BANKS]
+    reads, writes = 0, 0
     for place in range(state[extra + sx.X_USED]):
         at = slot_at(state, base, state[base + state[sx.P_USED_AT] + place])
         if state[at + sx.S_WAITS_FIRST]:
             return 1
-        own = min(own, state[at + sx.S_WAITING] + bursts_of(state, state[at + sx.S_LEFT]))
-        fewest = min(fewest, state[at + sx.S_LEFT] // whole)
-    for turn in range(state[extra + sx.X_ENTERING]):
-        at = entering_at(state, base, turn)
-        if state[at + sx.S_STRIPE] % whole == 0:
-            moved += min(state[at + sx.S_LEFT] // whole, max(fewest - 2, 0))
-    held = state[ix.P_READS] + state[ix.P_WRITES] + state[ix.P_BANKS]
-    return int(max(own, moved * (whole // state[sx.P_BURST_BYTES]) - held))
+        if state[at + sx.S_WRITES]:
+            writes = state[ix.P_WRITES]
+        else:
+            reads = state[ix.P_READS]
+        if state[at + sx.S_LEFT] == 0:
+            entered = min(entered, state[at + sx.S_WAITING])
+        else:
+            own = min(own, state[at + sx.S_WAITING] + bursts_of(state, state[at + sx.S_LEFT]))
+    if state[extra + sx.X_ENTERING] > 0:
+        waiting = state[base + ix.C_WAITING_READS] + state[base + ix.C_WAITING_WRITES] + state[base + ix.C_ACTIVE]
+        own = max(own, waiting + bursts_to_last_run(state, base) - (held + reads + writes) + 1)
+    return int(min(entered, own))
 
 
 @inner()
