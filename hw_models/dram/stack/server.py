@@ -21,6 +21,8 @@ from cairn.hw_models.dram.control.queues import inner
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.dram.stack.device import stack_controller, stack_device, tick_ps, write_wait_ticks
+from cairn.hw_models.dram.stack.image import image_words, origin_words
+from cairn.hw_models.dram.stack.repeat import work_or_repeat
 from cairn.hw_models.dram.stack.streams import (
     bursts_of,
     bursts_to_last_run,
@@ -33,7 +35,6 @@ from cairn.hw_models.dram.stack.streams import (
     take_events,
     tick_of,
 )
-from cairn.hw_models.dram.stack.work import work
 from cairn.hw_models.server import (
     ADVANCE_SIGNATURE,
     COUNT,
@@ -47,6 +48,13 @@ from cairn.hw_models.server import (
     ServerKind,
     server_kinds,
 )
+
+ASK_BURSTS: Final = 256
+"""assumed: from so many bursts on it takes less time to look up what a channel does than to work it out."""
+ASK_REQUESTS: Final = 16
+"""assumed: more requests at once hardly meet twice in the same situation."""
+ENTRIES: Final = 256
+"""Answers that the table keeps, a power of two: some 2 MB on the default chip."""
 
 
 @inner()
@@ -136,7 +144,7 @@ def enqueue(state: IntArray, task: int, request: IntArray) -> None:
         return
     channel = request[sx.R_CHANNEL]
     base = _base(state, channel)
-    work(state, base, tick_of(state, state[NOW]))
+    work_or_repeat(state, base, tick_of(state, state[NOW]))
     if state[extra_at(state, base) + sx.X_USED] >= state[sx.P_REQUESTS]:
         _refuse(state, sx.OVERFLOW)
         return
@@ -156,7 +164,7 @@ def advance(state: IntArray, until: int) -> int:
         if bound > stop:
             break
         base = _base(state, channel)
-        work(state, base, tick_of(state, bound))
+        work_or_repeat(state, base, tick_of(state, bound))
         taken = take_events(state, base, bound, out + count)
         if taken > 0:
             stop = bound
@@ -219,10 +227,13 @@ def logged_commands(state: IntArray, channel: int) -> IntArray:
     return commands
 
 
-def build_stack_server(spec: DramSpec, channels: int, max_requests: int = 64, log: int = 0) -> Server:
+def build_stack_server(
+    spec: DramSpec, channels: int, max_requests: int = 64, log: int = 0, ask_bursts: int = ASK_BURSTS
+) -> Server:
     """The server of `channels` channels of `spec`, each for at most `max_requests` requests under way.
 
-    Each channel logs its first `log` commands (`logged_commands`).
+    Each channel logs its first `log` commands (`logged_commands`). Channels that may go on for the time of `ask_bursts`
+    look up whether that was done before (repeat.py), where nothing is logged.
 
     ConfigError when a number is not positive. A request beyond `max_requests`, or one outside the geometry, is
     refused and leaves OVERFLOW or BAD_REQUEST in `state[ERROR]` (stack/layout.py); engines check that slot.
@@ -243,18 +254,24 @@ def build_stack_server(spec: DramSpec, channels: int, max_requests: int = 64, lo
         sx.P_EVENTS_AT: sx.EVENT_WORDS * events,
     }
     words = sum(sizes.values())
-    leaves = 1 << (channels - 1).bit_length()
+    leaves, asking = 1 << (channels - 1).bit_length(), min(max_requests, ASK_REQUESTS)
     state = build_state(device, controller, channels=channels, log=log, parameters=sx.PARAMETERS, words=words)
     at = int(state[ix.P_STRIDE]) - words
     for index, size in sizes.items():
         state[index] = at
         at += size
     tick = tick_ps(spec, channels)
-    behind = state.size
+    behind, banks = state.size, int(state[ix.P_BANKS])
+    rings = int(state[ix.P_BUS_FREE_AT] - state[ix.P_RINGS_AT]) // ix.RING_WORDS
+    image = image_words(banks, int(state[ix.P_TOPS]), rings, asking, runs, events)
+    winners_at = behind + 2 * channels * events + leaves
+    origin_at = winners_at + 2 * leaves
+    question_at = origin_at + origin_words(banks, asking)
+    table_at = question_at + image
     for index, value in {
         DONE_AT: behind,
         sx.P_BOUNDS_AT: behind + 2 * channels * events,
-        sx.P_WINNERS_AT: behind + 2 * channels * events + leaves,
+        sx.P_WINNERS_AT: winners_at,
         sx.P_LEAVES: leaves,
         sx.P_EVENTS: events,
         sx.P_REQUESTS: max_requests,
@@ -268,9 +285,17 @@ def build_stack_server(spec: DramSpec, channels: int, max_requests: int = 64, lo
         sx.P_ONE_GROUP: int(device.organisation.bg == 1),
         sx.P_SPACING: device.burst_ticks,
         sx.P_WRITE_WAIT: write_wait_ticks(spec, channels),
+        sx.P_LONGEST_RULE: max(limit.ticks for limit in device.limits()),
+        sx.P_ASK_TICKS: ask_bursts * device.burst_ticks,
+        sx.P_ASK_REQUESTS: asking,
+        sx.P_ORIGIN_AT: origin_at,
+        sx.P_QUESTION_AT: question_at,
+        sx.P_TABLE_AT: table_at,
+        sx.P_ENTRIES: ENTRIES,
+        sx.P_ENTRY_WORDS: 1 + 2 * image,
     }.items():
         state[index] = value
-    state = np.concatenate([state, np.zeros(2 * channels * events + 3 * leaves, dtype=np.int64)])
+    state = np.concatenate([state, np.zeros(table_at + ENTRIES * (1 + 2 * image) - behind, dtype=np.int64)])
     _initialise(state, channels, max_requests, runs)
     return Server(kind=STACK_SERVER, state=state, labels={"channels": channels})
 

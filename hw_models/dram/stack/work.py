@@ -21,7 +21,7 @@ from cairn.hw_models.dram.control.queues import bank_at, inner, routine
 from cairn.hw_models.dram.control.step import refresh_timer
 from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.dram.stack.runs import enter_freed, is_newest, leave, offer, run_at, same_queue_next
-from cairn.hw_models.dram.stack.streams import announce, extra_at, free_slot, ps_of, slot_at
+from cairn.hw_models.dram.stack.streams import announce, extra_at, free_slot, slot_at
 from cairn.hw_models.server import DONE, FIRST, IntArray
 
 ONE_RANK: Final = 0
@@ -141,11 +141,11 @@ def _serve(state: IntArray, base: int, slot: int, tick: int, bursts: int, spacin
     task = state[at + sx.S_TASK]
     if state[at + sx.S_WAITS_FIRST]:
         state[at + sx.S_WAITS_FIRST] = 0
-        announce(state, base, ps_of(state, tick + state[ix.P_READ]), 2 * task + FIRST)
+        announce(state, base, tick + state[ix.P_READ], 2 * task + FIRST)
     state[at + sx.S_WAITING] -= bursts
     if state[at + sx.S_WAITING] == 0 and state[at + sx.S_LEFT] == 0:
         last = tick + (bursts - 1) * spacing
-        announce(state, base, ps_of(state, last + state[ix.P_READ]), 2 * task + DONE)
+        announce(state, base, last + state[ix.P_READ], 2 * task + DONE)
         free_slot(state, base, slot)
 
 
