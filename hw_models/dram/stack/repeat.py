@@ -37,10 +37,10 @@ def _is_there(state: IntArray, entry: int, question: int, length: int) -> bool:
     """Whether the table's entry is for that very question."""
     if state[entry] != length:
         return False
+    different = 0
     for number in range(length):
-        if state[entry + 1 + number] != state[question + number]:
-            return False
-    return True
+        different |= state[entry + 1 + number] ^ state[question + number]
+    return bool(different == 0)
 
 
 @inner()

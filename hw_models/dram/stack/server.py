@@ -20,18 +20,14 @@ from cairn.hw_models.dram.control.build import build_state
 from cairn.hw_models.dram.control.queues import inner
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.dram.stack import layout as sx
+from cairn.hw_models.dram.stack.bounds import bound
 from cairn.hw_models.dram.stack.device import stack_controller, stack_device, tick_ps, write_wait_ticks
 from cairn.hw_models.dram.stack.image import image_words, origin_words
 from cairn.hw_models.dram.stack.repeat import work_or_repeat
 from cairn.hw_models.dram.stack.streams import (
-    bursts_of,
-    bursts_to_last_run,
-    entering_at,
     extra_at,
     first_event,
     insert,
-    ps_of,
-    slot_at,
     take_events,
     tick_of,
 )
@@ -75,46 +71,9 @@ def _base(state: IntArray, channel: int) -> int:
 
 
 @inner()
-def _bursts_to_completion(state: IntArray, base: int) -> int:
-    """Bursts that issue at least until a request completes or begins, the last one included: its own ones, and where
-    it has runs that have not begun to enter, also those that round robin puts before them."""
-    extra = extra_at(state, base)
-    entered, own, held = NEVER, NEVER, state[ix.P_BANKS]
-    reads, writes = 0, 0
-    for place in range(state[extra + sx.X_USED]):
-        at = slot_at(state, base, state[base + state[sx.P_USED_AT] + place])
-        if state[at + sx.S_WAITS_FIRST]:
-            return 1
-        if state[at + sx.S_WRITES]:
-            writes = state[ix.P_WRITES]
-        else:
-            reads = state[ix.P_READS]
-        if state[at + sx.S_LEFT] == 0:
-            entered = min(entered, state[at + sx.S_WAITING])
-        else:
-            own = min(own, state[at + sx.S_WAITING] + bursts_of(state, state[at + sx.S_LEFT]))
-    if state[extra + sx.X_ENTERING] > 0:
-        waiting = state[base + ix.C_WAITING_READS] + state[base + ix.C_WAITING_WRITES] + state[base + ix.C_ACTIVE]
-        own = max(own, waiting + bursts_to_last_run(state, base) - (held + reads + writes) + 1)
-    return int(min(entered, own))
-
-
-@inner()
-def _bound(state: IntArray, base: int) -> int:
-    """A lower bound (ps) on the channel's next completion: exact where its burst has issued, else at peak rate."""
-    extra = extra_at(state, base)
-    known = first_event(state, base)
-    if state[extra + sx.X_USED] == 0:
-        return int(known)
-    begin = max(state[extra + sx.X_LIMIT], state[base + state[ix.P_BUS_FREE_AT]])
-    bursts = min(_bursts_to_completion(state, base), state[sx.P_BURSTS_BOUND])
-    return int(min(known, ps_of(state, begin + (bursts - 1) * state[sx.P_SPACING] + state[ix.P_READ])))
-
-
-@inner()
 def _rebound(state: IntArray, channel: int, base: int) -> None:
     """Renew the bound of one channel after its block changed."""
-    state[state[sx.P_BOUNDS_AT] + channel] = _bound(state, base)
+    state[state[sx.P_BOUNDS_AT] + channel] = bound(state, base)
     _play(state, channel)
 
 
@@ -160,14 +119,15 @@ def advance(state: IntArray, until: int) -> int:
     count = 0
     while True:
         channel = state[root]
-        bound = state[bounds + channel]
-        if bound > stop:
+        moment = state[bounds + channel]
+        if moment > stop:
             break
         base = _base(state, channel)
-        work_or_repeat(state, base, tick_of(state, bound))
-        taken = take_events(state, base, bound, out + count)
+        if first_event(state, base) > moment:  # what is known needs no work, and is next, as data end in order
+            work_or_repeat(state, base, tick_of(state, moment))
+        taken = take_events(state, base, moment, out + count)
         if taken > 0:
-            stop = bound
+            stop = moment
             count += taken
         _rebound(state, channel, base)
     state[NOW] = stop

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cairn.base.ticks import NEVER
-from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.queues import inner, routine
 from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.server import FLAGS, IS_WRITE, WANTS_FIRST, IntArray
@@ -117,57 +116,6 @@ def next_run_bytes(state: IntArray, at: int) -> int:
 def bursts_of(state: IntArray, run_bytes: int) -> int:
     """Bursts that a run moves (S2)."""
     return int((run_bytes + state[sx.P_BURST_BYTES] - 1) // state[sx.P_BURST_BYTES])
-
-
-@inner()
-def _longest_run(state: IntArray, at: int) -> int:
-    """Bytes of the longest run of a request (S2)."""
-    return int(min(state[sx.P_RUN_BYTES], state[at + sx.S_STRIPE]))
-
-
-@inner()
-def _turns_left(state: IntArray, at: int) -> int:
-    """Turns that a request with bytes left to enter takes at least: its next run, and longest ones after it."""
-    longest = _longest_run(state, at)
-    return int(1 + (state[at + sx.S_LEFT] - next_run_bytes(state, at) + longest - 1) // longest)
-
-
-@inner()
-def _bursts_in_turns(state: IntArray, at: int, turns: int) -> int:
-    """Bursts that a request moves at least in its next `turns` turns. Where granules divide stripes or stripes granules
-    each turn after the first moves a longest run, as long as there are bytes; else one burst at least."""
-    if turns <= 0:
-        return 0
-    longest = _longest_run(state, at)
-    if max(state[sx.P_RUN_BYTES], state[at + sx.S_STRIPE]) % longest != 0:
-        return int(min(bursts_of(state, state[at + sx.S_LEFT]), turns))
-    return bursts_of(state, min(state[at + sx.S_LEFT], next_run_bytes(state, at) + (turns - 1) * longest))
-
-
-@inner()
-def bursts_to_last_run(state: IntArray, base: int) -> int:
-    """Bursts that enter at least before all runs of any one request have entered (one has bytes left to enter).
-
-    Take the request with the fewest turns left, of several the first to take its turn. Others take as many turns until
-    its last one where they come before it, one less behind it; requests to come only add to that (S3). One that is not
-    present yet misses a turn for each slot that is free now, at most.
-    """
-    extra, clock = extra_at(state, base), state[base + ix.C_CLK]
-    count, turn = state[extra + sx.X_ENTERING], turn_at(state, base)
-    fewest, first = NEVER, 0
-    for number in range(count):
-        place = turn + number if turn + number < count else turn + number - count
-        turns = _turns_left(state, entering_at(state, base, place))
-        if turns < fewest:
-            fewest, first = turns, number
-    free = state[ix.P_READS] - state[base + ix.C_WAITING_READS] + state[ix.P_WRITES] - state[base + ix.C_WAITING_WRITES]
-    bursts = state[extra + sx.X_PENDING]
-    for number in range(count):
-        place = turn + number if turn + number < count else turn + number - count
-        at = entering_at(state, base, place)
-        missed = free if state[at + sx.S_ARRIVED] > clock else 0
-        bursts += _bursts_in_turns(state, at, fewest - missed - (1 if number > first else 0))
-    return int(bursts)
 
 
 @inner()
