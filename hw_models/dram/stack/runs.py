@@ -22,6 +22,18 @@ def room(state: IntArray, base: int, write: int) -> int:
 
 
 @inner()
+def overdue_from(state: IntArray, base: int) -> int:
+    """The tick from which on the oldest waiting write is served before reads (S4), FAR when none waits."""
+    if state[base + ix.C_WAITING_WRITES] == 0:
+        return ix.FAR
+    for place in range(state[extra_at(state, base) + sx.X_RUNS]):
+        at = run_at(state, base, place)
+        if state[at + sx.U_WRITE] and state[at + sx.U_LEFT] > 0:
+            return int(state[at + sx.U_STAMP] + state[sx.P_WRITE_WAIT])
+    return ix.FAR
+
+
+@inner()
 def _turn_of_present(state: IntArray, base: int, now: int) -> int:
     """Place of the request whose turn it is among those that have arrived, NONE when none has."""
     extra = extra_at(state, base)

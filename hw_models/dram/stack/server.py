@@ -20,19 +20,17 @@ from cairn.hw_models.dram.control.build import build_state
 from cairn.hw_models.dram.control.queues import inner
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.dram.stack import layout as sx
+from cairn.hw_models.dram.stack.bounds import bound
 from cairn.hw_models.dram.stack.device import stack_controller, stack_device, tick_ps, write_wait_ticks
+from cairn.hw_models.dram.stack.image import image_words, origin_words
+from cairn.hw_models.dram.stack.repeat import work_or_repeat
 from cairn.hw_models.dram.stack.streams import (
-    bursts_of,
-    entering_at,
     extra_at,
     first_event,
     insert,
-    ps_of,
-    slot_at,
     take_events,
     tick_of,
 )
-from cairn.hw_models.dram.stack.work import work
 from cairn.hw_models.server import (
     ADVANCE_SIGNATURE,
     COUNT,
@@ -46,6 +44,13 @@ from cairn.hw_models.server import (
     ServerKind,
     server_kinds,
 )
+
+ASK_BURSTS: Final = 256
+"""assumed: from so many bursts on it takes less time to look up what a channel does than to work it out."""
+ASK_REQUESTS: Final = 16
+"""assumed: more requests at once hardly meet twice in the same situation."""
+ENTRIES: Final = 256
+"""Answers that the table keeps, a power of two: some 2 MB on the default chip."""
 
 
 @inner()
@@ -66,45 +71,9 @@ def _base(state: IntArray, channel: int) -> int:
 
 
 @inner()
-def _bursts_to_completion(state: IntArray, base: int) -> int:
-    """Bursts that issue at least until a request completes or begins, the last one included.
-
-    A request's own bursts must issue. And before one gets its last run, round robin has let every other one enter all
-    its runs or at least as many but two (a run at either end may be short); all that entered has issued then, but for
-    what queues and banks hold.
-    """
-    extra, whole = extra_at(state, base), state[sx.P_RUN_BYTES]
-    own, fewest, moved = NEVER, NEVER, 0
-    for place in range(state[extra + sx.X_USED]):
-        at = slot_at(state, base, state[base + state[sx.P_USED_AT] + place])
-        if state[at + sx.S_WAITS_FIRST]:
-            return 1
-        own = min(own, state[at + sx.S_WAITING] + bursts_of(state, state[at + sx.S_LEFT]))
-        fewest = min(fewest, state[at + sx.S_LEFT] // whole)
-    for turn in range(state[extra + sx.X_ENTERING]):
-        at = entering_at(state, base, turn)
-        if state[at + sx.S_STRIPE] % whole == 0:
-            moved += min(state[at + sx.S_LEFT] // whole, max(fewest - 2, 0))
-    held = state[ix.P_READS] + state[ix.P_WRITES] + state[ix.P_BANKS]
-    return int(max(own, moved * (whole // state[sx.P_BURST_BYTES]) - held))
-
-
-@inner()
-def _bound(state: IntArray, base: int) -> int:
-    """A lower bound (ps) on the channel's next completion: exact where its burst has issued, else at peak rate."""
-    extra = extra_at(state, base)
-    known = first_event(state, base)
-    if state[extra + sx.X_USED] == 0:
-        return int(known)
-    begin = max(state[extra + sx.X_LIMIT], state[base + state[ix.P_BUS_FREE_AT]])
-    bursts = min(_bursts_to_completion(state, base), state[sx.P_BURSTS_BOUND])
-    return int(min(known, ps_of(state, begin + (bursts - 1) * state[sx.P_SPACING] + state[ix.P_READ])))
-
-
-@inner()
 def _rebound(state: IntArray, channel: int, base: int) -> None:
     """Renew the bound of one channel after its block changed."""
-    state[state[sx.P_BOUNDS_AT] + channel] = _bound(state, base)
+    state[state[sx.P_BOUNDS_AT] + channel] = bound(state, base)
     _play(state, channel)
 
 
@@ -134,7 +103,7 @@ def enqueue(state: IntArray, task: int, request: IntArray) -> None:
         return
     channel = request[sx.R_CHANNEL]
     base = _base(state, channel)
-    work(state, base, tick_of(state, state[NOW]))
+    work_or_repeat(state, base, tick_of(state, state[NOW]))
     if state[extra_at(state, base) + sx.X_USED] >= state[sx.P_REQUESTS]:
         _refuse(state, sx.OVERFLOW)
         return
@@ -150,14 +119,15 @@ def advance(state: IntArray, until: int) -> int:
     count = 0
     while True:
         channel = state[root]
-        bound = state[bounds + channel]
-        if bound > stop:
+        moment = state[bounds + channel]
+        if moment > stop:
             break
         base = _base(state, channel)
-        work(state, base, tick_of(state, bound))
-        taken = take_events(state, base, bound, out + count)
+        if first_event(state, base) > moment:  # what is known needs no work, and is next, as data end in order
+            work_or_repeat(state, base, tick_of(state, moment))
+        taken = take_events(state, base, moment, out + count)
         if taken > 0:
-            stop = bound
+            stop = moment
             count += taken
         _rebound(state, channel, base)
     state[NOW] = stop
@@ -217,10 +187,13 @@ def logged_commands(state: IntArray, channel: int) -> IntArray:
     return commands
 
 
-def build_stack_server(spec: DramSpec, channels: int, max_requests: int = 64, log: int = 0) -> Server:
+def build_stack_server(
+    spec: DramSpec, channels: int, max_requests: int = 64, log: int = 0, ask_bursts: int = ASK_BURSTS
+) -> Server:
     """The server of `channels` channels of `spec`, each for at most `max_requests` requests under way.
 
-    Each channel logs its first `log` commands (`logged_commands`).
+    Each channel logs its first `log` commands (`logged_commands`). Channels that may go on for the time of `ask_bursts`
+    look up whether that was done before (repeat.py), where nothing is logged.
 
     ConfigError when a number is not positive. A request beyond `max_requests`, or one outside the geometry, is
     refused and leaves OVERFLOW or BAD_REQUEST in `state[ERROR]` (stack/layout.py); engines check that slot.
@@ -241,18 +214,24 @@ def build_stack_server(spec: DramSpec, channels: int, max_requests: int = 64, lo
         sx.P_EVENTS_AT: sx.EVENT_WORDS * events,
     }
     words = sum(sizes.values())
-    leaves = 1 << (channels - 1).bit_length()
+    leaves, asking = 1 << (channels - 1).bit_length(), min(max_requests, ASK_REQUESTS)
     state = build_state(device, controller, channels=channels, log=log, parameters=sx.PARAMETERS, words=words)
     at = int(state[ix.P_STRIDE]) - words
     for index, size in sizes.items():
         state[index] = at
         at += size
     tick = tick_ps(spec, channels)
-    behind = state.size
+    behind, banks = state.size, int(state[ix.P_BANKS])
+    rings = int(state[ix.P_BUS_FREE_AT] - state[ix.P_RINGS_AT]) // ix.RING_WORDS
+    image = image_words(banks, int(state[ix.P_TOPS]), rings, asking, runs, events)
+    winners_at = behind + 2 * channels * events + leaves
+    origin_at = winners_at + 2 * leaves
+    question_at = origin_at + origin_words(banks, asking)
+    table_at = question_at + image
     for index, value in {
         DONE_AT: behind,
         sx.P_BOUNDS_AT: behind + 2 * channels * events,
-        sx.P_WINNERS_AT: behind + 2 * channels * events + leaves,
+        sx.P_WINNERS_AT: winners_at,
         sx.P_LEAVES: leaves,
         sx.P_EVENTS: events,
         sx.P_REQUESTS: max_requests,
@@ -266,9 +245,17 @@ def build_stack_server(spec: DramSpec, channels: int, max_requests: int = 64, lo
         sx.P_ONE_GROUP: int(device.organisation.bg == 1),
         sx.P_SPACING: device.burst_ticks,
         sx.P_WRITE_WAIT: write_wait_ticks(spec, channels),
+        sx.P_LONGEST_RULE: max(limit.ticks for limit in device.limits()),
+        sx.P_ASK_TICKS: ask_bursts * device.burst_ticks,
+        sx.P_ASK_REQUESTS: asking,
+        sx.P_ORIGIN_AT: origin_at,
+        sx.P_QUESTION_AT: question_at,
+        sx.P_TABLE_AT: table_at,
+        sx.P_ENTRIES: ENTRIES,
+        sx.P_ENTRY_WORDS: 1 + 2 * image,
     }.items():
         state[index] = value
-    state = np.concatenate([state, np.zeros(2 * channels * events + 3 * leaves, dtype=np.int64)])
+    state = np.concatenate([state, np.zeros(table_at + ENTRIES * (1 + 2 * image) - behind, dtype=np.int64)])
     _initialise(state, channels, max_requests, runs)
     return Server(kind=STACK_SERVER, state=state, labels={"channels": channels})
 

@@ -144,6 +144,7 @@ def _step(state: IntArray, at: int, run_bytes: int) -> None:
 def begin_run(state: IntArray, base: int, turn: int) -> int:
     """The request at `turn` begins to enter its next run: move it past the run; answers the bursts of the run."""
     extra, at = extra_at(state, base), entering_at(state, base, turn)
+    state[extra + sx.X_LAST_SLOT] = state[base + state[sx.P_ORDER_AT] + turn]
     run_bytes = next_run_bytes(state, at)
     bursts = bursts_of(state, run_bytes)
     state[extra + sx.X_PADDING] += bursts * state[sx.P_BURST_BYTES] - run_bytes
@@ -164,14 +165,14 @@ def begin_run(state: IntArray, base: int, turn: int) -> int:
 
 
 @inner()
-def announce(state: IntArray, base: int, ps: int, code: int) -> None:
+def announce(state: IntArray, base: int, tick: int, code: int) -> None:
     """Append an event to come; data end in the order of column commands, and so do events."""
     extra = extra_at(state, base)
     place = state[extra + sx.X_EVENTS_HEAD] + state[extra + sx.X_EVENTS]
     if place >= state[sx.P_EVENTS]:
         place -= state[sx.P_EVENTS]
     at = base + state[sx.P_EVENTS_AT] + sx.EVENT_WORDS * place
-    state[at + sx.E_PS] = ps
+    state[at + sx.E_TICK] = tick
     state[at + sx.E_CODE] = code
     state[extra + sx.X_EVENTS] += 1
 
@@ -182,7 +183,8 @@ def first_event(state: IntArray, base: int) -> int:
     extra = extra_at(state, base)
     if state[extra + sx.X_EVENTS] == 0:
         return NEVER
-    return int(state[base + state[sx.P_EVENTS_AT] + sx.EVENT_WORDS * state[extra + sx.X_EVENTS_HEAD] + sx.E_PS])
+    at = base + state[sx.P_EVENTS_AT] + sx.EVENT_WORDS * state[extra + sx.X_EVENTS_HEAD]
+    return ps_of(state, state[at + sx.E_TICK])
 
 
 @inner()

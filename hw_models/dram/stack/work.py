@@ -20,8 +20,8 @@ from cairn.hw_models.dram.control.moments import bind, log, log_only, moment_of
 from cairn.hw_models.dram.control.queues import bank_at, inner, routine
 from cairn.hw_models.dram.control.step import refresh_timer
 from cairn.hw_models.dram.stack import layout as sx
-from cairn.hw_models.dram.stack.runs import enter_freed, is_newest, leave, offer, run_at, same_queue_next
-from cairn.hw_models.dram.stack.streams import announce, extra_at, free_slot, ps_of, slot_at
+from cairn.hw_models.dram.stack.runs import enter_freed, is_newest, leave, offer, overdue_from, run_at, same_queue_next
+from cairn.hw_models.dram.stack.streams import announce, extra_at, free_slot, slot_at
 from cairn.hw_models.server import DONE, FIRST, IntArray
 
 ONE_RANK: Final = 0
@@ -35,21 +35,9 @@ def _tick(state: IntArray, base: int, command: int, bank: int, now: int) -> int:
 
 
 @inner()
-def _overdue_from(state: IntArray, base: int) -> int:
-    """The tick from which on the oldest waiting write is served before reads (S4), FAR when none waits."""
-    if state[base + ix.C_WAITING_WRITES] == 0:
-        return ix.FAR
-    for place in range(state[extra_at(state, base) + sx.X_RUNS]):
-        at = run_at(state, base, place)
-        if state[at + sx.U_WRITE] and state[at + sx.U_LEFT] > 0:
-            return int(state[at + sx.U_STAMP] + state[sx.P_WRITE_WAIT])
-    return ix.FAR
-
-
-@inner()
 def _mode(state: IntArray, base: int, tick: int) -> int:
     """Whether writes are served at `tick` (K4, S4)."""
-    if _overdue_from(state, base) <= tick:
+    if overdue_from(state, base) <= tick:
         state[base + ix.C_WRITING] = 1
         return 1
     return update_mode(state, base)
@@ -96,22 +84,24 @@ def _next_hit(state: IntArray, base: int, now: int, write: int) -> tuple[int, in
 
 
 @inner()
-def _waits_for_hit(state: IntArray, base: int, place: int, write: int, bank: int) -> bool:
-    """Whether an older run in the queue hits the open row of `bank` (frfcfs_row_hit)."""
+def _hits_before(state: IntArray, base: int, place: int, write: int, bank: int) -> int:
+    """Bursts in the queue of the oldest run that hits the open row of `bank` (frfcfs_row_hit), if it is older than
+    the one at `place`, else 0."""
     row = state[bank_at(state, base, bank) + ix.B_ROW]
     for older in range(place):
         at = run_at(state, base, older)
         hits = state[at + sx.U_BANK] == bank and state[at + sx.U_ROW] == row and state[at + sx.U_WRITE] == write
         if hits and state[at + sx.U_LEFT] > 0:
-            return True
-    return False
+            return int(state[at + sx.U_LEFT])
+    return 0
 
 
 @routine()
 def _next_row(state: IntArray, base: int, now: int, write: int) -> tuple[int, int]:
-    """(tick, place) of the next activate or precharge for a waiting run: the earliest, then the oldest."""
+    """(tick, place) of the next activate or precharge for a waiting run: the earliest, then the oldest. X_BLOCKED counts
+    the row hits that must issue before a precharge that would be earlier may be."""
     best, chosen, extra = ix.FAR, ix.NONE, extra_at(state, base)
-    state[extra + sx.X_BLOCKED] = 0
+    state[extra + sx.X_BLOCKED] = ix.FAR
     for place in range(state[extra + sx.X_RUNS]):
         at = run_at(state, base, place)
         if state[at + sx.U_WRITE] != write or state[at + sx.U_LEFT] == 0:
@@ -126,8 +116,9 @@ def _next_row(state: IntArray, base: int, now: int, write: int) -> tuple[int, in
             tick = _tick(state, base, ix.PRE, bank, now)
             if tick >= best:
                 continue
-            if _waits_for_hit(state, base, place, write, bank):
-                state[extra + sx.X_BLOCKED] = 1
+            hits = _hits_before(state, base, place, write, bank)
+            if hits > 0:
+                state[extra + sx.X_BLOCKED] = min(state[extra + sx.X_BLOCKED], hits)
                 continue
         if tick < best:
             best, chosen = tick, place
@@ -141,11 +132,11 @@ def _serve(state: IntArray, base: int, slot: int, tick: int, bursts: int, spacin
     task = state[at + sx.S_TASK]
     if state[at + sx.S_WAITS_FIRST]:
         state[at + sx.S_WAITS_FIRST] = 0
-        announce(state, base, ps_of(state, tick + state[ix.P_READ]), 2 * task + FIRST)
+        announce(state, base, tick + state[ix.P_READ], 2 * task + FIRST)
     state[at + sx.S_WAITING] -= bursts
     if state[at + sx.S_WAITING] == 0 and state[at + sx.S_LEFT] == 0:
         last = tick + (bursts - 1) * spacing
-        announce(state, base, ps_of(state, last + state[ix.P_READ]), 2 * task + DONE)
+        announce(state, base, last + state[ix.P_READ], 2 * task + DONE)
         free_slot(state, base, slot)
 
 
@@ -314,8 +305,8 @@ def _runs_ahead(state: IntArray, base: int, bank: int, hit_tick: int, row_tick: 
 
     It may if they do not touch each other: one direction waits, so the same queue is served throughout, and until then
     no run begins, so no other row command can come first; the slot that an activate frees is taken by the newest run,
-    which has more bursts to enter than slots will be free; and nobody waits for the row that a precharge closes, whose
-    reads would put it off.
+    which has more bursts to enter than slots will be free; nobody waits for the row that a precharge closes, whose
+    reads would put it off; and not so many hits issue that another bank has no more of them and may be precharged.
     """
     extra = extra_at(state, base)
     reads, writes = state[base + ix.C_WAITING_READS], state[base + ix.C_WAITING_WRITES]
@@ -327,6 +318,8 @@ def _runs_ahead(state: IntArray, base: int, bank: int, hit_tick: int, row_tick: 
         if state[at + sx.U_BANK] == bank and _is_hit(state, words, at):
             return False
     before = (row_tick - hit_tick) // state[sx.P_SPACING] + 2
+    if state[extra + sx.X_BLOCKED] <= before:
+        return False
     newest = run_at(state, base, state[extra + sx.X_RUNS] - 1)
     same = state[newest + sx.U_WRITE] == (1 if writes > 0 else 0)
     return bool(same and state[extra + sx.X_PENDING] > before and state[newest + sx.U_LEFT] > 0)
@@ -340,7 +333,7 @@ def _apart(state: IntArray, base: int, now: int) -> int:
     arrival = state[extra_at(state, base) + sx.X_NEXT_ARRIVAL]
     if arrival > now:
         tick = min(tick, arrival)
-    overdue = _overdue_from(state, base) - 1
+    overdue = overdue_from(state, base) - 1
     if overdue > now:
         tick = min(tick, overdue)
     return int(tick)
@@ -397,13 +390,14 @@ def work(state: IntArray, base: int, limit: int) -> None:
             horizon = min(min(active_tick, row_tick), min(min(apart, until), limit))
             bursts = _back_to_back(state, base, place, tick, horizon, now)
             ended = _issue_hit(state, base, tick, place, bursts)
+            state[extra + sx.X_BLOCKED] -= bursts
             if _mode(state, base, state[base + ix.C_CLK]) != row_write:  # the row bus looks at the other queue
                 _row_slot(state, base, state[base + ix.C_CLK])
                 row_tick = ix.NONE
             elif row_tick == tick:
                 _row_slot(state, base, tick)
                 row_tick = ix.NONE
-            elif ended and state[extra + sx.X_BLOCKED]:
+            elif ended and state[extra + sx.X_BLOCKED] <= 0:
                 row_tick = ix.NONE
         elif row_tick == tick:
             _row_slot(state, base, tick)
