@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cairn.base.errors import ConfigError
+from cairn.hw_models.dram.request import BAD_REQUEST, OVERFLOW
 from cairn.hw_models.dram.spec import DramSpec
-from cairn.hw_models.dram.stack.layout import BAD_REQUEST, OVERFLOW
+from cairn.hw_models.dram.stack.device import tick_ps
 from cairn.hw_models.dram.stack.oracle import StackOracle
 from cairn.hw_models.dram.stack.server import build_stack_server
 from cairn.hw_models.server import ERROR, server_kinds
@@ -90,6 +91,21 @@ def test_next_event_stays_a_lower_bound_where_stripes_and_granule_cut_runs_uneve
     even, uneven = (0, 0, 0, 1, 0, 64, 0, 3200), (0, 0, 1, 1, 0, 256, 0, 64_000)
     timed = [Timed(0, 0, even), Timed(0, 1, uneven)]
     assert run_requests(build_stack_server(spec, 1), timed) == StackOracle(spec, 1).run(timed)[0]
+
+
+@pytest.mark.parametrize("bandwidth", [13194.139533312 / 256, 12345.678912345678, 50.0])
+def test_a_server_goes_on_the_same_after_a_day(bandwidth: float) -> None:
+    """What happens after a whole number of ticks and of ps is what would have happened at once, and it is exact."""
+    spec = DramSpec(bandwidth_gb_per_s=bandwidth)
+    tick = tick_ps(spec, 1)
+    day = 86_400 * 10**12 // tick.numerator * tick.numerator
+    rows = [(1, 0, 0, 4, 0, 512, 100 * task, 6000) for task in range(3)]
+    soon, late = (
+        run_requests(build_stack_server(spec, 1), [Timed(begin + 1000 * task, task, row) for task, row in enumerate(rows)])
+        for begin in (0, day)
+    )  # fmt: skip
+    assert [(at + day, task, event) for at, task, event in soon] == late
+    assert soon == StackOracle(spec, 1).run([Timed(1000 * task, task, row) for task, row in enumerate(rows)])[0]
 
 
 def test_server_kind_is_registered() -> None:

@@ -1,17 +1,11 @@
 """The DRAM of a chip: channels of stacked banks that serve streams, each channel with the controller of `control`.
 
-A request moves `bytes` of a region of one channel. Its row of the request table has the columns
-
-    flags, channel, bank_base, bank_count, row_base, stripe_bytes, offset_bytes, bytes
-
-The region is dealt over banks bank_base .. bank_base + bank_count - 1 in stripes of `stripe_bytes`, which divides
-`row_bytes`: byte `offset` lies in stripe s = offset // stripe_bytes, in bank bank_base + s mod bank_count, at byte
-(s // bank_count) * stripe_bytes + offset mod stripe_bytes of that bank's share, and so in row
-row_base + that // row_bytes. `offset_bytes` is the offset of the first byte moved.
+A request is a row of the table that `request` (hw_models/dram/request.py) describes.
 
 Rules (the kernels and the oracle cite them)
-S1  Ticks. A burst occupies the data bus for burst_bytes over the channel's bandwidth, exactly. The controller's tick is
-    that time over a power of two, so that it is at most a sixteenth of the DRAM clock; timings of n cycles of the clock
+S1  Ticks. A burst occupies the data bus for burst_bytes over the channel's bandwidth, exactly (bandwidths of very many
+    digits: to 1e-7, never less). The controller's tick is that time over a power of two, so that it is at most a
+    sixteenth of the DRAM clock; timings of n cycles of the clock
     are rounded up to ticks. A request that arrives at t ps is present from the first tick that begins at t or later.
 S2  Runs. A request is cut at stripe boundaries and at multiples of `turn_bytes` of its offset. A run of n bytes moves
     ceil(n / burst_bytes) whole bursts, consecutively; the rest of its last burst is padding.

@@ -15,6 +15,10 @@ from cairn.hw_models.dram.standard import Organisation, Standard, read_standard
 
 PARTS_OF_A_CYCLE: Final = 16
 """assumed: ticks of a channel in a DRAM cycle, at least; rounding a timing of 14 cycles up costs less than 0.5 %."""
+EXACT_BELOW: Final = 1 << 61
+"""Numerator times denominator of a tick: what the conversion between ticks and ps multiplies."""
+FINE: Final = 1 << 20
+"""A tick that is rounded up to a whole number of these parts of a ps is longer by less than 1e-7 (at 10 ps or more)."""
 TIMINGS: Final = {
     "nCL": "t_cl", "nRCD": "t_rcd", "nRP": "t_rp", "nRAS": "t_ras", "nRRD": "t_rrd", "nFAW": "t_faw", "nRTP": "t_rtp",
     "nWR": "t_wr", "nWTR": "t_wtr", "nRTW": "t_rtw", "nRFC": "t_rfc", "nREFI": "t_refi",
@@ -22,13 +26,22 @@ TIMINGS: Final = {
 """Timings of the standard STACK, and the field of DramSpec that each comes from."""
 
 
-def tick_ps(spec: DramSpec, channels: int) -> Fraction:
-    """Picoseconds of a tick of one of `channels` channels: the time of a burst over a power of two (S1)."""
+def _parts_of_a_burst(spec: DramSpec, channels: int) -> int:
+    """Ticks of a burst: the least power of two that makes them short enough (S1)."""
     slot, cycle = spec.slot_ticks(channels), Fraction(spec.clock.num, spec.clock.den)
     parts = 1
     while slot / parts > cycle / PARTS_OF_A_CYCLE:
         parts *= 2
-    return slot / parts
+    return parts
+
+
+def tick_ps(spec: DramSpec, channels: int) -> Fraction:
+    """Picoseconds of a tick of one of `channels` channels: the time of a burst over a power of two (S1), rounded up to
+    1 / FINE ps where the exact fraction would not allow to convert any time within 64 bits."""
+    tick = spec.slot_ticks(channels) / _parts_of_a_burst(spec, channels)
+    if tick.numerator * tick.denominator < EXACT_BELOW:
+        return tick
+    return Fraction(math.ceil(tick * FINE), FINE)
 
 
 def write_wait_ticks(spec: DramSpec, channels: int) -> int:
@@ -47,7 +60,7 @@ def stack_device(spec: DramSpec, channels: int) -> Device:
     burst is shorter than a cycle: such a channel has command buses to match."""
     tick, cycle = tick_ps(spec, channels), Fraction(spec.clock.num, spec.clock.den)
     ticks = {name: math.ceil(getattr(spec, field) * cycle / tick) for name, field in TIMINGS.items()}
-    ticks["nBL"] = int(spec.slot_ticks(channels) / tick)
+    ticks["nBL"] = _parts_of_a_burst(spec, channels)
     ticks["nRC"] = ticks["nRAS"] + ticks["nRP"]
     command = min(math.ceil(cycle / tick), ticks["nBL"])
     standard = _rules().model_copy(

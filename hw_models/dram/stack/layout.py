@@ -11,16 +11,6 @@ from typing import Final
 
 from cairn.hw_models.dram.control.layout import P_END
 
-OVERFLOW: Final = 1
-"""`state[ERROR]`: more requests at once in a channel than the server was built for."""
-BAD_REQUEST: Final = 2
-"""`state[ERROR]`: a request row outside the channels, the banks, or the rule that stripe_bytes divides row_bytes."""
-
-REQUEST_COLUMNS: Final = (
-    "flags", "channel", "bank_base", "bank_count", "row_base", "stripe_bytes", "offset_bytes", "bytes",
-)  # fmt: skip
-R_CHANNEL, R_BANK_BASE, R_BANK_COUNT, R_ROW_BASE, R_STRIPE, R_OFFSET, R_BYTES = range(1, len(REQUEST_COLUMNS))
-
 (
     P_LEAVES, P_BOUNDS_AT, P_WINNERS_AT, P_EVENTS, P_REQUESTS,
     P_ROW_BYTES, P_BURST_BYTES, P_RUN_BYTES, P_TICK_NUM, P_TICK_DEN, P_LATEST_PS, P_BURSTS_BOUND,

@@ -14,9 +14,9 @@ from math import ceil
 
 import numpy as np
 
+from cairn.hw_models.dram.request import REQUEST_COLUMNS
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.dram.stack.device import stack_controller, stack_device, tick_ps, write_wait_ticks
-from cairn.hw_models.dram.stack.layout import REQUEST_COLUMNS
 from cairn.hw_models.server import DONE, FIRST, IS_WRITE, WANTS_FIRST, IntArray
 
 Completion = tuple[int, int, int]

@@ -18,6 +18,7 @@ from cairn.base.ticks import NEVER
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.build import build_state
 from cairn.hw_models.dram.control.queues import inner
+from cairn.hw_models.dram.request import BAD_REQUEST, OVERFLOW, R_CHANNEL, REQUEST_COLUMNS, is_inside, refuse
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.dram.stack.bounds import bound
@@ -36,7 +37,6 @@ from cairn.hw_models.server import (
     COUNT,
     DONE_AT,
     ENQUEUE_SIGNATURE,
-    ERROR,
     NEXT_EVENT_SIGNATURE,
     NOW,
     IntArray,
@@ -49,6 +49,8 @@ ASK_BURSTS: Final = 256
 """assumed: from so many bursts on it takes less time to look up what a channel does than to work it out."""
 ASK_REQUESTS: Final = 16
 """assumed: more requests at once hardly meet twice in the same situation."""
+LATEST_TICK_BITS: Final = 53
+"""Ticks have fewer bits, so that moments, which are ticks with a cause below, stay under FAR."""
 ENTRIES: Final = 256
 """Answers that the table keeps, a power of two: some 2 MB on the default chip."""
 
@@ -77,35 +79,17 @@ def _rebound(state: IntArray, channel: int, base: int) -> None:
     _play(state, channel)
 
 
-@inner()
-def _is_valid(state: IntArray, request: IntArray) -> bool:
-    """Whether a request row lies within the channels, the banks and the rule on stripes."""
-    channel, stripe = request[sx.R_CHANNEL], request[sx.R_STRIPE]
-    if channel < 0 or channel >= state[ix.P_CHANNELS] or stripe <= 0 or state[sx.P_ROW_BYTES] % stripe != 0:
-        return False
-    base, count = request[sx.R_BANK_BASE], request[sx.R_BANK_COUNT]
-    if base < 0 or count <= 0 or base + count > state[ix.P_BANKS]:
-        return False
-    return bool(request[sx.R_ROW_BASE] >= 0 and request[sx.R_OFFSET] >= 0 and request[sx.R_BYTES] > 0)
-
-
-@inner()
-def _refuse(state: IntArray, reason: int) -> None:
-    if state[ERROR] == 0:
-        state[ERROR] = reason
-
-
 @kernel(ENQUEUE_SIGNATURE, _nrt=False)
 def enqueue(state: IntArray, task: int, request: IntArray) -> None:
     """Make a request present in its channel from `state[NOW]` on; a refused one leaves its reason in `state[ERROR]`."""
-    if not _is_valid(state, request):
-        _refuse(state, sx.BAD_REQUEST)
+    if not is_inside(request, state[ix.P_CHANNELS], state[ix.P_BANKS], state[sx.P_ROW_BYTES]):
+        refuse(state, BAD_REQUEST)
         return
-    channel = request[sx.R_CHANNEL]
+    channel = request[R_CHANNEL]
     base = _base(state, channel)
     work_or_repeat(state, base, tick_of(state, state[NOW]))
     if state[extra_at(state, base) + sx.X_USED] >= state[sx.P_REQUESTS]:
-        _refuse(state, sx.OVERFLOW)
+        refuse(state, OVERFLOW)
         return
     insert(state, base, state[NOW], task, request)
     _rebound(state, channel, base)
@@ -196,7 +180,7 @@ def build_stack_server(
     look up whether that was done before (repeat.py), where nothing is logged.
 
     ConfigError when a number is not positive. A request beyond `max_requests`, or one outside the geometry, is
-    refused and leaves OVERFLOW or BAD_REQUEST in `state[ERROR]` (stack/layout.py); engines check that slot.
+    refused and leaves OVERFLOW or BAD_REQUEST in `state[ERROR]` (request.py); engines check that slot.
     """
     for name, number in (("channels", channels), ("max_requests", max_requests)):
         if number < 1:
@@ -240,7 +224,7 @@ def build_stack_server(
         sx.P_RUN_BYTES: spec.turn_bytes,
         sx.P_TICK_NUM: tick.numerator,
         sx.P_TICK_DEN: tick.denominator,
-        sx.P_LATEST_PS: (1 << 62) // max(tick.numerator, tick.denominator),
+        sx.P_LATEST_PS: min(1 << 61, int(tick * (1 << LATEST_TICK_BITS))),
         sx.P_BURSTS_BOUND: (1 << 40) // device.burst_ticks,
         sx.P_ONE_GROUP: int(device.organisation.bg == 1),
         sx.P_SPACING: device.burst_ticks,
@@ -274,5 +258,5 @@ def _initialise(state: IntArray, channels: int, max_requests: int, runs: int) ->
 
 
 STACK_SERVER: Final = server_kinds.add(
-    "dram_controller", ServerKind("dram_controller", enqueue, advance, next_event, sx.REQUEST_COLUMNS, counters)
+    "dram_controller", ServerKind("dram_controller", enqueue, advance, next_event, REQUEST_COLUMNS, counters)
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cairn.base.ticks import NEVER
+from cairn.hw_models.dram import request as rq
 from cairn.hw_models.dram.control.queues import inner, routine
 from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.server import FLAGS, IS_WRITE, WANTS_FIRST, IntArray
@@ -31,13 +32,19 @@ def tick_of(state: IntArray, ps: int) -> int:
     """First tick that begins at `ps` or later (S1)."""
     if ps > state[sx.P_LATEST_PS]:
         ps = state[sx.P_LATEST_PS]
-    return int((ps * state[sx.P_TICK_DEN] + state[sx.P_TICK_NUM] - 1) // state[sx.P_TICK_NUM])
+    whole = ps // state[sx.P_TICK_NUM]  # apart, so that the product stays within 64 bits however late it is
+    rest = ps - whole * state[sx.P_TICK_NUM]
+    part = (rest * state[sx.P_TICK_DEN] + state[sx.P_TICK_NUM] - 1) // state[sx.P_TICK_NUM]
+    return int(whole * state[sx.P_TICK_DEN] + part)
 
 
 @inner()
 def ps_of(state: IntArray, tick: int) -> int:
     """Picosecond in which a tick begins, rounded up."""
-    return int((tick * state[sx.P_TICK_NUM] + state[sx.P_TICK_DEN] - 1) // state[sx.P_TICK_DEN])
+    whole = tick // state[sx.P_TICK_DEN]
+    rest = tick - whole * state[sx.P_TICK_DEN]
+    part = (rest * state[sx.P_TICK_NUM] + state[sx.P_TICK_DEN] - 1) // state[sx.P_TICK_DEN]
+    return int(whole * state[sx.P_TICK_NUM] + part)
 
 
 @routine()
@@ -64,22 +71,22 @@ def insert(state: IntArray, base: int, now_ps: int, task: int, request: IntArray
 @inner()
 def _fill(state: IntArray, at: int, arrived: int, task: int, request: IntArray) -> None:
     """Write a request's slot: where its first byte lies, in stripe, bank and row."""
-    stripe, count, offset = request[sx.R_STRIPE], request[sx.R_BANK_COUNT], request[sx.R_OFFSET]
+    stripe, count, offset = request[rq.R_STRIPE], request[rq.R_BANK_COUNT], request[rq.R_OFFSET]
     number = offset // stripe
     in_bank = (number // count) * stripe
     state[at + sx.S_TASK] = task
     state[at + sx.S_WRITES] = 1 if request[FLAGS] & IS_WRITE else 0
     state[at + sx.S_WAITS_FIRST] = request[FLAGS] & WANTS_FIRST
     state[at + sx.S_ARRIVED] = arrived
-    state[at + sx.S_BANK_BASE] = request[sx.R_BANK_BASE]
+    state[at + sx.S_BANK_BASE] = request[rq.R_BANK_BASE]
     state[at + sx.S_BANK_COUNT] = count
     state[at + sx.S_STRIPE] = stripe
     state[at + sx.S_BANK] = number % count
-    state[at + sx.S_ROW] = request[sx.R_ROW_BASE] + in_bank // state[sx.P_ROW_BYTES]
+    state[at + sx.S_ROW] = request[rq.R_ROW_BASE] + in_bank // state[sx.P_ROW_BYTES]
     state[at + sx.S_IN_ROW] = in_bank % state[sx.P_ROW_BYTES]
     state[at + sx.S_IN_STRIPE] = offset % stripe
     state[at + sx.S_IN_RUN] = offset % state[sx.P_RUN_BYTES]
-    state[at + sx.S_LEFT] = request[sx.R_BYTES]
+    state[at + sx.S_LEFT] = request[rq.R_BYTES]
     state[at + sx.S_WAITING] = 0
 
 
