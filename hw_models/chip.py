@@ -126,8 +126,8 @@ class ChipSpec(Spec):
             )
         if self.area.dram.within_die_limit and dram_interface(self) is None:
             raise ValueError(
-                "area.dram.within_die_limit needs an interface (energy.dram.interface or a dram.stack), without which the area of a "
-                "DRAM die is not known"
+                "area.dram.within_die_limit needs an interface (energy.dram.interface or a dram.stack), without which "
+                "the area of a DRAM die is not known"
             )
         if self.dram.model == "voxel_estimator" and self.dram.bytes_per_cycle(channels) < 1:
             needed = channels * self.dram.clock_ghz

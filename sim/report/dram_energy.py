@@ -68,8 +68,8 @@ def count_activates(record: RunRecord) -> Activates:
 def touched_rows(spec: DramSpec, requests: IntArray) -> IntArray:
     """Rows of all banks that each row of the DRAM server's request table touches, (n,) -> (n,).
 
-    Stripe s of a region lies in bank s mod count (see hw_models/dram/request.py), so a request has a stretch without a gap in each
-    bank. Voxel's estimator opens a row for each stripe's length of bytes, whatever lies where (V2).
+    Stripe s of a region lies in bank s mod count (see hw_models/dram/request.py), so a request has a stretch without a
+    gap in each bank. Voxel's estimator opens a row for each stripe's length of bytes, whatever lies where (V2).
     """
     stripe, offset, size = (requests[:, column] for column in (ix.R_STRIPE, ix.R_OFFSET, ix.R_BYTES))
     if not spec.moves_whole_bursts:

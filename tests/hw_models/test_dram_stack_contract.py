@@ -100,12 +100,10 @@ def test_a_server_goes_on_the_same_after_a_day(bandwidth: float) -> None:
     tick = tick_ps(spec, 1)
     day = 86_400 * 10**12 // tick.numerator * tick.numerator
     rows = [(1, 0, 0, 4, 0, 512, 100 * task, 6000) for task in range(3)]
-    soon, late = (
-        run_requests(build_stack_server(spec, 1), [Timed(begin + 1000 * task, task, row) for task, row in enumerate(rows)])
-        for begin in (0, day)
-    )  # fmt: skip
+    at_once, later = ([Timed(begin + 1000 * task, task, row) for task, row in enumerate(rows)] for begin in (0, day))
+    soon, late = (run_requests(build_stack_server(spec, 1), timed) for timed in (at_once, later))
     assert [(at + day, task, event) for at, task, event in soon] == late
-    assert soon == StackOracle(spec, 1).run([Timed(1000 * task, task, row) for task, row in enumerate(rows)])[0]
+    assert soon == StackOracle(spec, 1).run(at_once)[0]
 
 
 def test_server_kind_is_registered() -> None:
