@@ -25,7 +25,7 @@ def dram_bytes_per_cycle(chip: ChipSpec, options: MappingSpec, tile_bytes: npt.A
 
     `tile_bytes` is the size that tiles aim at.
 
-    The loads in flight are taken as one stream over all banks (assumption 69). They are streams that meet in every bank
+    The loads in flight are taken as one stream over all banks (assumption 73). They are streams that meet in every bank
     where there is a single bank, where as many groups of cores that know nothing of each other share a channel as there
     are banks in the set of a load, and where tiles of several cores of a channel, which load in step, are spread over
     all banks.
