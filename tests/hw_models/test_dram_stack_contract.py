@@ -67,14 +67,14 @@ def cases(draw: st.DrawFn) -> tuple[DramSpec, int, list[Timed]]:
 
 
 @settings(max_examples=250, deadline=None)
-@given(case=cases(), cuts=st.lists(st.integers(0, 1_000_000), max_size=8))
+@given(case=cases(), cuts=st.lists(st.integers(0, 1_000_000), max_size=8), ask_bursts=st.sampled_from([0, 256]))
 def test_server_equals_oracle_and_keeps_the_contract_however_time_is_split(
-    case: tuple[DramSpec, int, list[Timed]], cuts: list[int]
+    case: tuple[DramSpec, int, list[Timed]], cuts: list[int], ask_bursts: int
 ) -> None:
     spec, channels, timed = case
     completions, counted = StackOracle(spec, channels).run(timed)
     counters = check_contract(
-        build_stack_server(spec, channels),
+        build_stack_server(spec, channels, ask_bursts=ask_bursts),
         timed,
         expected=completions,
         least_ticks=lambda row: int(row[BYTES] * spec.slot_ticks(channels) / spec.burst_bytes),
@@ -104,6 +104,19 @@ def test_a_server_goes_on_the_same_after_a_day(bandwidth: float) -> None:
     soon, late = (run_requests(build_stack_server(spec, 1), timed) for timed in (at_once, later))
     assert [(at + day, task, event) for at, task, event in soon] == late
     assert soon == StackOracle(spec, 1).run(at_once)[0]
+
+
+def test_a_precharge_that_waited_for_row_hits_comes_before_a_later_activate() -> None:
+    spec = DramSpec(
+        bandwidth_gb_per_s=13.3, banks_per_channel=2, row_bytes=512, burst_bytes=128, turn_bytes=1024, queue_requests=8,
+        t_wr=16,
+    )  # fmt: skip
+    timed = [
+        Timed(410_001, 9, (0, 0, 0, 2, 2, 512, 1152, 2325)),
+        Timed(415_001, 1, (0, 0, 0, 2, 0, 256, 443, 74)),
+        Timed(415_001, 2, (0, 0, 0, 2, 2, 512, 512, 1)),
+    ]
+    assert run_requests(build_stack_server(spec, 1), timed) == StackOracle(spec, 1).run(timed)[0]
 
 
 def test_server_kind_is_registered() -> None:

@@ -98,8 +98,8 @@ def _hits_before(state: IntArray, base: int, place: int, write: int, bank: int) 
 
 @routine()
 def _next_row(state: IntArray, base: int, now: int, write: int) -> tuple[int, int]:
-    """(tick, place) of the next activate or precharge for a waiting run: the earliest, then the oldest. X_BLOCKED counts
-    the row hits that must issue before a precharge that would be earlier may be."""
+    """(tick, place) of the next activate or precharge for a waiting run: the earliest, then the oldest. X_BLOCKED
+    counts the row hits that must issue before a precharge that would be earlier may be."""
     best, chosen, extra = ix.FAR, ix.NONE, extra_at(state, base)
     state[extra + sx.X_BLOCKED] = ix.FAR
     for place in range(state[extra + sx.X_RUNS]):
