@@ -123,15 +123,15 @@ def _rows(result: SuiteResult) -> list[str]:
     if len(result.rows) > ALL_ROWS_UP_TO:
         return ["", f"All {len(result.rows)} rows: `cairn validate {result.name} --csv DIR`."]
     baselines = list(dict.fromkeys(name for row in result.rows for name in row.baselines))
+    remarked = any(row.remark for row in result.rows)
     rows = []
     for row in result.rows:
         others = [number(row.baselines[name]) if name in row.baselines else "" for name in baselines]
         why = "; ".join(f"not for {gate}: {reason}" for gate, reason in row.excluded.items())
         verdict = result.row_verdict(row).value + (f" ({why})" if why else "")
-        rows.append(
-            (row.id, number(row.reference), number(row.prediction), row.unit, percent(row.error()), *others, verdict)
-        )
-    heads = ("row", "reference", "prediction", "unit", "error", *baselines, "verdict")
+        shown = (row.id, number(row.reference), number(row.prediction), row.unit, percent(row.error()))
+        rows.append((*shown, *others, verdict, *([row.remark] if remarked else [])))
+    heads = ("row", "reference", "prediction", "unit", "error", *baselines, "verdict", *(["remark"] * remarked))
     sources = sorted({row.source for row in result.rows})
     return ["", "All rows:", "", *_table(heads, rows), "", "Sources: " + "; ".join(sources) + "."]
 

@@ -192,3 +192,13 @@ def test_many_rows_are_shown_by_the_worst_and_all_of_them_on_request(capsys: pyt
     assert "near/5 " not in brief
     validate_suites([suite_of(rows)], verbose=True)
     assert "near/5 " in capsys.readouterr().out
+
+
+def test_the_report_shows_remarks_beside_the_rows_where_there_are_any(tmp_path: Path) -> None:
+    marked = Row("near/m", "toy", 10.0, 10.0, "us", "toy shop", ("close",), remark="as near as toys come")
+    validate_suites([suite_of([*GOOD, marked])], report=tmp_path / "r.md")
+    text = (tmp_path / "r.md").read_text()
+    assert "| error | verdict | remark |" in text
+    assert "| near/m | 10 | 10 | us | +0.0 % | pass | as near as toys come |" in text
+    validate_suites([suite_of(GOOD)], report=tmp_path / "r.md")
+    assert "remark" not in (tmp_path / "r.md").read_text()

@@ -1,0 +1,1 @@
+"""Suite `stack`: weight streams, placements of decode and depths of a stack, by channels with controllers."""
