@@ -25,8 +25,8 @@ DERATED: Final = ("t_rcd", "t_rp", "t_ras", "t_rrd")
 """Timings that LPDDR4 (JESD209-4) derates above 85 C."""
 UNSAID: Final = ("stack", "temperature_c", "hot_derating_ns")
 """Fields that a resolved run does not name where they say nothing, so that its hash is what it was without them."""
-AT_LEAST_A_BURST: Final = ("turn_bytes",)
-"""Fields that are at least a burst; those of a stack follow it unless they are stated."""
+WHOLE_BURSTS: Final = ("turn_bytes",)
+"""Fields that are whole bursts; those of a stack follow it unless they are stated."""
 
 _EXACT_BELOW = 1 << 40
 _FINE = 1 << 16
@@ -119,8 +119,9 @@ class DramSpec(Spec):
                     "(null takes back what a base file states)"
                 )
             self.__dict__.update(stack.channel_fields(self.clock_ghz))
-            unstated = [name for name in AT_LEAST_A_BURST if name not in self.model_fields_set]
-            self.__dict__.update({name: max(getattr(self, name), self.burst_bytes) for name in unstated})
+            if "turn_bytes" not in self.model_fields_set:  # a turn that ended inside a burst would read it twice
+                bursts = 1 << max(self.turn_bytes // self.burst_bytes, 1).bit_length() - 1
+                self.__dict__["turn_bytes"] = bursts * self.burst_bytes
             self.__dict__.update(stack.chip_fields(1, stack.terms(1, self.t_cl, self.clock_ghz, None)))
         if self.hot:
             added = math.ceil(Fraction(str(self.hot_derating_ns)) * Fraction(str(self.clock_ghz)))
@@ -157,7 +158,7 @@ class DramSpec(Spec):
         fields = type(self).model_fields
         silent = {name for name in UNSAID if getattr(self, name) == fields[name].default}
         if self.stack is not None:
-            silent |= {*DERIVED, *AT_LEAST_A_BURST} - (self.model_fields_set & {*AT_LEAST_A_BURST})
+            silent |= {*DERIVED, *WHOLE_BURSTS} - (self.model_fields_set & {*WHOLE_BURSTS})
         return {name: value for name, value in content.items() if name not in silent}
 
     def over(self, cores: int, sram_gb_per_s: float) -> DramSpec:

@@ -10,18 +10,18 @@ import numpy.typing as npt
 
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram.geometry import DERIVED
-from cairn.hw_models.dram.spec import AT_LEAST_A_BURST, DERATED, DramSpec
+from cairn.hw_models.dram.spec import DERATED, WHOLE_BURSTS, DramSpec
 from cairn.sim.mapping.different import different
 from cairn.sim.twin.swept import Path
 
 Column = npt.NDArray[Any]
 
 CHIP: Final = "chip."
-FOLLOWING: Final = tuple(dict.fromkeys((*DERIVED, *AT_LEAST_A_BURST, *DERATED, "t_refi")))
+FOLLOWING: Final = tuple(dict.fromkeys((*DERIVED, *WHOLE_BURSTS, *DERATED, "t_refi")))
 """Fields of DramSpec that may follow from others."""
 DECIDING: Final = (
     "dram.stack.", "dram.temperature_c", "dram.hot_derating_ns", "dram.clock_ghz", "dram.t_", "clock_ghz",
-    "sram.write_bytes_per_cycle", *(f"dram.{name}" for name in (*DERIVED, *AT_LEAST_A_BURST)),
+    "sram.write_bytes_per_cycle", *(f"dram.{name}" for name in (*DERIVED, *WHOLE_BURSTS)),
 )  # fmt: skip
 """Beginnings of the key paths in a chip on which they depend, and of their own."""
 MAY_DECIDE: Final = ("dram.stack.", "dram.temperature_c")

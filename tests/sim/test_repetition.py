@@ -30,7 +30,7 @@ def run(*overrides: str) -> RunRecord:
         ["mapping.paradigm=spmd"],
         ["mapping.banks=uniform"],
         ["chip.sram.capacity_kib=777"],
-        ["mapping.paradigm=dataflow", "mapping.stages=2"],
+        ["mapping.paradigm=dataflow", "mapping.stages=2", "model.layers=48", "chip.dram.capacity_gb=2"],
         ["model.layers=31", "chip.noc.link_bytes_per_cycle=4"],
     ],
     ids=lambda overrides: overrides[-1],
@@ -116,7 +116,7 @@ def test_whole_rounds_of_blocks_are_left_out(repeat: int, count: int) -> None:
 
 
 def test_blocks_are_added_until_the_limit_when_the_periods_do_not_settle() -> None:
-    settings = "engine.tolerance=1e-12", "mapping.banks=uniform", "chip.dram.capacity_gb=8"
+    settings = "engine.tolerance=1e-12", "chip.dram.refresh=all_bank", "chip.dram.capacity_gb=8"
     record = run("model.layers=60", *settings)
     (layers,) = record.repetitions
     assert layers.simulated == 20 <= load("demo").engine.max_simulated_blocks
