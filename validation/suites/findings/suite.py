@@ -65,8 +65,8 @@ FINDINGS = (
     Finding("decode/dataflow", "decode", ("mapping.paradigm=dataflow", "mapping.stages=2")),
     Finding("prefill/dataflow", "prefill", ("mapping.paradigm=dataflow", "mapping.stages=2"), slow=True),
     _core_group(1, "core_groups_help"),
-    _core_group(2, "core_groups_help"),
-    _core_group(4, "core_groups_help"),
+    _core_group(2),
+    _core_group(4),
     _core_group(16, "core_groups_stop_helping"),
     _core_group(32, "core_groups_stop_helping"),
 )
