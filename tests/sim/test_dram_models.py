@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from cairn.hw_models.dram.request import R_BYTES, R_CHANNEL
+from cairn.hw_models.dram.stack.oracle import StackOracle
+from cairn.hw_models.server import DONE, FIRST
 from cairn.sim.config.run_config import load
 from cairn.sim.record import RunRecord
 from cairn.sim.report.result import Result
@@ -54,3 +58,21 @@ def test_a_report_of_a_run_with_the_estimator_has_no_bytes_of_padding(records: d
     assert moved["controller"]["padding"]["dram_read_bytes"] > 0
     assert moved["voxel_estimator"]["padding"]["dram_read_bytes"] == 0
     assert moved["voxel_estimator"]["unique"] == moved["controller"]["unique"]
+
+
+def test_a_layer_ends_at_the_ticks_of_the_loop_over_single_bursts() -> None:
+    """All requests of a layer to one channel, at the ticks at which they were issued, burst by burst (the oracle)."""
+    record = simulate(load("demo", ["model.layers=1", "workload.embedding=false", "workload.lm_head=false"]))
+    plan, trace, chip = record.plan, record.trace, record.chip
+    server = plan.servers.index("dram")
+    tasks = np.flatnonzero(plan.server == server)
+    tasks = tasks[plan.requests[server][plan.request[tasks], R_CHANNEL] == 5]
+    tasks = tasks[np.lexsort((tasks, trace.start[tasks]))]
+    rows = plan.requests[server][plan.request[tasks]].tolist()
+    timed = list(zip(trace.start[tasks].tolist(), tasks.tolist(), map(tuple, rows), strict=True))
+    completions, _ = StackOracle(chip.dram, chip.channels).run(timed)
+    done = {task: tick for tick, task, event in completions if event == DONE}
+    first = {task: tick for tick, task, event in completions if event == FIRST}
+    assert sum(row[R_BYTES] for row in rows) > 1_000_000
+    assert [done[task] for task in tasks.tolist()] == trace.end[tasks].tolist()
+    assert first == {task: int(trace.first[task]) for task in first}
