@@ -52,7 +52,7 @@ ASK_REQUESTS: Final = 16
 LATEST_TICK_BITS: Final = 53
 """Ticks have fewer bits, so that moments, which are ticks with a cause below, stay under FAR."""
 ENTRIES: Final = 256
-"""Answers that the table keeps, a power of two: some 2 MB on the default chip."""
+"""Answers that the table keeps, a power of two: some 6 MB on the default chip, more where few channels are fast."""
 
 
 @inner()
