@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cairn.hw_models.cost import area_mm2
-from cairn.hw_models.dram.area import area_spec, via_gb_per_s_per_mm2
 
 if TYPE_CHECKING:
     from cairn.hw_models.chip import ChipSpec
@@ -69,14 +68,9 @@ def row_cycle_ns(dram: DramSpec, channels: int) -> float:
 
 
 def core_mm2(chip: ChipSpec) -> float:
-    """Area of the logic die that a core takes, with its part of the vertical wires (`area.py`, by the interface).
-
-    The wires are counted, not the bandwidth that is left of them.
-    """
-    logic = sum(area for part, area in area_mm2(chip).items() if part != "tsv")
-    interface = "hybrid_bond" if chip.dram.stack is None else chip.dram.stack.interface
-    vertical = chip.dram.vertical_gb_per_s(chip.channels) / via_gb_per_s_per_mm2(area_spec(interface))
-    return (logic + vertical) / chip.core_count
+    """Area of the logic die that a core takes, with its part of the vertical wires: those that there are, whatever
+    bandwidth is left of them."""
+    return sum(area_mm2(chip).values()) / chip.core_count
 
 
 def _ns(dram: DramSpec, timing: str) -> float:

@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cairn.base.errors import ConfigError
-from cairn.hw_models.dram.request import BAD_REQUEST, OVERFLOW
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.dram.stack.device import tick_ps
 from cairn.hw_models.dram.stack.oracle import StackOracle
 from cairn.hw_models.dram.stack.server import build_stack_server
-from cairn.hw_models.server import ERROR, server_kinds
+from cairn.hw_models.server import server_kinds
 
 from .server_contract import Timed, check_contract, run_requests
 
@@ -122,40 +121,6 @@ def test_a_precharge_that_waited_for_row_hits_comes_before_a_later_activate() ->
 def test_server_kind_is_registered() -> None:
     server = build_stack_server(DramSpec(), 2)
     assert server_kinds.get("dram_controller") is server.kind
-
-
-def _enqueue(max_requests: int, *requests: tuple[int, ...]) -> int:
-    server = build_stack_server(DramSpec(), 2, max_requests)
-    state = server.fresh()
-    size = state.size
-    for task, row in enumerate(requests):
-        server.kind.enqueue(state, task, np.array(row, dtype=np.int64))
-    assert state.size == size
-    return int(state[ERROR])
-
-
-def test_more_requests_than_a_channel_was_built_for_are_refused_by_an_error() -> None:
-    row, other_channel = (0, 0, 0, 16, 0, 8192, 0, 4096), (0, 1, 0, 16, 0, 8192, 0, 4096)
-    assert _enqueue(2, row, row, other_channel) == 0
-    assert _enqueue(2, row, row, row) == OVERFLOW
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        (0, 2, 0, 16, 0, 8192, 0, 1),
-        (0, -1, 0, 16, 0, 8192, 0, 1),
-        (0, 0, 1, 16, 0, 8192, 0, 1),
-        (0, 0, 0, 0, 0, 8192, 0, 1),
-        (0, 0, 0, 16, -1, 8192, 0, 1),
-        (0, 0, 0, 16, 0, 3000, 0, 1),
-        (0, 0, 0, 16, 0, 0, 0, 1),
-        (0, 0, 0, 16, 0, 8192, -1, 1),
-        (0, 0, 0, 16, 0, 8192, 0, 0),
-    ],
-)
-def test_a_request_outside_the_geometry_is_refused_by_an_error(row: tuple[int, ...]) -> None:
-    assert _enqueue(4, row) == BAD_REQUEST
 
 
 def test_a_server_without_channels_is_a_mistake_of_the_person() -> None:

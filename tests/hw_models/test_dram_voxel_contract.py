@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cairn.base.errors import ConfigError
-from cairn.hw_models.dram.request import BAD_REQUEST, OVERFLOW
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.dram.voxel_oracle import VoxelOracle
 from cairn.hw_models.dram.voxel_server import build_voxel_server
-from cairn.hw_models.server import DONE, ERROR, FIRST, server_kinds
+from cairn.hw_models.server import DONE, FIRST, server_kinds
 
 from .server_contract import Timed, check_contract, run_requests
 
@@ -112,38 +111,6 @@ def test_reads_and_writes_of_a_channel_do_not_wait_for_each_other() -> None:
 
 def test_server_kind_is_registered() -> None:
     assert server_kinds.get("dram_voxel_estimator") is build_voxel_server(DramSpec(), 2, 2).kind
-
-
-def _enqueue(max_requests: int, *requests: tuple[int, ...]) -> int:
-    server = build_voxel_server(DramSpec(), 2, 2, max_requests)
-    state = server.fresh()
-    for task, row in enumerate(requests):
-        server.kind.enqueue(state, task, np.array(row, dtype=np.int64))
-    return int(state[ERROR])
-
-
-def test_more_requests_than_a_channel_was_built_for_are_refused_by_an_error() -> None:
-    row, other_channel = (0, 0, 0, 16, 0, 8192, 0, 4096), (0, 1, 0, 16, 0, 8192, 0, 4096)
-    assert _enqueue(2, row, row, other_channel) == 0
-    assert _enqueue(2, row, row, row) == OVERFLOW
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        (0, 2, 0, 16, 0, 8192, 0, 1),
-        (0, -1, 0, 16, 0, 8192, 0, 1),
-        (0, 0, 1, 16, 0, 8192, 0, 1),
-        (0, 0, 0, 0, 0, 8192, 0, 1),
-        (0, 0, 0, 16, -1, 8192, 0, 1),
-        (0, 0, 0, 16, 0, 3000, 0, 1),
-        (0, 0, 0, 16, 0, 0, 0, 1),
-        (0, 0, 0, 16, 0, 8192, -1, 1),
-        (0, 0, 0, 16, 0, 8192, 0, 0),
-    ],
-)
-def test_a_request_outside_the_geometry_is_refused_by_an_error(row: tuple[int, ...]) -> None:
-    assert _enqueue(4, row) == BAD_REQUEST
 
 
 @pytest.mark.parametrize("name", ["channels", "cores", "max_requests"])
