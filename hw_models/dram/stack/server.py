@@ -51,8 +51,9 @@ ASK_REQUESTS: Final = 16
 """assumed: more requests at once hardly meet twice in the same situation."""
 LATEST_TICK_BITS: Final = 53
 """Ticks have fewer bits, so that moments, which are ticks with a cause below, stay under FAR."""
-ENTRIES: Final = 256
-"""Answers that the table keeps, a power of two: some 6 MB on the default chip, more where few channels are fast."""
+ENTRIES: Final = 64
+"""Answers that the table keeps, a power of two: less than 2 MB on the default chip. Four times as many answer 95.3 % of
+the questions of a decode of Llama-2-13B instead of 93.6 %, but every run copies them."""
 
 
 @inner()
@@ -207,7 +208,7 @@ def build_stack_server(
     tick = tick_ps(spec, channels)
     behind, banks = state.size, int(state[ix.P_BANKS])
     rings = int(state[ix.P_BUS_FREE_AT] - state[ix.P_RINGS_AT]) // ix.RING_WORDS
-    image = image_words(banks, int(state[ix.P_TOPS]), rings, asking, runs, events)
+    image = image_words(banks, int(state[ix.P_TOPS]), rings, asking, runs, min(events, 2 * asking))
     winners_at = behind + 2 * channels * events + leaves
     origin_at = winners_at + 2 * leaves
     question_at = origin_at + origin_words(banks, asking)
