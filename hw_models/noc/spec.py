@@ -12,6 +12,7 @@ from pydantic import model_validator
 from cairn.base.errors import ConfigError
 from cairn.base.spec import Spec, sourced
 from cairn.base.ticks import Clock
+from cairn.hw_models.noc.packets import PacketSpec
 
 IntArray = npt.NDArray[np.int64]
 
@@ -85,6 +86,20 @@ class NocSpec(Spec):
     def ejection(self) -> int:
         """Bytes per cycle that a core receives."""
         return self.ejection_bytes_per_cycle or self.link_bytes_per_cycle
+
+    @property
+    def packets(self) -> PacketSpec:
+        """The same parameters as those of a network given as data: a hop is a router and the wire behind it."""
+        dedicated = self.topology is NocTopology.ALL_TO_ALL
+        return PacketSpec(
+            link_bytes_per_cycle=self.link_bytes_per_cycle,
+            injection_bytes_per_cycle=self.injection,
+            ejection_bytes_per_cycle=self.ejection,
+            start_cycles=self.start,
+            injection_cycles=1 + (self.hop_cycles if dedicated else 0),
+            router_cycles=self.hop_cycles - 1,
+            max_packet_bytes=self.max_packet_bytes,
+        )
 
     def clock(self, chip: Clock) -> Clock:
         """The clock of the network on a chip whose clock is `chip`."""
