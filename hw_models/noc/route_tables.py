@@ -24,9 +24,9 @@ def build_routes(spec: TopologySpec, network: Network, routing: Routing = "auto"
     `xy` goes along the first dimension first (dimension order), `yx` along the last; `o1turn` gives half of the packets
     each (two groups of virtual channels; Seo et al., ISCA 2005). On a torus packets go the shorter way round, half of
     them either way where both are as long, and those that pass the closing link of a dimension have a class of their
-    own. `shortest` takes the fewest links, `up_down` the shortest way among those that first go towards router 0 and
-    then away from it (Autonet, Schroeder et al., IEEE JSAC 9(8), 1991). `auto` is `xy` on grids and `shortest`
-    elsewhere. Raises ConfigError where a routing does not fit the topology or could deadlock.
+    own. `shortest` takes the fewest links, `up_down` the shortest way that first nears router 0, then goes away from it
+    (Autonet, Schroeder et al., IEEE JSAC 9(8), 1991). `auto` is `xy` on grids and `shortest` elsewhere. Raises
+    ConfigError where a routing does not fit the topology or could deadlock.
     """
     if routing == "auto":
         routing = "xy" if spec.kind in GRIDS else "shortest"
