@@ -12,13 +12,15 @@ from cairn.base.kernel import kernel
 from cairn.base.ticks import NEVER, Clock
 from cairn.hw_models.noc import layout as at
 from cairn.hw_models.noc.cycle import advance, next_event
-from cairn.hw_models.noc.flit.measure import BatchResult, Latency, LoadResult, SamplingSpec
+from cairn.hw_models.noc.flit.measure import BatchResult, Latency, LoadResult, SamplingSpec, run_packets
 from cairn.hw_models.noc.flit.spec import RouterSpec
 from cairn.hw_models.noc.network import IntArray, Network, Routes, hops
 from cairn.hw_models.noc.packets import PacketSpec
 from cairn.hw_models.noc.request import enqueue
+from cairn.hw_models.noc.route_tables import build_routes
 from cairn.hw_models.noc.server import build_network_server, counters
-from cairn.hw_models.noc.traffic import Bernoulli, Packets, Pattern
+from cairn.hw_models.noc.topologies import TopologySpec, build_network
+from cairn.hw_models.noc.traffic import MAX_FLITS, Bernoulli, Packets, Pattern, trace
 from cairn.hw_models.server import DONE, DONE_AT, ERROR, NOW
 
 CYCLE: Final = Clock.from_ghz(1.0)
@@ -29,24 +31,31 @@ MOST_UNDER_WAY: Final = 1 << 19
 BoolArray = npt.NDArray[np.bool_]
 
 
-def packet_spec(router: RouterSpec, packet_flits: int) -> PacketSpec:
+def packet_spec(router: RouterSpec) -> PacketSpec:
     """The packet model of a network of such routers, a flit being a byte.
 
-    An empty network passes a packet in the same time as the flit model: the head stands in each router for the delays
-    of its pipeline, and a packet longer than a buffer waits for credits (2 cycles and `credit_delay` from the grant,
-    and what a flit needs from the grant to the next buffer; rules of `hw_models/noc/flit`).
+    Its times are those of the flit model where nobody is met: what each router adds, and what a buffer-full of flits
+    needs until its credits are back, are read off single packets on a line of three routers.
     """
-    stages = router.routing_delay + router.vc_alloc_delay + router.sw_alloc_delay + router.st_final_delay
-    stages -= 1 if router.speculative else 0
-    in_router = -(-stages // router.internal_speedup)
+    topology = TopologySpec(kind="mesh", shape=(3,))
+    network = build_network(topology)
+    routes = build_routes(topology, network)
+
+    def alone(destination: int, flits: int) -> int:
+        packet = trace([0], [0], [destination], [flits], network)
+        return run_packets(network, routes, router, packet).latency.longest
+
+    one_hop, two_hops = alone(1, 1), alone(2, 1)
+    buffer = router.buffer_flits
+    in_router = two_hops - one_hop - topology.link_cycles
     return PacketSpec(
         link_bytes_per_cycle=1,
         injection_cycles=1,
         router_cycles=in_router,
-        ejection_cycles=in_router,
-        max_packet_bytes=packet_flits,
-        buffer_flits=router.buffer_flits,
-        credit_cycles=router.st_final_delay + 2 + 2 + router.credit_delay,
+        ejection_cycles=one_hop - in_router - topology.link_cycles - 3,  # start, injection, and the flit itself
+        max_packet_bytes=MAX_FLITS,
+        buffer_flits=buffer,
+        credit_cycles=(alone(1, 2 * buffer + 1) - one_hop) // 2,
         loopback=True,
     )
 
@@ -73,9 +82,9 @@ def _drive(state: IntArray, ticks: IntArray, requests: IntArray, ended: IntArray
 class PacketNetwork:
     """A network by the packet model; every run starts empty."""
 
-    def __init__(self, network: Network, routes: Routes, router: RouterSpec, packet_flits: int):
+    def __init__(self, network: Network, routes: Routes, router: RouterSpec):
         self.network, self.routes = network, routes
-        self.spec = packet_spec(router, packet_flits)
+        self.spec = packet_spec(router)
         self.hops = hops(network, routes).mean(axis=0)
 
     def send(self, packets: Packets) -> tuple[IntArray, dict[str, IntArray]]:

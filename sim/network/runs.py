@@ -192,7 +192,7 @@ class _Model:
         self.parts: tuple[Network, Routes, Any, Pattern] = (self.network, self.routes, spec.router, self.pattern)
         self.by_packets: PacketNetwork | None = None
         if spec.model is Fidelity.PACKET:
-            self.by_packets = PacketNetwork(self.network, self.routes, spec.router, spec.packet_flits)
+            self.by_packets = PacketNetwork(self.network, self.routes, spec.router)
 
     def load(self, load: float, seed: int) -> LoadResult:
         spec = self.spec
@@ -211,7 +211,7 @@ class _Model:
 
 
 def run_network(spec: NetworkRun, *, progress: Progress | None = None) -> NetworkResult:
-    """Run a network alone. Raises ConfigError for parts that do not fit, DeadlockError where packets block each other."""
+    """Run a network alone. Raises ConfigError for parts that do not fit, DeadlockError where packets block others."""
     wall, cpu = time.perf_counter(), time.process_time()
     model, measure = _Model(spec), spec.measure
     tell = progress or (lambda what, share: None)
@@ -226,8 +226,8 @@ def run_network(spec: NetworkRun, *, progress: Progress | None = None) -> Networ
         points = _judged(points, saturation)
         if spec.model is Fidelity.PACKET:
             notes.append(
-                f"packets wait in queues without bounds: trust latencies below {TRUSTED_SHARE:.0%} of the load at which "
-                "the flit model saturates, and no saturation (docs/assumptions.md); model: flit finds it"
+                f"packets wait in queues without bounds: trust latencies below {TRUSTED_SHARE:.0%} of the load at "
+                "which the flit model saturates, and no saturation (docs/assumptions.md); model: flit finds it"
             )
     else:
         tell("simulating", 0.0)
