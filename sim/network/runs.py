@@ -27,8 +27,6 @@ from cairn.sim.run import code_version
 FloatArray = npt.NDArray[np.float64]
 SCHEMA: Final = "cairn.network_result/1"
 TRACE_COLUMNS: Final = ("cycle", "source", "destination", "flits")
-TRUSTED_SHARE: Final = 0.5
-"""Of the load at which it saturates, the packet model is trusted below: digest of BookSim2 runs (reference/noc)."""
 Progress = Callable[[str, float], None]
 
 
@@ -224,10 +222,10 @@ def run_network(spec: NetworkRun, *, progress: Progress | None = None) -> Networ
             saturation, missing = _saturation(model, measure)
             notes += missing
         points = _judged(points, saturation)
-        if spec.model is Fidelity.PACKET:
+        if model.by_packets is not None:
             notes.append(
-                f"packets wait in queues without bounds: trust latencies below {TRUSTED_SHARE:.0%} of the load at "
-                "which the flit model saturates, and no saturation (docs/assumptions.md); model: flit finds it"
+                f"packets wait in queues without bounds: trust latencies below {model.by_packets.trusted_share:.0%} of "
+                "the load at which the flit model saturates, and no saturation (docs/assumptions.md); model: flit finds it"
             )
     else:
         tell("simulating", 0.0)
