@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import model_validator
 
+from cairn.base.errors import ConfigError
 from cairn.base.spec import Spec, required, sourced
 from cairn.base.ticks import Clock
 from cairn.hw_models.compute.matrix_unit import IntArray
@@ -118,6 +119,7 @@ class ChipSpec(Spec):
                 f"dram.capacity_gb ({self.dram.capacity_gb:g}) is less than one row in each bank: {channels} channels "
                 f"x {self.dram.banks_per_channel} banks x {self.dram.row_bytes} bytes need {needed:g} GB"
             )
+        self._check_network()
         stack, stated = self.dram.stack, self.energy.dram.interface
         if stack is not None and stated is not None and stated != stack.interface:
             raise ValueError(
@@ -136,6 +138,19 @@ class ChipSpec(Spec):
                 f"{channels} channels, which the model voxel_estimator rounds down to none: it needs {needed:g} GB/s"
             )
         return self
+
+    def _check_network(self) -> None:
+        rows, columns = self.cores.rows, self.cores.columns
+        misfit = self.noc.misfit(rows, columns)
+        if misfit is not None:
+            raise ValueError(misfit)
+        if self.noc.links or self.noc.next_core:  # what a person wrote link by link: is there a way for everybody?
+            from cairn.hw_models.noc.chip_network import chip_network
+
+            try:
+                chip_network(self.noc, rows, columns)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
 
     @property
     def clock(self) -> Clock:

@@ -151,33 +151,91 @@ class PacketNetwork:
 
 
 class Network(PacketNetwork):
-    """`rows` x `columns` cores under `spec`, with the clock of the chip."""
+    """`rows` x `columns` cores under `spec`, with the clock of the chip; every topology is walked by its own rule."""
 
     def __init__(self, spec: NocSpec, rows: int, columns: int, clock: Clock):
         super().__init__(spec.packets, spec.clock(clock))
         self.noc, self.rows, self.columns = spec, rows, columns
+        self.sent = [0] * (rows * columns)
 
     def links(self, source: int, destination: int) -> Iterator[Place]:
-        if self.noc.topology is NocTopology.ALL_TO_ALL:
-            return
-        row, column = divmod(source, self.columns)
-        to_row, to_column = divmod(destination, self.columns)
-        while (row, column) != (to_row, to_column):
-            here = row * self.columns + column
-            if column != to_column:
-                column = self._towards(column, to_column, self.columns)
-            else:
-                row = self._towards(row, to_row, self.rows)
-            yield ("link", here, row * self.columns + column)
+        turn = self.sent[source]
+        self.sent[source] += 1
+        if self.noc.topology in (NocTopology.ALL_TO_ALL, NocTopology.CROSSBAR):
+            return iter(())
+        if self.noc.topology is NocTopology.CUSTOM:
+            return self._over_listed_links(source, destination)
+        shape = self._shape()
+        closes = self.noc.topology in (NocTopology.TORUS, NocTopology.RING)
+        orders = [list(range(len(shape))), list(range(len(shape)))[::-1]]
+        orders = {"yx": orders[1:], "o1turn": orders}.get(self.noc.routing, orders[:1])
+        ties = 2 if closes and any(size % 2 == 0 for size in shape) and not self.noc.by_direction else 1
+        turn %= len(orders) * ties  # N7
+        here, there = self._place(source), self._place(destination)
+        return _over_grid(shape, closes, orders[turn // ties], turn % ties == 1, here, there)
 
     def link_latency(self, place: Place) -> int:
         return self.noc.hop_cycles
 
-    def _towards(self, here: int, there: int, size: int) -> int:
-        if self.noc.topology is NocTopology.MESH:
-            return here + 1 if there > here else here - 1
-        up, down = (there - here) % size, (here - there) % size
-        return (here + 1) % size if up <= down else (here - 1) % size
+    def _shape(self) -> list[int]:
+        across, down = self.noc.concentration
+        if self.noc.topology is NocTopology.RING:
+            return [self.rows * self.columns]
+        if self.noc.topology is NocTopology.MESH_3D:
+            return [self.columns, self.rows // self.noc.layers, self.noc.layers]
+        return [self.columns // across, self.rows // down]
+
+    def _place(self, core: int) -> list[int]:
+        """Coordinates of the router of a core."""
+        row, column = divmod(core, self.columns)
+        across, down = self.noc.concentration
+        if self.noc.topology is NocTopology.RING:
+            along_rows = [
+                (each, place if each % 2 == 0 else self.columns - 1 - place)
+                for each in range(self.rows)
+                for place in range(self.columns)
+            ]
+            return [along_rows.index((row, column))]
+        if self.noc.topology is NocTopology.MESH_3D:
+            layer, row = divmod(row, self.rows // self.noc.layers)
+            return [column, row, layer]
+        return [column // across, row // down]
+
+    def _over_listed_links(self, source: int, destination: int) -> Iterator[Place]:
+        """The fewest links; at each core the first of the list that leads nearer."""
+        pairs = list(self.noc.links)
+        if not self.noc.directed:
+            pairs += [(there, here) for here, there in pairs]
+        away = {destination: 0}
+        frontier = [destination]
+        while frontier:
+            reached = [here for here, there in pairs if there in frontier and here not in away]
+            away |= dict.fromkeys(reached, away[frontier[0]] + 1)
+            frontier = reached
+        here = source
+        while here != destination:
+            number = next(
+                place for place, (near, far) in enumerate(pairs) if near == here and away.get(far) == away[here] - 1
+            )
+            yield ("link", here, number)
+            here = pairs[number][1]
+
+
+def _over_grid(
+    shape: list[int], closes: bool, order: list[int], tie_down: bool, here: list[int], there: list[int]
+) -> Iterator[Place]:
+    """From router to router, one dimension after the other; a ring the shorter way round."""
+    here = list(here)
+    for dimension in order:
+        size = shape[dimension]
+        while here[dimension] != there[dimension]:
+            up, down = (there[dimension] - here[dimension]) % size, (here[dimension] - there[dimension]) % size
+            rises = (up < down or (up == down and not tie_down)) if closes else there[dimension] > here[dimension]
+            router = 0
+            for coordinate, extent in zip(reversed(here), reversed(shape), strict=True):
+                router = router * extent + coordinate
+            yield ("link", router, 2 * dimension + (0 if rises else 1))
+            here[dimension] = (here[dimension] + (1 if rises else -1)) % size
 
 
 class TableNetwork(PacketNetwork):

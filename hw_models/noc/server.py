@@ -11,6 +11,7 @@ import numpy as np
 
 from cairn.base.ticks import NEVER, Clock
 from cairn.hw_models.noc import layout as at
+from cairn.hw_models.noc.chip_network import chip_network
 from cairn.hw_models.noc.cycle import advance, next_event
 from cairn.hw_models.noc.heap import ENTRY
 from cairn.hw_models.noc.network import Network, Routes
@@ -42,8 +43,13 @@ def build_noc_server(
     At most `max_transfers` transfers and `max_packets` packets (not below `max_transfers`; default: two a transfer
     and 4096 more) may be under way at once; beyond that the state's ERROR slot is set (reasons in `layout.py`) and
     nothing completes any more. Requests have the columns REQUEST_COLUMNS and are checked by `check_requests`.
-    Raises ValueError for a size below one and for a clock beyond 1000 GHz, whose cycles are shorter than a tick.
+    Raises ValueError for a size below one and for a clock beyond 1000 GHz, whose cycles are shorter than a tick, and
+    ConfigError for a topology that does not fit the grid.
     """
+    if not spec.by_direction:
+        wires = _of_network(spec.packets, *chip_network(spec, rows, columns))
+        state = _state(spec.packets, wires, spec.clock(clock), max_transfers, max_packets)
+        return Server(noc_kind, state, {"topology": spec.topology.value, "rows": rows, "columns": columns})
     neighbour = wire(spec.topology, rows, columns).neighbour
     nodes = rows * columns
     far = neighbour.ravel()
@@ -74,7 +80,12 @@ def build_network_server(
 
     Raises ValueError for limits and clocks as there, and for port widths of another number of nodes.
     """
-    wires = _Wires(
+    wires = _of_network(spec, network, routes)
+    return Server(noc_kind, _state(spec, wires, clock, max_transfers, max_packets), {"network": network.name})
+
+
+def _of_network(spec: PacketSpec, network: Network, routes: Routes) -> _Wires:
+    return _Wires(
         nodes=network.nodes,
         routers=network.routers,
         far=network.link_destination,
@@ -83,7 +94,6 @@ def build_network_server(
         node_router=network.node_router,
         tables=routes.next_link,
     )
-    return Server(noc_kind, _state(spec, wires, clock, max_transfers, max_packets), {"network": network.name})
 
 
 def _state(spec: PacketSpec, wires: _Wires, clock: Clock, max_transfers: int, max_packets: int | None) -> IntArray:
