@@ -223,9 +223,10 @@ def run_network(spec: NetworkRun, *, progress: Progress | None = None) -> Networ
             notes += missing
         points = _judged(points, saturation)
         if model.by_packets is not None:
+            share = f"{model.by_packets.trusted_share:.0%}"
             notes.append(
-                f"packets wait in queues without bounds: trust latencies below {model.by_packets.trusted_share:.0%} of "
-                "the load at which the flit model saturates, and no saturation (docs/assumptions.md); model: flit finds it"
+                f"packets wait in queues without bounds: trust latencies below {share} of the load at which the flit "
+                "model saturates, and no saturation (docs/assumptions.md); model: flit finds it"
             )
     else:
         tell("simulating", 0.0)
