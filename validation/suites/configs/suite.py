@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cairn.base.errors import CairnError, InfeasibleError
 from cairn.sim.config.problems import validate
-from cairn.sim.config.resolve import CHIP, MODEL, load_document, shipped
+from cairn.sim.config.resolve import CHIP, MODEL, NETWORK, load_document, shipped
 from cairn.sim.config.run_config import RunConfig, load
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
@@ -42,6 +42,8 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
         model = validate(load_document(name, MODEL), ModelSpec, MODEL.references)
         small = count_parameters(model).matrices <= QUICK_PARAMETERS
         yield _row(f"models/{name}", "models", _model(name, run_all or small))
+    for name in shipped(NETWORK):
+        yield _row(f"networks/{name}", "networks", _network(name, run_all))
 
 
 def _row(name: str, kind: str, outcome: Outcome) -> Row:
@@ -73,6 +75,21 @@ def outcome_of(run_name: str, overrides: list[str], run: bool) -> Outcome:
         return Outcome(bool(remedies), f"Infeasible: {refused}")
     except CairnError as broken:
         return Outcome(False, f"Refused: {broken}")
+
+
+def _network(name: str, run: bool) -> Outcome:
+    """The network alone, by packets; by flits too with `run`."""
+    from cairn.sim.network.runs import run_network
+    from cairn.sim.network.spec import load_network
+
+    try:
+        spec = load_network(name)
+        begin = time.process_time()
+        for model in ("packet", "flit") if run else ("packet",):
+            run_network(load_network(name, (f"model={model}",)))
+    except CairnError as broken:
+        return Outcome(False, f"Refused: {broken}")
+    return Outcome(True, f"{spec.measure.kind} ran in {time.process_time() - begin:.1f} s of CPU time.")
 
 
 def _simulated(config: RunConfig) -> Outcome:
