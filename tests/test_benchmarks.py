@@ -60,3 +60,10 @@ def test_the_dram_benchmark_prints_a_rate_for_every_pattern_and_the_cold_time() 
         name = line.split(",")[1].split()[0]
         assert ("target" in line) == (name in ("stream_rd", "random_rd", "conflict1"))
     assert float(re.findall(r"(\d+\.\d+) s of CPU", cold)[0]) > 0
+
+
+def test_the_network_benchmark_prints_a_rate_for_every_case_of_the_flit_model() -> None:
+    lines = [line for line in printed("noc.py", "--cycles", "500", "--repeat", "1").splitlines() if "flits, " in line]
+    assert len(lines) == 6
+    assert all(float(re.findall(r"(\d+\.\d+) M router-cycles/s", line)[0]) > 0 for line in lines)
+    assert sum("target" in line for line in lines) == 3

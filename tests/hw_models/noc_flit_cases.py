@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from cairn.hw_models.noc.flit import layout as at
-from cairn.hw_models.noc.flit.oracle import OracleNetwork, OraclePacket
+from cairn.hw_models.noc.flit.oracle import OracleNetwork
+from cairn.hw_models.noc.flit.oracle_parts import OraclePacket
 from cairn.hw_models.noc.flit.simulate import FlitNetwork
 from cairn.hw_models.noc.flit.spec import RouterSpec
 from cairn.hw_models.noc.network import IntArray, Network, Routes

@@ -44,6 +44,15 @@ F9  A node takes every flit in the cycle in which it arrives, and its credit lea
 F10 When no flit can move any more while some are in the network, the run ends, and names the channels that wait for
     each other (Cairn's own).
 
+As a server
+F11 A transfer waits `start` cycles (>= 1) after it was requested; a request within a cycle counts from the next one.
+    Then its first packet is created, each further one in the cycle after the tail before it left the source, at the
+    end of the source's line: transfers take turns packet by packet. Packets have `max_packet_bytes`, the last one
+    less, and as many flits as that takes; packets of one source take the tables of the routes in turn.
+F12 FIRST is the cycle in which the head of the first packet arrives, DONE that in which the last tail does, whichever
+    packet's it is.
+F13 All times are whole cycles of the network's clock, and completions fall on the tick in which their cycle begins.
+
 A packet's latency is from its creation to the arrival of its tail. A batch is complete one cycle after the last
 arrival, that is, cycles are counted from 0 and the last one is counted too.
 

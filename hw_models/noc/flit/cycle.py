@@ -7,6 +7,7 @@ from cairn.base.ticks import NEVER
 from cairn.hw_models.noc.flit import layout as at
 from cairn.hw_models.noc.flit.events import next_cycle, put
 from cairn.hw_models.noc.flit.router import next_slot, receive, receive_credit, work
+from cairn.hw_models.noc.flit.transfers import create_packet, note_arrival
 from cairn.hw_models.server import ERROR, IntArray
 
 
@@ -32,9 +33,8 @@ def _eject(state: IntArray, slot: int, channel: int, cycle: int) -> None:
         state[packet + at.P_ARRIVED] = cycle
         state[at.LAST_ARRIVAL] = cycle
         state[at.UNFINISHED] -= 1
-        if state[at.KEEPS_NOTES] != 0:
-            state[packet + at.P_NEXT] = state[at.NOTES]
-            state[at.NOTES] = packet
+    if kind and state[packet + at.P_OWNER] != 0:
+        note_arrival(state, packet, kind)
 
 
 @kernel(**at.NO_ALLOCATION)
@@ -90,6 +90,19 @@ def _create(state: IntArray, cycle: int) -> None:
 
 
 @kernel(**at.NO_ALLOCATION)
+def _line_up_next(state: IntArray, node: int, transfer: int, cycle: int) -> None:
+    """The next packet of a transfer goes to the end of the line, so that transfers of one source take turns (F11)."""
+    if state[transfer + at.T_CREATED] == state[transfer + at.T_PACKETS]:
+        return
+    packet = create_packet(state, transfer, cycle)
+    if state[node + at.N_FIRST] == 0:
+        state[node + at.N_FIRST] = packet
+    else:
+        state[state[node + at.N_LAST] + at.P_NEXT] = packet
+    state[node + at.N_LAST] = packet
+
+
+@kernel(**at.NO_ALLOCATION)
 def _choose(state: IntArray, node: int) -> int:
     """The sender of a new packet: the next virtual channel in turn that has a credit; 0 if there is none (F2)."""
     vcs = state[at.VCS]
@@ -118,6 +131,7 @@ def _inject(state: IntArray, node: int, cycle: int) -> bool:
         return False
     if sent == 0:
         state[packet + at.P_INJECTED] = cycle
+        state[channel + at.C_BYTES] += state[packet + at.P_BYTES]
     sent += 1
     tail = sent == state[packet + at.P_FLITS]
     slot = state[sender + at.S_WRITE]
@@ -133,6 +147,8 @@ def _inject(state: IntArray, node: int, cycle: int) -> bool:
         return True
     state[node + at.N_SENT] = 0
     state[node + at.N_FIRST] = state[packet + at.P_NEXT]
+    if state[packet + at.P_OWNER] != 0:
+        _line_up_next(state, node, state[packet + at.P_OWNER], cycle + 1)
     if state[node + at.N_FIRST] == 0:
         return False
     state[state[node + at.N_FIRST] + at.P_ISSUED] = cycle + 1
@@ -173,19 +189,18 @@ def one_cycle(state: IntArray, cycle: int) -> None:
     _create(state, cycle)
     _inject_all(state, cycle)
     _work_all(state, cycle)
+    awake = state[at.N_AWAKE_ROUTERS] + state[at.N_AWAKE_NODES]
+    if awake == 0 and state[at.EVENTS] == 0 and state[at.FLITS_INSIDE] > 0:
+        state[ERROR] = at.DEADLOCK  # F10
 
 
 @kernel(**at.NO_ALLOCATION)
 def following(state: IntArray, cycle: int) -> int:
-    """The first cycle from `cycle` on in which anything happens; NEVER when nothing does.
-
-    Flits that nothing moves any more are a deadlock (ERROR).
-    """
+    """The first cycle from `cycle` on in which anything happens; NEVER when nothing does, or after an error."""
+    if state[ERROR] != 0:
+        return NEVER
     if state[at.N_AWAKE_ROUTERS] > 0 or state[at.N_AWAKE_NODES] > 0:
         return cycle
-    if state[at.EVENTS] == 0 and state[at.FLITS_INSIDE] > 0:
-        state[ERROR] = at.DEADLOCK
-        return NEVER
     return next_cycle(state, cycle)
 
 

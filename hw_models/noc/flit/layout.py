@@ -20,6 +20,8 @@ NO_ALLOCATION: Final = {"_nrt": False}
 
 # Reasons in the header slot ERROR.
 DEADLOCK: Final = 1
+TOO_MANY_TRANSFERS: Final = 2
+BAD_REQUEST: Final = 3  # what `check_requests` refuses, or a tick beyond the range of the state
 
 # Parameters (RouterSpec).
 VCS: Final = HEADER
@@ -69,9 +71,23 @@ LAST_COMING: Final = HEADER + 40
 FLITS_INSIDE: Final = HEADER + 41
 UNFINISHED: Final = HEADER + 42  # packets offered and not arrived
 LAST_ARRIVAL: Final = HEADER + 43
-NOTES: Final = HEADER + 44  # finished packets, newest first, when a server asks for them (KEEPS_NOTES)
-KEEPS_NOTES: Final = HEADER + 45
-WORK: Final = HEADER + 46  # cycles in which routers were looked at, summed over the routers
+WORK: Final = HEADER + 44  # cycles in which routers were looked at, summed over the routers
+# Transfers of a server (`transfers.py`): clock, sizes, pools, sums.
+NUM: Final = HEADER + 45
+DEN: Final = HEADER + 46
+LAST_TICK: Final = HEADER + 47
+START_CYCLES: Final = HEADER + 48
+WIDTH: Final = HEADER + 49  # bytes of a flit
+PACKET_BYTES: Final = HEADER + 50
+TRANSFERS: Final = HEADER + 51
+END_OF_TRANSFERS: Final = HEADER + 52
+RETURNED_TRANSFER: Final = HEADER + 53  # last returned record (0: none) and first record never used
+NEXT_TRANSFER: Final = HEADER + 54
+RETURNED_PACKET: Final = HEADER + 55
+NEXT_PACKET: Final = HEADER + 56
+SUM_TRANSFERS: Final = HEADER + 57
+SUM_PACKETS: Final = HEADER + 58
+TABLES: Final = HEADER + 59
 BODY: Final = HEADER + 64
 
 # Channel.
@@ -90,6 +106,7 @@ C_GRANT: Final = 11  # round-robin pointer of the output in switch allocation
 C_NEAR: Final = 12  # scratch: the nearest request so far
 C_FROM: Final = 13
 C_SENDERS: Final = 14  # its first sender
+C_BYTES: Final = 15  # of the packets whose heads it has carried
 CHANNEL: Final = 16
 
 # Lane: an input of the switch; a channel has `input speedup` of them.
@@ -170,7 +187,8 @@ N_AWAKE: Final = 4
 N_CHANNEL: Final = 5  # its injection channel
 N_INJECTED: Final = 6  # flits
 N_EJECTED: Final = 7
-NODE: Final = 8
+N_TABLE: Final = 8  # of the routes, for its next packet
+NODE: Final = 10
 
 # Packet.
 P_CREATED: Final = 0
@@ -184,8 +202,21 @@ P_ISSUED: Final = 7  # cycle in which it came first at its source, -1 before
 P_INJECTED: Final = 8  # cycle in which its head left the source, -1 before
 P_HEAD: Final = 9  # cycle in which its head arrived, -1 before
 P_ARRIVED: Final = 10  # cycle in which its tail arrived, -1 before
-P_OWNER: Final = 11  # a server's transfer
-PACKET: Final = 12
+P_OWNER: Final = 11  # a server's transfer, or 0
+P_BYTES: Final = 12
+P_NUMBER: Final = 13  # among those of its transfer
+PACKET: Final = 14
+
+# Transfer.
+T_TASK: Final = 0
+T_FLAGS: Final = 1
+T_SOURCE: Final = 2
+T_DESTINATION: Final = 3
+T_PACKETS: Final = 4
+T_CREATED: Final = 5  # packets
+T_ARRIVED: Final = 6  # packets
+T_LAST_BYTES: Final = 7
+TRANSFER: Final = 8
 
 CLASS_BITS: Final = 8
 CLASS_MASK: Final = (1 << CLASS_BITS) - 1

@@ -7,114 +7,19 @@ what is on its way stands in a calendar. Nothing is shared with the compiled mod
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
+from cairn.hw_models.noc.flit.oracle_parts import (
+    Buffer,
+    Channel,
+    Flit,
+    OraclePacket,
+    OracleRouter,
+    Virtual,
+    round_robin,
+)
 from cairn.hw_models.noc.flit.spec import RouterSpec
 from cairn.hw_models.noc.network import Network, Routes
-
-Channel = tuple[str, int]
-"""("link", number), ("in", node) or ("out", node)."""
-Virtual = tuple[Channel, int]
-
-
-@dataclass
-class OraclePacket:
-    """A packet: what is given, and the cycles of what becomes of it (-1 before)."""
-
-    created: int
-    source: int
-    destination: int
-    flits: int
-    table: int = 0
-    issued: int = -1
-    injected: int = -1
-    head: int = -1
-    arrived: int = -1
-    channel_class: int = 0
-
-
-@dataclass
-class Flit:
-    packet: OraclePacket
-    number: int
-
-    @property
-    def is_head(self) -> bool:
-        return self.number == 0
-
-    @property
-    def is_tail(self) -> bool:
-        return self.number == self.packet.flits - 1
-
-
-@dataclass
-class Buffer:
-    """One virtual channel of an input: idle, routing, waiting or active."""
-
-    channel: Channel
-    vc: int
-    state: str = "idle"
-    queue: deque[Flit] = field(default_factory=deque)
-    out: Channel = ("", 0)
-    allowed: Sequence[int] = ()
-    to: Virtual | None = None
-
-
-@dataclass
-class Stage:
-    """A stage of the pipeline (F3): what it works on, what it decided, and the round in which that is applied."""
-
-    delay: int
-    busy: list[Buffer] = field(default_factory=list)
-    decided: dict[int, object] = field(default_factory=dict)
-    due: int = -1
-
-    def free(self, step: int) -> bool:
-        return step > self.due
-
-    def start(self, step: int, speedup: int) -> None:
-        self.due = step if self.delay == 1 else (step // speedup + self.delay - 1) * speedup
-
-
-def round_robin(numbers: Iterable[int], pointer: int) -> int:
-    """The first of `numbers` at or behind `pointer`, going round."""
-    return min(numbers, key=lambda number: (number < pointer, number))
-
-
-class OracleRouter:
-    """One router with its ports, buffers and pointers."""
-
-    def __init__(self, number: int, network: Network, spec: RouterSpec):
-        self.number, self.spec = number, spec
-        nodes = [node for node in range(network.nodes) if network.node_router[node] == number]
-        leaving = [link for link in range(network.links) if network.link_source[link] == number]
-        coming = [link for link in range(network.links) if network.link_destination[link] == number]
-        coming.sort(key=lambda link: (int(network.link_direction[link]) ^ 1, link))  # F0
-        self.outputs: list[Channel] = [("link", link) for link in leaving] + [("out", node) for node in nodes]
-        self.inputs: list[Channel] = [("link", link) for link in coming] + [("in", node) for node in nodes]
-        self.buffers = [Buffer(channel, vc) for channel in self.inputs for vc in range(spec.virtual_channels)]
-        self.routing, self.finding = Stage(spec.routing_delay), Stage(spec.vc_alloc_delay)
-        self.switching, self.crossing = Stage(spec.sw_alloc_delay), Stage(spec.st_final_delay)
-        self.to_route: list[Buffer] = []
-        self.to_cross: list[tuple[Flit, Virtual]] = []
-        self.crossing_flits: list[tuple[Flit, Virtual]] = []
-        self.queues: dict[Channel, deque[tuple[Flit, int]]] = defaultdict(deque)
-        self.credit_queues: dict[Channel, deque[list[int]]] = defaultdict(deque)
-        self.pointers: dict[tuple[object, ...], int] = defaultdict(int)
-        self.turns = {
-            (channel, lane): lane for channel in self.inputs for lane in range(spec.input_speedup)
-        }  # a lane's first turn is its own first virtual channel
-
-    def port(self, ports: list[Channel], channel: Channel, vc: int) -> int:
-        """A number that orders the virtual channels of the ports."""
-        return ports.index(channel) * self.spec.virtual_channels + vc
-
-    def lane(self, buffer: Buffer) -> tuple[Channel, int]:
-        return buffer.channel, buffer.vc % self.spec.input_speedup
-
-    def lane_number(self, lane: tuple[Channel, int]) -> int:
-        return self.inputs.index(lane[0]) * self.spec.input_speedup + lane[1]
 
 
 class OracleNetwork:
@@ -132,14 +37,14 @@ class OracleNetwork:
 
     def run(self, packets: Sequence[OraclePacket], limit: int = 1_000_000) -> None:
         """Run until all have arrived, filling in their cycles. RuntimeError after `limit` cycles."""
-        coming = deque(sorted(packets, key=lambda packet: packet.created))
+        self.coming = deque(sorted(packets, key=lambda packet: packet.created))
+        self.packets = list(packets)
         for cycle in range(limit):
-            if all(packet.arrived >= 0 for packet in packets):
+            if self._over():
                 return
             for event in self.calendar.pop(cycle, []):
                 event(cycle)
-            while coming and coming[0].created == cycle:  # F1
-                self.waiting[coming[0].source].append(coming.popleft())
+            self._create(cycle)
             for node in range(self.network.nodes):
                 self._inject(node, cycle)
             for router in self.routers:
@@ -148,7 +53,14 @@ class OracleNetwork:
                 self._leave(router, cycle)
         raise RuntimeError(f"packets are still under way after {limit} cycles")
 
+    def _over(self) -> bool:
+        return all(packet.arrived >= 0 for packet in self.packets)
+
     # Channels and sources.
+
+    def _create(self, cycle: int) -> None:
+        while self.coming and self.coming[0].created == cycle:  # F1
+            self.waiting[self.coming[0].source].append(self.coming.popleft())
 
     def _cycles(self, channel: Channel) -> int:
         return int(self.network.link_cycles[channel[1]]) if channel[0] == "link" else 1
@@ -177,16 +89,20 @@ class OracleNetwork:
         virtual = (channel, self.turn[node])
         if self.credits[virtual] == 0:
             return
-        self._travel(Flit(packet, self.sent[node]), virtual, cycle)
+        self.credits[virtual] -= 1
+        self._depart(Flit(packet, self.sent[node]), virtual, cycle)
         self.sent[node] += 1
         if self.sent[node] == packet.flits:
             self.sent[node] = 0
             self.waiting[node].popleft()
+            self._left(packet, cycle)
 
-    def _travel(self, flit: Flit, virtual: Virtual, cycle: int) -> None:
-        """A source's flit takes a credit and leaves."""
-        self.credits[virtual] -= 1
-        self.calendar[cycle + 1 + self._cycles(virtual[0])].append(lambda now: self._arrive(flit, virtual, now))
+    def _left(self, packet: OraclePacket, cycle: int) -> None:
+        """The tail of a packet has left its source (a server has more to send)."""
+
+    def _depart(self, flit: Flit, virtual: Virtual, cycle: int) -> None:
+        arrival = cycle + 1 + self._cycles(virtual[0])
+        self.calendar[arrival].append(lambda now: self._arrive(flit, virtual, now))
 
     def _arrive(self, flit: Flit, virtual: Virtual, cycle: int) -> None:
         channel, vc = virtual
@@ -244,27 +160,24 @@ class OracleNetwork:
             router.routing.busy, router.to_route = router.to_route, []
             router.routing.start(step, speedup)
         finding, switching = router.finding, router.switching
-        found: dict[int, Virtual] = {}
         if any(buffer.state == "waiting" for buffer in router.buffers) and finding.free(step):
-            finding.decided = dict(self._find(router))
+            router.found = self._find(router)
             finding.start(step, speedup)
-        if finding.due == step:
-            found = {key: value for key, value in finding.decided.items() if isinstance(value, tuple)}
-        candidates = any(self._may_switch(buffer) for buffer in router.buffers)
-        if candidates and switching.free(step):
+        if any(self._may_switch(buffer) for buffer in router.buffers) and switching.free(step):
             switching.busy = self._switch(router)
             switching.start(step, speedup)
         if router.to_cross and router.crossing.free(step):
             router.crossing_flits, router.to_cross = router.to_cross, []
             router.crossing.start(step, speedup)
 
-        routed = router.routing.busy if router.routing.due == step else []
-        for buffer in routed:
-            self._route(router, buffer)
-        for key, virtual in found.items():  # F5
-            buffer = router.buffers[key]
-            buffer.state, buffer.to = "active", virtual
-            self.holder[virtual] = buffer
+        if router.routing.due == step:
+            for buffer in router.routing.busy:
+                self._route(router, buffer)
+        if finding.due == step:
+            for number, virtual in router.found.items():  # F5
+                buffer = router.buffers[number]
+                buffer.state, buffer.to = "active", virtual
+                self.holder[virtual] = buffer
         freed: dict[Channel, list[int]] = defaultdict(list)
         if switching.due == step:
             self._send(router, switching.busy, freed)
@@ -278,9 +191,8 @@ class OracleNetwork:
 
     def _may_switch(self, buffer: Buffer) -> bool:
         """Whether a buffer takes part in rounds of switch allocation, with or without a credit."""
-        return bool(buffer.queue) and (
-            buffer.state == "active" or (buffer.state == "waiting" and self.spec.speculative)
-        )
+        speculates = buffer.state == "waiting" and self.spec.speculative
+        return bool(buffer.queue) and (buffer.state == "active" or speculates)
 
     def _find(self, router: OracleRouter) -> dict[int, Virtual]:
         """VC allocation (F5): the virtual channel found for buffers, by their number."""
@@ -329,13 +241,10 @@ class OracleNetwork:
 
     def _turn_of(self, router: OracleRouter, number: int, output: int, asking: list[Buffer]) -> Buffer:
         """The buffer of a lane whose turn it is (F6, F7)."""
-        mine = [
-            buffer
-            for buffer in asking
-            if router.lane_number(router.lane(buffer)) == number and buffer.out == router.outputs[output]
-        ]
+        lane = [buffer for buffer in asking if router.lane_number(router.lane(buffer)) == number]
+        mine = [buffer for buffer in lane if buffer.out == router.outputs[output]]
         vcs, turn = self.spec.virtual_channels, router.turns[router.lane(mine[0])]
-        first = min(mine, key=lambda buffer: (buffer.state == "waiting", (buffer.vc - turn) % vcs if vcs else 0))
+        first = min(mine, key=lambda buffer: (buffer.state == "waiting", (buffer.vc - turn) % vcs))
         router.turns[router.lane(first)] = (first.vc + self.spec.input_speedup) % vcs
         return first
 
@@ -359,13 +268,9 @@ class OracleNetwork:
         for channel, flits in router.queues.items():
             if flits:
                 flit, vc = flits.popleft()
-                arrival = cycle + 1 + self._cycles(channel)
-                self.calendar[arrival].append(_arrival(self, flit, (channel, vc)))
+                self._depart(flit, (channel, vc), cycle)
         for channel, messages in router.credit_queues.items():
             if messages:
                 for vc in messages.popleft():
                     self._give_credit((channel, vc), cycle)
 
-
-def _arrival(network: OracleNetwork, flit: Flit, virtual: Virtual) -> Callable[[int], None]:
-    return lambda cycle: network._arrive(flit, virtual, cycle)

@@ -153,7 +153,8 @@ def _send(state: IntArray, router: int, buffer: int, step: int, cycle: int) -> N
     arrival = _departure(state, router, out, step) + 1 + state[out + at.C_CYCLES]
     put(state, state[at.FLIT_WHEEL], target, arrival)
     state[out + at.C_FLITS] += 1
-
+    if flit & 2:
+        state[out + at.C_BYTES] += state[(flit >> 2) + at.P_BYTES]
     if flit & 1 == 0:
         return
     state[sender + at.S_OWNER] = 0

@@ -11,6 +11,7 @@ from cairn.base.errors import ConfigError
 from cairn.hw_models.noc.flit import layout as at
 from cairn.hw_models.noc.flit.spec import RouterSpec
 from cairn.hw_models.noc.network import IntArray, Network, Routes
+from cairn.hw_models.server import DONE_AT
 
 NODE_CYCLES: Final = 1
 """Cycles of the ways between a node and its router: reference/noc/booksim2_cases.yaml (channel_latency)."""
@@ -80,8 +81,10 @@ def check_fit(network: Network, routes: Routes, router: RouterSpec) -> None:
         raise ConfigError(f"routes have {routes.classes} classes; a flit network allows {at.CLASS_MASK}")
 
 
-def build_state(network: Network, routes: Routes, router: RouterSpec, packets: int) -> IntArray:
-    """The state of an empty network with room for `packets` packets, which come last in it."""
+def build_state(
+    network: Network, routes: Routes, router: RouterSpec, packets: int, transfers: int = 0
+) -> IntArray:
+    """The state of an empty network with room for `packets` packets, which come last in it, and for `transfers`."""
     check_fit(network, routes, router)
     channels = channels_of(network)
     vc_bits = (router.virtual_channels - 1).bit_length()
@@ -107,6 +110,8 @@ def build_state(network: Network, routes: Routes, router: RouterSpec, packets: i
         at.AWAKE_NODES: network.nodes,
         at.TOUCHED: widest << vc_bits,
         at.CHOSEN: widest << vc_bits,
+        DONE_AT: 2 * network.nodes,  # in a cycle a head or a tail arrives at each node, or one flit that is both
+        at.TRANSFERS: transfers * at.TRANSFER,
         at.PACKETS: packets * at.PACKET,
     }
     state = np.zeros(at.BODY + sum(regions.values()), dtype=np.int64)
@@ -157,6 +162,7 @@ def _parameters(
         at.LINKS: network.links,
         at.CLASSES: routes.classes,
         at.SETS: routes.sets,
+        at.TABLES: routes.tables,
         at.WHEEL_MASK: wheel - 1,
     }
 

@@ -13,6 +13,7 @@ from cairn.hw_models.noc.flit.saturation import find_saturation, full_load
 from cairn.validation.reference import Record, ReferenceDir
 from cairn.validation.rows import Row
 from cairn.validation.suites.noc.cases import Case, load_cases
+from cairn.validation.suites.noc.random_networks import conservation_rows
 
 BATCH_CASES, BATCH = "noc/booksim2_batch_cases.yaml", "noc/booksim2_batch.csv"
 CURVE_CASES, SUMMARY = "noc/booksim2_cases.yaml", "noc/booksim2_summary.csv"
@@ -26,12 +27,13 @@ THREE_SEEDS: Final = tuple(f"lat_at_80pct_sat_seed{seed}" for seed in (1, 2, 3))
 
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
-    """For each batch its cycles; for each curve latency at 50 and 80 % of saturation, and saturation.
+    """For each batch its cycles; for each curve latency at 50 and 80 % of saturation, and saturation; random networks.
 
     With `run_all` also what a network accepts at full load.
     """
     yield from _batch_rows(reference)
     yield from _curve_rows(reference, run_all)
+    yield from conservation_rows()
 
 
 def _case_of(record: Record, cases: dict[str, Case], file: str) -> Case:
