@@ -232,8 +232,11 @@ class ChipSpec(Spec):
         cycles: IntArray = np.maximum(self.matrix_unit.tile_cycles(m, n, k), np.maximum(reading, writing))
         return cycles
 
-    def servers(self) -> dict[str, Server]:
-        """The shared resources, "dram" and "noc" in this order, with room for all that the DMA ports may start."""
+    def servers(self, *, flits: bool = False) -> dict[str, Server]:
+        """The shared resources, "dram" and "noc" in this order, with room for all that the DMA ports may start.
+
+        The network moves packets, or with `flits` flits (`noc.router`).
+        """
         # Imported here because they compile kernels, which reading a configuration has no need of.
         from cairn.hw_models.dram.build import build_dram
         from cairn.hw_models.noc.server import build_noc_server
@@ -242,7 +245,20 @@ class ChipSpec(Spec):
         transfers = max(MIN_NOC_TRANSFERS, NETWORK_PORTS * self.core_count * self.dma.noc_depth)
         return {
             "dram": build_dram(self.dram, self.channels, self.core_count, max(MIN_CHANNEL_REQUESTS, per_channel)),
-            "noc": build_noc_server(
+            "noc": self._flit_server(transfers)
+            if flits
+            else build_noc_server(
                 self.noc, self.cores.rows, self.cores.columns, self.clock, transfers, PACKETS_OF_A_TRANSFER * transfers
             ),
         }
+
+    def _flit_server(self, transfers: int) -> Server:
+        from cairn.hw_models.noc.chip_network import chip_network
+        from cairn.hw_models.noc.flit.server import build_flit_server
+
+        network, routes = chip_network(self.noc, self.cores.rows, self.cores.columns)
+        return build_flit_server(
+            network, routes, self.noc.router, self.noc.clock(self.clock),
+            link_bytes_per_cycle=self.noc.link_bytes_per_cycle, max_packet_bytes=self.noc.max_packet_bytes,
+            start_cycles=self.noc.start, max_transfers=transfers,
+        )  # fmt: skip

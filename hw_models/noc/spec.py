@@ -12,6 +12,7 @@ from pydantic import model_validator
 from cairn.base.errors import ConfigError
 from cairn.base.spec import Spec, sourced
 from cairn.base.ticks import Clock
+from cairn.hw_models.noc.flit.spec import RouterSpec
 from cairn.hw_models.noc.packets import PacketSpec
 
 IntArray = npt.NDArray[np.int64]
@@ -88,6 +89,11 @@ class NocSpec(Spec):
     )
     max_packet_bytes: int = sourced(
         4096, "assumed: 128 cycles of a 32-byte link bound how long one transfer holds it", gt=0, le=1 << 32
+    )
+    router: RouterSpec = sourced(
+        RouterSpec(routing_delay=0, speculative=True, buffer_flits=8),
+        "assumed, for fidelity.noc flit alone: the shortest pipeline of reference/noc/booksim2_cases.yaml (spec2), and "
+        "buffers that outlast the round trip of a credit",
     )
 
     @model_validator(mode="after")
@@ -180,6 +186,16 @@ class NocSpec(Spec):
             router_cycles=self.hop_cycles - 1,
             max_packet_bytes=self.max_packet_bytes,
         )
+
+    def flit_misfit(self) -> str | None:
+        """Why the network cannot be simulated flit by flit; None where it can."""
+        for name, width in (("injection", self.injection), ("ejection", self.ejection)):
+            if width != self.link_bytes_per_cycle:
+                return (
+                    f"fidelity.noc flit needs ports as wide as links: chip.noc.{name}_bytes_per_cycle is {width}, "
+                    f"link_bytes_per_cycle {self.link_bytes_per_cycle}"
+                )
+        return None
 
     def clock(self, chip: Clock) -> Clock:
         """The clock of the network on a chip whose clock is `chip`."""
