@@ -36,8 +36,8 @@ def _headline(result: NetworkResult) -> RenderableType:
     if result.saturation is not None:
         found = result.saturation
         lines.append(Text(
-            f"saturates at {found.load:.4f} flits/node/cycle (between {found.below:.4f} and {found.above:.4f}), where "
-            f"latency is 3 times the {found.low_load_latency:.1f} cycles at {found.low_load:g}"
+            f"saturates at {found.load:.4f} flits/node/cycle: there latency is 3 times the "
+            f"{found.low_load_latency:.1f} cycles at {found.low_load:g}"
         ))  # fmt: skip
     return Group(*lines)
 
