@@ -35,7 +35,7 @@ class Work:
 
     Entries of `part` are numbers or one for each line (L,). `streams`: see the head of this file. An addition ends
     `add_cycles` after its last word has come, as words are added while they come in; with None it begins then, and
-    takes the chip's vector unit as long as the part is.
+    takes the chip's vector unit as long as the part is. Broadcasts leave by the queue `port`, in their order.
     """
 
     plan: PlanBuilder
@@ -44,6 +44,7 @@ class Work:
     op: int
     streams: bool = True
     add_cycles: int | None = 1
+    port: str = "noc"
 
     def __post_init__(self) -> None:
         if self.cores.ndim != 2 or self.cores.shape[1] < 1:
@@ -144,33 +145,37 @@ def _repeated(part: Slice, lines: int, groups: int) -> Slice:
 
 
 def broadcast(
-    work: Work, root: int, ready: IntArray | None = None, how: Literal["routers", "relay"] = "routers"
-) -> IntArray:
+    work: Work, root: int, ready: IntArray | None = None, how: Literal["routers", "relay"] = "routers",
+    room: IntArray | None = None,
+) -> IntArray:  # fmt: skip
     """Brings the part from position `root` to all cores of its line: (L, P) tasks after which each of them has it.
 
     `routers`: one transfer to the farther end of the line, whose data the routers hand to their cores as it passes, and
     to the other arm at the root (its links are not charged). It asks that nothing else is sent along the line until it
     is over, and that the line is straight. `relay`: every core sends on to the next one what it receives, on its first
-    data. `ready` (L,): tasks after which the root holds it.
+    data. `ready` (L,): tasks after which the root holds it; `room` (L, P), for a relay: tasks after which a core has
+    room for it.
     """
     if not 0 <= root < work.size:
         raise ConfigError(f"the root of a broadcast lies on its line of {work.size} cores, got {root}")
     have = np.full((work.lines, work.size), -1, dtype=np.int64)
     have[:, root] = -1 if ready is None else ready
     if how == "relay":
-        _relay(work, range(root, work.size), have)
-        _relay(work, range(root, -1, -1), have)
+        _relay(work, range(root, work.size), have, room)
+        _relay(work, range(root, -1, -1), have, room)
     elif work.size > 1:
         _through_routers(work, root, have)
     return have
 
 
-def _relay(work: Work, way: range, have: IntArray) -> None:
+def _relay(work: Work, way: range, have: IntArray, room: IntArray | None) -> None:
     """Along the positions of `way`, its first the root, each sending to the next."""
     before: IntArray | None = None
     for source, destination in pairwise(way):
-        waits = have[:, source] if before is None else None
-        copy = work.plan.copy(work.at(source), work.at(destination), work.op, waits, "share")
+        waits = [have[:, source]] if before is None else []
+        waits += [] if room is None else [room[:, destination]]
+        to = work.at(destination)
+        copy = work.plan.copy(work.at(source), to, work.op, waits, "share", port=work.port)
         if before is not None:
             work.plan.after(copy, before, first_data=True)
         have[:, destination] = before = copy
@@ -181,13 +186,17 @@ def _through_routers(work: Work, root: int, have: IntArray) -> None:
     far = 0 if root > work.size - 1 - root else work.size - 1
     if not is_straight(work):
         raise ConfigError("a broadcast through routers needs straight lines of cores on a mesh; use how='relay'")
-    start = have[:, root]
-    for position in range(work.size):
-        if position not in (root, far):
-            way = hops(chip.noc, chip.cores.rows, chip.cores.columns, work.cores[:, root], work.cores[:, position])
-            cycles = transfer_cycles(NocArrays.of(chip.noc), way, work.part.bytes)
-            have[:, position] = work.plan.tap(work.at(root), work.at(position), work.op, cycles, start)
-    have[:, far] = work.plan.copy(work.at(root), work.at(far), work.op, start, "share")
+    others = np.delete(np.arange(work.size), [root, far])
+    part = _repeated(work.part, work.lines, work.lines * others.size)
+    source, cores = np.repeat(work.cores[:, root], others.size), work.cores[:, others].ravel()
+    way = hops(chip.noc, chip.cores.rows, chip.cores.columns, source, cores)
+    cycles = transfer_cycles(NocArrays.of(chip.noc), way, part.bytes)
+    after = np.repeat(have[:, root], others.size)
+    taps = work.plan.tap(Region(SRAM, source, part), Region(SRAM, cores, part), work.op, cycles, after)
+    have[:, others] = taps.reshape(work.lines, -1)
+    have[:, far] = work.plan.copy(
+        work.at(root), work.at(far), work.op, have[:, root], "share", port=work.port
+    )
 
 
 def is_straight(work: Work) -> bool:

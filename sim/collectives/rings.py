@@ -42,6 +42,7 @@ class Ring:
     op: int
     streams: bool = True
     add_cycles: int | None = 1
+    port: str = "noc"
 
     def __post_init__(self) -> None:
         if self.cores.ndim != 2 or self.cores.shape[1] < 2:
@@ -66,7 +67,7 @@ class Ring:
         """Every member p sends shard `shard[p]` to the next one: (L, P) tasks by the member that receives."""
         part = self.shard_of(shard)
         to = np.roll(self.cores, -1, axis=1)
-        cause, port = ("reduce", "reduce") if reduce else ("share", "noc")
+        cause, port = ("reduce", "reduce") if reduce else ("share", self.port)
         source, destination = Region(SRAM, self.cores.ravel(), part), Region(SRAM, to.ravel(), part)
         tasks = self.plan.copy(source, destination, self.op, waits, cause, reduce, port)
         return np.roll(tasks.reshape(self.cores.shape), 1, axis=1)

@@ -41,7 +41,8 @@ CHIP: Final = Kind("chip", "cairn.chip/1", "chips")
 MODEL: Final = Kind("model", "cairn.model/1", "models")
 RUN: Final = Kind("run", "cairn.run/1", "runs", {"chip": CHIP, "model": MODEL}, (("routing", "trace"),))
 SWEEP: Final = Kind("sweep", "cairn.sweep/1", "sweeps")
-KINDS: Final = (CHIP, MODEL, RUN, SWEEP)
+WAFER: Final = Kind("wafer", "cairn.wafer/1", "wafer", {"chip": CHIP, "model": MODEL})
+KINDS: Final = (CHIP, MODEL, RUN, SWEEP, WAFER)
 
 
 @lru_cache(maxsize=len(KINDS))

@@ -218,7 +218,7 @@ class PlanBuilder:
         """
         if source.kind != SRAM or destination.kind != SRAM:
             raise CairnError("routers hand data from the SRAM of a core to that of others, not to or from DRAM")
-        n = max(np.size(v) for v in (source.place, destination.place, source.slice.bytes, source.slice.rows[0], op))
+        n = np.size(destination.place)
         row = self._copy_rows(n, source, destination, cause, False)
         clock = self.chip.noc.clock(self._clock)
         duration = -(-_column(cycles, n) * clock.num // clock.den)

@@ -1,0 +1,22 @@
+"""Wafer-scale meshes: reductions, decode layers and products against published forms, rates and statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cairn.sim.wafer.decode import load_wafer
+from cairn.validation.reference import ReferenceDir
+from cairn.validation.rows import Row
+from cairn.validation.suites.wafer import decode, gemm, gemv, layers, reduce
+
+
+def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
+    """Rows of the five parts; `run_all` adds none."""
+    chip = load_wafer(decode.BASE).chip
+    measured = reference.yaml("wafer/waferllm_measured.yaml")
+    yield from decode.rows(measured)
+    yield from gemv.rows(chip, measured)
+    if reference.given is None:  # what is held against formulas and words needs no measured rows
+        yield from reduce.rows(chip, reference.yaml("wafer/wse2_hardware.yaml"))
+        yield from layers.rows()
+        yield from gemm.rows(chip)
