@@ -50,6 +50,9 @@ class WaferSpec(Spec):
             raise ValueError(f"mesh ({self.mesh}) must not exceed rows and columns of the chip ({rows} x {columns})")
         if self.groups is not None and self.mesh % self.groups:
             raise ValueError(f"groups ({self.groups}) must divide the side of the mesh ({self.mesh})")
-        if self.model.moe is not None or self.model.attention is None:
-            raise ValueError(f"model {self.model.name!r} must be dense with attention in every layer")
+        attention, ffn = self.model.attention, self.model.ffn
+        if self.model.moe is not None or attention is None or attention.mla is not None:
+            raise ValueError(f"model {self.model.name!r} must be dense, with soft-max attention on whole heads")
+        if ffn is None or not ffn.gated:
+            raise ValueError(f"model {self.model.name!r} must have a gated feed-forward network, as the kernel has")
         return self

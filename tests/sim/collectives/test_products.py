@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cairn.base.errors import ConfigError, InfeasibleError
+from cairn.base.errors import CairnError, ConfigError, InfeasibleError
 from cairn.sim.collectives import trees
 from cairn.sim.collectives.gemm import Gemm, compute_shift, cyclic, gather_all, mesh_gemm, summa
 from cairn.sim.collectives.gemv import Gemv, mesh_gemv
 from cairn.sim.collectives.paths import check_paths, paths_per_core
+from cairn.sim.config.run_config import Engine
 from cairn.sim.engine.compiled import simulate_plan
 from cairn.sim.plan.builder import PlanBuilder
 from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.numbers import Held, execute
+from cairn.sim.plan.plan import Trace
+from cairn.sim.run import run_plan
 from cairn.workloads.graph import Block, Operator, OpKind, Role, Tensor
 from tests.sim.collectives.meshes import cycles, mesh
 
@@ -150,3 +153,59 @@ def test_what_a_product_on_a_mesh_cannot_do_is_refused():
         _product(2, (4, 4, 4), mesh_gemm)
     with pytest.raises(InfeasibleError, match="SRAM capacity of a core"):
         _product(2, (2000, 2000, 2000), cyclic)
+
+
+def test_a_product_takes_up_the_vector_of_the_one_before_it_along_the_other_axis():
+    """x W1 W2, as the projections of a layer follow each other: sums along columns, then along rows."""
+    side, k, n = 4, 9, 11
+    chip = mesh(side, side)
+    plan = PlanBuilder(chip)
+    grid = np.arange(side * side).reshape(side, side)
+    x, w1, h, w2, y = (plan.tensor(name) for name in ("x", "w1", "h", "w2", "y"))
+    first = mesh_gemv(Gemv(plan, grid, plan.operator("bench/up"), (x, w1, h), k, n, "y"))
+    mesh_gemv(Gemv(plan, grid, plan.operator("bench/down"), (h, w2, y), n, k, "x"), ready=first)
+    done = plan.build()
+    random = np.random.default_rng(5)
+    values, up, down = random.normal(size=(1, k)), random.normal(size=(k, n)), random.normal(size=(n, k))
+    of_k, of_n = ([index * size // side for index in range(side + 1)] for size in (k, n))
+    held = []
+    for i in range(side):
+        for j in range(side):
+            rows, columns, core = slice(*of_k[i : i + 2]), slice(*of_n[j : j + 2]), int(grid[i, j])
+            held.append(Held(core, "x", (0, 1, rows.start, rows.stop), values[:, rows]))
+            held.append(Held(core, "w1", (rows.start, rows.stop, columns.start, columns.stop), up[rows, columns]))
+            held.append(Held(core, "w2", (columns.start, columns.stop, rows.start, rows.stop), down[columns, rows]))
+    operators = (
+        Operator("up", OpKind.MATMUL, ("x", "w1"), ("h",)), Operator("down", OpKind.MATMUL, ("h", "w2"), ("y",)),
+    )  # fmt: skip
+    shapes = (("x", "ACTIVATION", 1, k), ("w1", "WEIGHT", k, n), ("h", "ACTIVATION", 1, n), ("w2", "WEIGHT", n, k),
+              ("y", "ACTIVATION", 1, k))  # fmt: skip
+    block = Block("bench", operators, tuple(Tensor(a, Role[b], c, d, 16) for a, b, c, d in shapes), None, "y")
+    trace = simulate_plan(done, chip.servers())
+    outcome = execute(done, trace, [BlockInstance(0, "", block)], {}, held)
+    for core in range(side * side):
+        rows = slice(*of_k[core // side : core // side + 2])
+        np.testing.assert_allclose(outcome.sram("y", core)[:, rows], (values @ up @ down)[:, rows])
+
+
+@pytest.mark.parametrize("name", ["mesh_gemm", "summa, relayed", "all-gather"])
+def test_both_engines_run_a_product_alike(name):
+    plan, chip, trace = _product(3, (4, 3, 5), ALGORITHMS[name], lockstep=False)
+    slow = run_plan(plan, chip, Engine.REFERENCE)
+    for column in ("start", "first", "end"):
+        np.testing.assert_array_equal(getattr(trace, column), getattr(slow, column))
+
+
+def test_a_dependence_that_is_missing_shows_on_numbers():
+    """A shift that does not wait for its tile sends what is not there."""
+    sizes, side = (6, 6, 6), 3
+    plan, _, _ = _product(side, sizes, mesh_gemm, lockstep=False)
+    a, b = _matrices(sizes)
+    order = np.array([0, 2, 1])
+    held = _tiles(a, "a", side, order) + _tiles(b, "b", side, order)
+    nobody = np.zeros_like(plan.waits)
+    at_once = Trace(nobody, nobody, nobody + 1, ())
+    with pytest.raises(CairnError, match=r"core \d has no [ab]\["):
+        _executed(plan, at_once, sizes, held)
+    with pytest.raises(CairnError, match="the plan has no tensor 'd'"):
+        _executed(plan, None, sizes, [Held(0, "d", (0, 1, 0, 1), np.zeros((1, 1)))])

@@ -89,6 +89,7 @@ def test_the_shipped_wafer_runs_are_simulated_by_name():
         (("mesh=800",), r"mesh \(800\) must not exceed rows and columns of the chip \(750 x 750\)"),
         (("groups=11",), r"groups \(11\) must divide the side of the mesh \(420\)"),
         (("model=mixtral-8x7b",), r"model 'Mixtral-8x7B' must be dense"),
+        (("model=opt-1.3b",), "model 'OPT-1.3B' must have a gated feed-forward network"),
         (("mesh=1",), "mesh.*must be >= 2"),
         (("widths=wide",), "widths"),
         (("routing_stages=3",), "routing_stages"),
