@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cairn.sim.wafer.decode import load_wafer
+from cairn.sim.wafer.decode import closed_form, load_wafer
+from cairn.sim.wafer.spec import OPERATOR_OVERHEAD_CYCLES, ROUTING_STAGE_CYCLES
 from cairn.validation.gates import Verdict, judge
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
@@ -29,6 +30,25 @@ def test_rows_that_constants_were_fitted_on_count_for_no_gate() -> None:
     assert not row.counts and row.excluded
     assert load_suite("wafer").sheet.is_fitted(row)
     assert abs(row.error()) < 0.005
+
+
+def _errors(stage: int, overhead: int) -> list[float]:
+    """Of the two rows that constants are fitted on, in closed form."""
+    errors = []
+    for side, rate in ((420, 2699.9), (660, 2243.3)):
+        settings = (f"mesh={side}", f"routing_stage_cycles={stage}", f"operator_overhead_cycles={overhead}")
+        form = closed_form(load_wafer(decode.BASE, settings))
+        cycles = float(form["work_cycles"].sum() + form["all_reduce_cycles"].sum())
+        errors.append(abs(1.1e9 / (32 * cycles) / rate - 1))
+    return errors
+
+
+def test_the_fitted_constants_are_those_that_fit_the_two_rows_best() -> None:
+    best = max(_errors(ROUTING_STAGE_CYCLES, OPERATOR_OVERHEAD_CYCLES))
+    assert best < 0.002
+    near = {(stage, overhead) for stage in range(13, 18) for overhead in range(125, 170, 5)}
+    near.remove((ROUTING_STAGE_CYCLES, OPERATOR_OVERHEAD_CYCLES))
+    assert min(max(_errors(*constants)) for constants in near) > best
 
 
 def test_a_rate_of_another_model_is_predicted_within_a_tenth() -> None:

@@ -39,13 +39,18 @@ def form(chip: ChipSpec, side: int, size: int, algorithm: Algorithm) -> int:
     return gemm_cycles(Product(chip, side, (size,) * 3, ROUTING_STAGE_CYCLES), algorithm)
 
 
-def rows(chip: ChipSpec) -> Iterator[Row]:
-    """Forms against whole meshes, paths of a core, who is faster, what grows with the mesh, efficiency."""
+def rows(chip: ChipSpec, colours: int) -> Iterator[Row]:
+    """Forms against whole meshes, paths of a core (beside `colours`, those of WaferLLM's MeshGEMM), who is faster, what
+    grows with the mesh, efficiency."""
     for side, tile in WHOLE:
         for algorithm in ALGORITHMS:
             yield _whole_row(chip, algorithm, side, tile)
     for algorithm in ALGORITHMS:
         yield _paths_row(chip, algorithm)
+    yield Row(
+        "paths/mesh_gemm/waferllm", "paths of a core", float(colours), _paths(chip, "mesh_gemm", 16), "paths",
+        "wafer/wse2_hardware.yaml, routing_colors_used", remark="Colours of the kernel; on a core one for each path.",
+    )  # fmt: skip
     yield from _orders(chip)
     yield from _trends(chip)
     yield from _efficiencies(chip)
@@ -81,12 +86,17 @@ def _whole_row(chip: ChipSpec, algorithm: Algorithm, side: int, tile: int) -> Ro
 
 def _paths_row(chip: ChipSpec, algorithm: Algorithm) -> Row:
     """Paths on a mesh of 16 x 16, and of 8 x 8 as the reference: what does not grow is alike."""
-    small, large = (int(paths_per_core(*written(chip, algorithm, side, 1)).max()) for side in (8, 16))
+    small, large = (_paths(chip, algorithm, side) for side in (8, 16))
     grows = algorithm == "summa_routers"
     return Row(
-        f"paths/{algorithm}", "paths of a core", float(small), float(large), "paths",
-        "this project's plans, 8 x 8 cores", () if grows else ("paths",), remark=f"{large} at most on 16 x 16 cores.",
+        f"paths/{algorithm}", "paths of a core", small, large, "paths",
+        "this project's plans, 8 x 8 cores", () if grows else ("paths",),
+        remark=f"{large:.0f} at most on 16 x 16 cores.",
     )  # fmt: skip
+
+
+def _paths(chip: ChipSpec, algorithm: Algorithm, side: int) -> float:
+    return float(paths_per_core(*written(chip, algorithm, side, 1)).max())
 
 
 def _orders(chip: ChipSpec) -> Iterator[Row]:

@@ -17,6 +17,7 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
     yield from decode.rows(measured)
     yield from gemv.rows(chip, measured)
     if reference.given is None:  # what is held against formulas and words needs no measured rows
-        yield from reduce.rows(chip, reference.yaml("wafer/wse2_hardware.yaml"))
+        hardware = reference.yaml("wafer/wse2_hardware.yaml")
+        yield from reduce.rows(chip, hardware)
         yield from layers.rows()
-        yield from gemm.rows(chip)
+        yield from gemm.rows(chip, int(hardware["routing_colors_used"]["MeshGEMM"]["value"]))
