@@ -7,10 +7,12 @@ import pytest
 
 import cairn
 from cairn.base.errors import ConfigError, InfeasibleError
+from cairn.hw_models.noc.server import counters
 from cairn.sim.config.resolve import WAFER, shipped
 from cairn.sim.plan.plan import COMPUTE, COPY
+from cairn.sim.run import run_plan
 from cairn.sim.wafer.decode import check_paths, closed_form, load_wafer, simulate_layer, wafer_decode
-from cairn.sim.wafer.layer import write_layers
+from cairn.sim.wafer.layer import chip_of, write_layers
 from cairn.sim.wafer.steps import Tiles, layer_steps
 from cairn.validation.suites.wafer.layers import small
 
@@ -60,6 +62,16 @@ def test_a_column_works_and_a_row_only_sums():
     assert int((row.kind == COMPUTE).sum()) < int((column.kind == COMPUTE).sum())
     copies = [int((plan.kind == COPY).sum()) for plan in (column, row, whole)]
     assert (copies[0] + copies[1]) * 6 == copies[2]
+
+
+@pytest.mark.parametrize("part", ["x", "y", "whole"])
+def test_no_transfer_of_a_layer_waits_for_a_link_so_that_routers_hand_out_data_in_time(part):
+    """What routers hand out as a broadcast passes is timed as if nothing held it up (`PlanBuilder.tap`)."""
+    run = small(12, 7)
+    chip = chip_of(run, part)
+    counted = counters(run_plan(write_layers(run, part, 2), chip).states[1])
+    assert counted["link_bytes"].sum() > 0
+    assert counted["link_wait_cycles"].sum() == counted["injection_wait_cycles"].sum() == 0
 
 
 def test_tokens_per_second_are_the_clock_over_all_layers():
