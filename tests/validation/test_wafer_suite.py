@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cairn.sim.wafer.decode import closed_form, load_wafer
@@ -10,7 +12,7 @@ from cairn.validation.gates import Verdict, judge
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
 from cairn.validation.suite import load_suite
-from cairn.validation.suites.wafer import decode, gemm, reduce
+from cairn.validation.suites.wafer import decode, gemm, paths, reduce
 
 CHIP = load_wafer(decode.BASE).chip
 HARDWARE = {"ramp_latency_cycles": {"value": 2}}
@@ -65,7 +67,7 @@ def test_what_cannot_be_asked_is_a_row_without_a_prediction() -> None:
     ):
         (row,) = decode.rows(measured(model, mesh, 1.0))
         assert row.prediction is None
-        assert pytest.importorskip("re").search(why, row.remark)
+        assert re.search(why, row.remark)
 
 
 @pytest.mark.parametrize("algorithm", reduce.ALGORITHMS)
@@ -86,3 +88,11 @@ def test_the_shipped_reference_has_the_rows_that_the_suite_reads() -> None:
     content = ReferenceDir().yaml("wafer/waferllm_measured.yaml")
     assert "WaferLLM" in content["table4_decode"]["wse2"]["LLaMA3-8B"]
     assert ReferenceDir().yaml("wafer/wse2_hardware.yaml")["ramp_latency_cycles"]["value"] == 2
+
+
+@pytest.mark.parametrize("name", paths.COLLECTIVES)
+def test_paths_grow_with_the_line_where_the_table_says_so(name: str) -> None:
+    grows = paths.COLLECTIVES[name][0]
+    few, many = (paths.paths(CHIP, name, size) for size in paths.SIDES)
+    assert (many > few) is grows
+    assert paths.paths(CHIP, "all_reduce_two_phase", 16) == 5
