@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cairn.base.errors import CairnError, InfeasibleError
 from cairn.sim.config.problems import validate
-from cairn.sim.config.resolve import CHIP, MODEL, NETWORK, load_document, shipped
+from cairn.sim.config.resolve import CHIP, MODEL, NETWORK, WAFER, load_document, shipped
 from cairn.sim.config.run_config import RunConfig, load
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
@@ -38,6 +38,8 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
         yield _row(f"chips/{name}", "chips", _chip(name))
     for name in shipped_runs():
         yield _row(f"runs/{name}", "runs", _run(name, run_all or name in QUICK_RUNS))
+    for name in shipped(WAFER):
+        yield _row(f"wafer/{name}", "wafer", _wafer(name))
     for name in shipped(MODEL):
         model = validate(load_document(name, MODEL), ModelSpec, MODEL.references)
         small = count_parameters(model).matrices <= QUICK_PARAMETERS
@@ -63,6 +65,16 @@ def _run(name: str, run: bool) -> Outcome:
 
 def _model(name: str, run: bool) -> Outcome:
     return outcome_of(BASE_RUN, [f"model={name}", f"workload={STEP}", f"name={name}"], run=run)
+
+
+def _wafer(name: str) -> Outcome:
+    from cairn.sim.wafer.decode import load_wafer, wafer_decode
+
+    try:
+        found = wafer_decode(load_wafer(name))
+    except CairnError as broken:
+        return Outcome(False, f"Refused: {broken}")
+    return Outcome(found.tokens_per_s > 0, f"{found.tokens_per_s:,.1f} tokens/s.")
 
 
 def outcome_of(run_name: str, overrides: list[str], run: bool) -> Outcome:
