@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cairn.sim.config.run_config import RunConfig
+    from cairn.sim.network.runs import NetworkResult
+    from cairn.sim.network.spec import NetworkRun
     from cairn.sim.report.result import Result
     from cairn.sim.wafer.decode import WaferDecode
     from cairn.sim.wafer.spec import WaferSpec
@@ -43,6 +45,30 @@ def simulate(
     elif settings:
         raise CairnError("overrides apply to a name or a path; a RunConfig is complete already")
     return Result(simulate_record(config, progress=progress))
+
+
+def simulate_network(
+    config: NetworkRun | str | Path,
+    overrides: Iterable[str] = (),
+    *,
+    progress: Callable[[str, float], None] | None = None,
+) -> NetworkResult:
+    """Simulate a network alone, as `cairn noc` does: `cairn.simulate_network("mesh-8x8").curve()`.
+
+    `config` is a NetworkRun, the name of a shipped network (configs/networks) or the path of one; `overrides` and
+    `progress` as in `simulate`. Raises ConfigError for a mistake in the configuration, DeadlockError (a CairnError)
+    when packets block each other for ever.
+    """
+    from cairn.base.errors import CairnError
+    from cairn.sim.network.runs import run_network
+    from cairn.sim.network.spec import NetworkRun, load_network
+
+    settings = tuple(overrides)
+    if not isinstance(config, NetworkRun):
+        config = load_network(config, settings)
+    elif settings:
+        raise CairnError("overrides apply to a name or a path; a NetworkRun is complete already")
+    return run_network(config, progress=progress)
 
 
 def simulate_wafer(config: WaferSpec | str | Path, overrides: Iterable[str] = ()) -> WaferDecode:

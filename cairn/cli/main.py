@@ -1,4 +1,4 @@
-"""The command line: `cairn run`, `dse`, `dram`, `noc`, `validate`, `configs`, `show`.
+"""The command line: `cairn run`, `dse`, `dram`, `noc`, `wafer`, `validate`, `configs`, `show`.
 
 A command imports what it needs when called.
 
@@ -64,9 +64,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_dse(commands)
     _add_dram(commands)
     _add_noc(commands)
+    _add_wafer(commands)
     _add_validate(commands)
     configs = commands.add_parser("configs", help="list the configurations that come with Cairn", allow_abbrev=False)
-    kinds = ("chips", "models", "runs", "sweeps", "networks")
+    kinds = ("chips", "models", "runs", "sweeps", "networks", "wafer")
     configs.add_argument("kind", nargs="?", choices=kinds, help="only these (default: all)")
     show = commands.add_parser("show", help="print the fully resolved configuration as YAML", allow_abbrev=False)
     _add_config(show)
@@ -148,6 +149,16 @@ def _add_noc(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     network.add_argument("--no-plots", dest="plots", action="store_false", help="write no plots")
 
 
+def _add_wafer(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    wafer = commands.add_parser("wafer", help="simulate a decode on a wafer-scale mesh", allow_abbrev=False)
+    wafer.add_argument("config", metavar="CONFIG", help="a shipped name ('cairn configs wafer') or a YAML file")
+    wafer.add_argument(
+        "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[],
+        help="override one key, such as mesh=540 (may be repeated)",
+    )  # fmt: skip
+    wafer.add_argument("--json", action="store_true", help="print the result as JSON instead of tables")
+
+
 def _add_validate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check = commands.add_parser("validate", help="compare the models with their references", allow_abbrev=False)
     check.add_argument("suites", metavar="SUITE", nargs="*", help="which suites (default: all quick ones)")
@@ -181,6 +192,10 @@ def _execute(arguments: argparse.Namespace) -> int:
         from cairn.cli.noc import noc
 
         return noc(arguments)
+    if arguments.command == "wafer":
+        from cairn.cli.wafer import wafer
+
+        return wafer(arguments)
     if arguments.command == "validate":
         from cairn.cli.validate import validate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from cairn.sim.wafer.layer import Part, chip_of, factors_of, write_layers
 from cairn.sim.wafer.spec import WaferSpec
 from cairn.sim.wafer.steps import layer_steps
 
+RESULT_SCHEMA: Final = "cairn.wafer_result/1"
 LINES: Final[tuple[Part, ...]] = ("y", "x")
 LAYERS: Final = (2, 3)
 """Layers in a row that are simulated; the difference of the two is the time of a layer among others."""
@@ -40,6 +42,18 @@ class WaferDecode:
     def tokens_per_s(self) -> float:
         """Tokens a second of one request: clock over layers times the cycles of one (launch_wse2.py of the kernels)."""
         return self.spec.chip.clock_ghz * 1e9 / (self.spec.model.layers * self.layer_cycles)
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """The result for a program (schema `cairn.wafer_result/1`)."""
+        content = {
+            "schema": RESULT_SCHEMA,
+            "config": self.spec.model_dump(mode="json", by_alias=True),
+            "tokens_per_s": self.tokens_per_s,
+            "layer_cycles": self.layer_cycles,
+            "closed_form_cycles": self.closed_form_cycles,
+            "operators": self.operators.to_dict("records"),
+        }
+        return json.dumps(content, indent=indent, allow_nan=False)
 
     def summary(self) -> str:
         """A few lines for a person."""
