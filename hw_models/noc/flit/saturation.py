@@ -16,14 +16,18 @@ FACTOR = 3.0
 """A network is saturated where mean latency is so many times that at the low load: reference/noc/README.md."""
 LOW = 0.05
 """The low load is this share of the accepted rate at full load: reference/noc/booksim2_curves.csv (first rows)."""
+MOST = 1.0
+"""A port takes a flit in a cycle."""
+WIDEN = 1.25
+"""assumed: a range of loads that does not hold the answer is left for the next one, wider by a quarter."""
 
 
 @dataclass(frozen=True)
 class Saturation:
     """Loads in flits per node and cycle.
 
-    Mean latency is below three times `low_load_latency` at `below`, and above it, or the run saturated, at `above`;
-    `load` is between them. `full_load_accepted` is what arrives when sources send all they can, None where the low load
+    Mean latency is up to three times `low_load_latency` at `below`, and more, or a run saturated, at `above`; `load` is
+    where it reaches that in between. `full_load_accepted` is what arrives when sources send all they can, None where the low load
     was given. `probes` are the runs made, in the order of their loads.
     """
 
@@ -59,11 +63,11 @@ def find_saturation(
     seeds: int = 1,
     sampling: SamplingSpec | None = None,
 ) -> Saturation:
-    """The load at which mean latency reaches three times that of a low load.
+    """The load at which mean latency, over `seeds` seeds, reaches three times that of a low load.
 
     `low_load` is by default 5 % of what the network accepts at full load, `between` a range of loads to search first
-    (it is widened where it does not hold the answer), `precision` the relative width at which the search ends. Low-load
-    latency is the mean over `seeds` seeds; probes use the first one. Raises CairnError when no load saturates.
+    (it is widened where it does not hold the answer), `precision` the relative width at which the search ends. A load
+    at which a seed saturates is above. Raises CairnError when no load saturates.
     """
     accepted = None
     if low_load is None:
@@ -71,33 +75,44 @@ def find_saturation(
         low_load = LOW * accepted
     probes: list[LoadResult] = []
 
-    def probe(load: float, seed: int = 1) -> LoadResult:
-        result = run_load(
-            network, routes, router, pattern, load, packet_flits=packet_flits, seed=seed, sampling=sampling
-        )
-        probes.append(result)
-        return result
+    def latency(load: float) -> float:
+        runs = [
+            run_load(network, routes, router, pattern, load, packet_flits=packet_flits, seed=seed, sampling=sampling)
+            for seed in range(1, seeds + 1)
+        ]
+        probes.extend(runs)
+        return float(np.mean([np.inf if run.saturated else run.latency.mean for run in runs]))
 
-    base = float(np.mean([probe(low_load, seed + 1).latency.mean for seed in range(seeds)]))
-
-    def saturates(load: float) -> bool:
-        result = probe(load)
-        return result.saturated or result.latency.mean > FACTOR * base
-
-    most = 1.0
-    low, high = between or (low_load, most)
-    high = min(high, most)
-    while not saturates(high):
-        if high >= most:
+    base = latency(low_load)
+    limit = FACTOR * base
+    low, high = between or (low_load, MOST)
+    high = min(high, MOST)
+    at_low, at_high = 0.0, latency(high)
+    while at_high <= limit:
+        if high >= MOST:
             raise CairnError(
-                f"{network.name} does not saturate: at a load of {most:g} mean latency stays below {FACTOR:g} times "
+                f"{network.name} does not saturate: at a load of {MOST:g} mean latency stays below {FACTOR:g} times "
                 f"that of {low_load:g}"
             )
-        low, high = high, min(high * 1.25, most)
-    while low > low_load and saturates(low):
-        low, high = max(low / 1.25, low_load), low
+        low, at_low, high = high, at_high, min(high * WIDEN, MOST)
+        at_high = latency(high)
+    while at_low == 0.0:
+        at_low = latency(low) if low > low_load else base
+        if at_low > limit:
+            low, at_low, high, at_high = max(low / WIDEN, low_load), 0.0, low, at_low
     while high / low > 1 + precision:
         middle = float(np.sqrt(low * high))
-        low, high = (low, middle) if saturates(middle) else (middle, high)
-    ordered = tuple(sorted(probes, key=lambda result: result.offered))
-    return Saturation(float(np.sqrt(low * high)), low, high, low_load, base, accepted, ordered)
+        if (at_middle := latency(middle)) > limit:
+            high, at_high = middle, at_middle
+        else:
+            low, at_low = middle, at_middle
+    ordered = tuple(sorted(probes, key=lambda run: run.offered))
+    return Saturation(_between(low, high, at_low, at_high, limit), low, high, low_load, base, accepted, ordered)
+
+
+def _between(low: float, high: float, at_low: float, at_high: float, limit: float) -> float:
+    """The load at which latency reaches `limit`, its reciprocal taken as linear; the middle beside a saturated end."""
+    if not np.isfinite(at_high):
+        return float(np.sqrt(low * high))
+    share = (1 / at_low - 1 / limit) / (1 / at_low - 1 / at_high)
+    return low + share * (high - low)
