@@ -91,6 +91,11 @@ def test_warming_up_may_show_saturation_already() -> None:
     assert result.cycles <= 600
 
 
+def test_a_run_that_would_measure_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"max_periods \(3\) must exceed warmup_periods \(3\)"):
+        SamplingSpec(max_periods=3)
+
+
 def test_saturation_is_where_latency_is_three_times_that_of_the_low_load() -> None:
     found = find_saturation(*MESH, RouterSpec(), UNIFORM, packet_flits=4, precision=0.02)
     assert found.below <= found.load <= found.above <= found.below * 1.02

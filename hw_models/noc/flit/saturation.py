@@ -27,8 +27,8 @@ class Saturation:
     """Loads in flits per node and cycle.
 
     Mean latency is up to three times `low_load_latency` at `below`, and more, or a run saturated, at `above`; `load` is
-    where it reaches that in between. `full_load_accepted` is what arrives when sources send all they can, None where the low load
-    was given. `probes` are the runs made, in the order of their loads.
+    where it reaches that in between. `full_load_accepted` is what arrives when sources send all they can, None where
+    the low load was given. `probes` are the runs made, in the order of their loads.
     """
 
     load: float
