@@ -72,7 +72,8 @@ def _ports(router: IntArray, order: IntArray) -> IntArray:
 
 
 def check_fit(network: Network, routes: Routes, router: RouterSpec) -> None:
-    """Raises ConfigError when `routes` do not fit `network` or the virtual channels of `router`, or for too many buffers."""
+    """Raises ConfigError when `routes` do not fit `network` or the virtual channels of `router`, and for too many
+    buffers."""
     if router.virtual_channels % routes.sets:
         raise ConfigError(
             f"virtual_channels ({router.virtual_channels}) must be a multiple of {routes.sets} on {network.name}: its "
