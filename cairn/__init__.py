@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cairn.api import __version__, simulate
+    from cairn.api import __version__, simulate, simulate_wafer
     from cairn.base.errors import CairnError, InfeasibleError
     from cairn.dse.study import Study
     from cairn.dse.study import run_sweep as explore
@@ -40,6 +40,7 @@ __all__ = [
     "load",
     "simulate",
     "simulate_channel",
+    "simulate_wafer",
 ]
 
 _HOMES = {
@@ -57,6 +58,7 @@ _HOMES = {
     "load": "cairn.sim.config.run_config",
     "simulate": "cairn.api",
     "simulate_channel": "cairn.hw_models.dram.simulate",
+    "simulate_wafer": "cairn.api",
 }
 
 _NAMES = {"dram_device": "device", "explore": "run_sweep"}

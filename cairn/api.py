@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cairn.sim.config.run_config import RunConfig
     from cairn.sim.report.result import Result
+    from cairn.sim.wafer.decode import WaferDecode
+    from cairn.sim.wafer.spec import WaferSpec
 
 try:
     __version__ = version("cairn")
@@ -41,3 +43,22 @@ def simulate(
     elif settings:
         raise CairnError("overrides apply to a name or a path; a RunConfig is complete already")
     return Result(simulate_record(config, progress=progress))
+
+
+def simulate_wafer(config: WaferSpec | str | Path, overrides: Iterable[str] = ()) -> WaferDecode:
+    """Simulate a decode on a wafer-scale mesh: `print(cairn.simulate_wafer("llama-3-8b-decode-660").summary())`.
+
+    `config` is a WaferSpec, the name of a shipped wafer run (configs/wafer) or the path of one; `overrides` as in
+    `simulate`. Raises ConfigError for a mistake in the configuration and InfeasibleError when tiles or paths of a core
+    exceed what it has.
+    """
+    from cairn.base.errors import CairnError
+    from cairn.sim.wafer.decode import load_wafer, wafer_decode
+    from cairn.sim.wafer.spec import WaferSpec
+
+    settings = tuple(overrides)
+    if not isinstance(config, WaferSpec):
+        config = load_wafer(config, settings)
+    elif settings:
+        raise CairnError("overrides apply to a name or a path; a WaferSpec is complete already")
+    return wafer_decode(config)

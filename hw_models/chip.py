@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import model_validator
 
+from cairn.base.errors import ConfigError
 from cairn.base.spec import Spec, required, sourced
 from cairn.base.ticks import Clock
 from cairn.hw_models.compute.matrix_unit import IntArray
@@ -118,6 +119,7 @@ class ChipSpec(Spec):
                 f"dram.capacity_gb ({self.dram.capacity_gb:g}) is less than one row in each bank: {channels} channels "
                 f"x {self.dram.banks_per_channel} banks x {self.dram.row_bytes} bytes need {needed:g} GB"
             )
+        self._check_network()
         stack, stated = self.dram.stack, self.energy.dram.interface
         if stack is not None and stated is not None and stated != stack.interface:
             raise ValueError(
@@ -136,6 +138,19 @@ class ChipSpec(Spec):
                 f"{channels} channels, which the model voxel_estimator rounds down to none: it needs {needed:g} GB/s"
             )
         return self
+
+    def _check_network(self) -> None:
+        rows, columns = self.cores.rows, self.cores.columns
+        misfit = self.noc.misfit(rows, columns)
+        if misfit is not None:
+            raise ValueError(misfit)
+        if self.noc.links or self.noc.next_core:  # what a person wrote link by link: is there a way for everybody?
+            from cairn.hw_models.noc.chip_network import chip_network
+
+            try:
+                chip_network(self.noc, rows, columns)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
 
     @property
     def clock(self) -> Clock:
@@ -217,8 +232,11 @@ class ChipSpec(Spec):
         cycles: IntArray = np.maximum(self.matrix_unit.tile_cycles(m, n, k), np.maximum(reading, writing))
         return cycles
 
-    def servers(self) -> dict[str, Server]:
-        """The shared resources, "dram" and "noc" in this order, with room for all that the DMA ports may start."""
+    def servers(self, *, flits: bool = False) -> dict[str, Server]:
+        """The shared resources, "dram" and "noc" in this order, with room for all that the DMA ports may start.
+
+        The network moves packets, or with `flits` flits (`noc.router`).
+        """
         # Imported here because they compile kernels, which reading a configuration has no need of.
         from cairn.hw_models.dram.build import build_dram
         from cairn.hw_models.noc.server import build_noc_server
@@ -227,7 +245,20 @@ class ChipSpec(Spec):
         transfers = max(MIN_NOC_TRANSFERS, NETWORK_PORTS * self.core_count * self.dma.noc_depth)
         return {
             "dram": build_dram(self.dram, self.channels, self.core_count, max(MIN_CHANNEL_REQUESTS, per_channel)),
-            "noc": build_noc_server(
+            "noc": self._flit_server(transfers)
+            if flits
+            else build_noc_server(
                 self.noc, self.cores.rows, self.cores.columns, self.clock, transfers, PACKETS_OF_A_TRANSFER * transfers
             ),
         }
+
+    def _flit_server(self, transfers: int) -> Server:
+        from cairn.hw_models.noc.chip_network import chip_network
+        from cairn.hw_models.noc.flit.server import build_flit_server
+
+        network, routes = chip_network(self.noc, self.cores.rows, self.cores.columns)
+        return build_flit_server(
+            network, routes, self.noc.router, self.noc.clock(self.clock),
+            link_bytes_per_cycle=self.noc.link_bytes_per_cycle, max_packet_bytes=self.noc.max_packet_bytes,
+            start_cycles=self.noc.start, max_transfers=transfers,
+        )  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.hw_models.chip import ChipSpec
+from cairn.hw_models.server import Server
 from cairn.sim.plan.plan import Plan, Trace
 from cairn.workloads.graph import OperatorGraph
 
@@ -68,3 +69,7 @@ class RunRecord:
     repetitions: tuple[Repetition, ...]
     total_ps: int
     provenance: Mapping[str, Any]
+
+    def servers(self) -> dict[str, Server]:
+        """The servers that the run had, as they were before it."""
+        return self.chip.servers(flits=self.config["fidelity"]["noc"] == "flit")

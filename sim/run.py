@@ -85,7 +85,10 @@ def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress) ->
         del written
         tell("simulating", 0.0)
         with own_plan(f"run {config.name!r}"):
-            trace = run_plan(plan, config.chip, config.engine.engine, lambda n, all_: tell("simulating", n / all_))
+            trace = run_plan(
+                plan, config.chip, config.engine.engine, lambda n, all_: tell("simulating", n / all_),
+                flits=config.fidelity.flits,
+            )  # fmt: skip
         repetitions = sequence.repetitions(plan, trace, config.engine.tolerance)
         steady = all(r.simulated == r.repeat or r.change <= r.tolerance for r in repetitions)
         was_few = first_try and any(r.simulated < simulated_of(r.repeat, count) for r in repetitions)
@@ -101,16 +104,21 @@ def _written(work: tuple[Sequence, PlanBuilder]) -> tuple[Sequence, Plan]:
 
 
 def run_plan(
-    plan: Plan, chip: ChipSpec, engine: Engine = Engine.COMPILED, progress: Callable[[int, int], None] | None = None
+    plan: Plan,
+    chip: ChipSpec,
+    engine: Engine = Engine.COMPILED,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    flits: bool = False,
 ) -> Trace:
-    """Run a plan on a chip with either engine."""
+    """Run a plan on a chip with either engine, its network by packets or by flits."""
     if engine is Engine.REFERENCE:
         from cairn.sim.engine.reference import simulate_plan as reference
 
-        return reference(plan, chip.servers())
+        return reference(plan, chip.servers(flits=flits))
     from cairn.sim.engine.compiled import simulate_plan
 
-    return simulate_plan(plan, chip.servers(), progress=progress)
+    return simulate_plan(plan, chip.servers(flits=flits), progress=progress)
 
 
 def check_capacity(chip: ChipSpec, graph: OperatorGraph) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `cairn run`, `dse`, `dram`, `validate`, `configs`, `show`.
+"""The command line: `cairn run`, `dse`, `dram`, `noc`, `validate`, `configs`, `show`.
 
 A command imports what it needs when called.
 
@@ -63,9 +63,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_dse(commands)
     _add_dram(commands)
+    _add_noc(commands)
     _add_validate(commands)
     configs = commands.add_parser("configs", help="list the configurations that come with Cairn", allow_abbrev=False)
-    kinds = ("chips", "models", "runs", "sweeps")
+    kinds = ("chips", "models", "runs", "sweeps", "networks")
     configs.add_argument("kind", nargs="?", choices=kinds, help="only these (default: all)")
     show = commands.add_parser("show", help="print the fully resolved configuration as YAML", allow_abbrev=False)
     _add_config(show)
@@ -134,6 +135,19 @@ def _add_dram(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     channel.add_argument("--no-plots", dest="plots", action="store_false", help="write no plots")
 
 
+def _add_noc(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    network = commands.add_parser("noc", help="simulate a network alone, under load or a batch", allow_abbrev=False)
+    network.add_argument("config", metavar="CONFIG", help="a shipped name ('cairn configs networks') or a YAML file")
+    network.add_argument(
+        "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[],
+        help="override one key, such as router.buffer_flits=8 (may be repeated)",
+    )  # fmt: skip
+    network.add_argument("--model", choices=("flit", "packet"), help="flits, exact, or packets, fast")
+    network.add_argument("--out", metavar="DIR", help="write the result folder (JSON, CSV, plots) here")
+    network.add_argument("--json", action="store_true", help="print the result as JSON instead of tables")
+    network.add_argument("--no-plots", dest="plots", action="store_false", help="write no plots")
+
+
 def _add_validate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check = commands.add_parser("validate", help="compare the models with their references", allow_abbrev=False)
     check.add_argument("suites", metavar="SUITE", nargs="*", help="which suites (default: all quick ones)")
@@ -163,6 +177,10 @@ def _execute(arguments: argparse.Namespace) -> int:
         from cairn.cli.dram import dram
 
         return dram(arguments)
+    if arguments.command == "noc":
+        from cairn.cli.noc import noc
+
+        return noc(arguments)
     if arguments.command == "validate":
         from cairn.cli.validate import validate
 

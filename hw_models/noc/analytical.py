@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cairn.hw_models.noc.chip_network import chip_network
+from cairn.hw_models.noc.network import walk
 from cairn.hw_models.noc.routing import steps
-from cairn.hw_models.noc.spec import IntArray, NocSpec, NocTopology
+from cairn.hw_models.noc.spec import PORTS_ALONE, IntArray, NocSpec, NocTopology
 from cairn.hw_models.noc.topology import DOWN, LEFT, RIGHT, UP, wire
 
 
@@ -23,8 +25,8 @@ from cairn.hw_models.noc.topology import DOWN, LEFT, RIGHT, UP, wire
 class NocArrays:
     """Parameters of several networks, each field an integer array (or number) that broadcasts with the others.
 
-    `wraps` is 1 for a torus, `dedicated` is 1 for all-to-all; `injection`, `link` and `ejection` are bytes per
-    cycle, `packet` is the largest packet in bytes.
+    `wraps` is 1 for a torus, `dedicated` is 1 for all-to-all and crossbars; `injection`, `link` and `ejection` are
+    bytes per cycle, `packet` is the largest packet in bytes.
     """
 
     wraps: Any
@@ -47,7 +49,7 @@ class NocArrays:
 def _numbers(spec: NocSpec) -> tuple[int, ...]:
     return (
         int(spec.topology is NocTopology.TORUS),
-        int(spec.topology is NocTopology.ALL_TO_ALL),
+        int(spec.topology in PORTS_ALONE),
         spec.start,
         spec.hop_cycles,
         spec.injection,
@@ -131,15 +133,22 @@ def ring_collective_cycles(
 
 
 def link_loads(spec: NocSpec, rows: int, columns: int, traffic: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Bytes on each numbered link (4 n; empty in all-to-all), injection port and ejection port (n).
+    """Bytes on each link, injection port and ejection port (n).
 
-    `traffic` (n, n): bytes from row to column; what stays in a core loads nothing.
+    Links are numbered by node and direction (4 n) where packets go by directions, else as in `chip_network`; there are
+    none in all-to-all. `traffic` (n, n): bytes from row to column; what stays in a core loads nothing. Where routes
+    have several tables each carries an equal part, the first ones a byte more.
     """
     nodes = rows * columns
     if traffic.shape != (nodes, nodes):
         raise ValueError(f"traffic of a {rows} x {columns} network is a {nodes} x {nodes} matrix, got {traffic.shape}")
-    neighbour = wire(spec.topology, rows, columns).neighbour
     moved = np.where(np.eye(nodes, dtype=bool), 0, traffic)
+    loads = _by_direction(spec, rows, columns, moved) if spec.by_direction else _by_table(spec, rows, columns, moved)
+    return loads, moved.sum(axis=1), moved.sum(axis=0)
+
+
+def _by_direction(spec: NocSpec, rows: int, columns: int, moved: IntArray) -> IntArray:
+    neighbour = wire(spec.topology, rows, columns).neighbour
     links = np.zeros(neighbour.shape, dtype=np.int64)
     node, destination = np.nonzero(moved)
     amount = moved[node, destination]
@@ -151,7 +160,18 @@ def link_loads(spec: NocSpec, rows: int, columns: int, traffic: IntArray) -> tup
             np.add.at(links, (node[moving], direction[moving]), amount[moving])
             node = np.where(moving, neighbour[node, direction], node)
             left = left - moving
-    return links.ravel(), moved.sum(axis=1), moved.sum(axis=0)
+    return links.ravel()
+
+
+def _by_table(spec: NocSpec, rows: int, columns: int, moved: IntArray) -> IntArray:
+    network, routes = chip_network(spec, rows, columns)
+    links = np.zeros(network.links, dtype=np.int64)
+    share, more = moved // routes.tables, moved % routes.tables
+    parts = np.stack([share + (table < more) for table in range(routes.tables)])
+    for step in walk(network, routes):
+        passes = step.link >= 0
+        np.add.at(links, step.link[passes], parts[passes])
+    return links
 
 
 def most_loaded_cycles(spec: NocSpec, rows: int, columns: int, traffic: IntArray) -> int:
@@ -162,12 +182,19 @@ def most_loaded_cycles(spec: NocSpec, rows: int, columns: int, traffic: IntArray
 
 
 def bisection_bytes_per_cycle(spec: NocSpec, rows: int, columns: int) -> int:
-    """Bytes per cycle, in one direction, across the cut that halves the longer side; ports for all-to-all."""
-    if spec.topology is NocTopology.ALL_TO_ALL:
+    """Bytes per cycle, in one direction, across the cut that halves the longer side; ports for all-to-all and crossbar.
+
+    A router stands on the side of its first core.
+    """
+    if spec.topology in PORTS_ALONE:
         return rows * columns // 2 * min(spec.injection, spec.ejection)
-    wiring = wire(spec.topology, rows, columns)
-    nodes = np.arange(wiring.nodes)
-    place = nodes % columns if columns >= rows else nodes // columns
-    near = place < max(rows, columns) // 2
-    across = near[wiring.link_source] & ~near[wiring.link_destination]
+    nodes = np.arange(rows * columns)
+    near = (nodes % columns if columns >= rows else nodes // columns) < max(rows, columns) // 2
+    if spec.by_direction:
+        wiring = wire(spec.topology, rows, columns)
+        across = near[wiring.link_source] & ~near[wiring.link_destination]
+    else:
+        network, _ = chip_network(spec, rows, columns)
+        side = near[np.unique(network.node_router, return_index=True)[1]]
+        across = side[network.link_source] & ~side[network.link_destination]
     return int(np.count_nonzero(across)) * spec.link_bytes_per_cycle

@@ -3,22 +3,30 @@
 The rules (the specification; their numbers are cited below, in `request.py` and in `oracle.py`):
 
 N1. A transfer waits `start` cycles (>= 1) at its source after it was requested. It is cut into packets of
-    `max_packet_bytes`, the last one smaller. Its first packet reaches the injection port of the source when the
-    wait is over, each further packet in the cycle in which the one before it has left that port. Transfers of one
-    source therefore take turns at the port, packet by packet.
+    `max_packet_bytes`, the last one smaller; where packets have headers, no bytes at all are one packet. Its first
+    packet reaches the injection port of the source when the wait is over, each further packet in the cycle in which
+    the one before it has left that port. Transfers of one source therefore take turns at the port, packet by packet.
 N2. A packet passes a chain of resources: the injection port of its source, each directed link of its route
-    (`routing.py`), the ejection port of its destination. A resource serves one packet at a time, in the order in
+    (`routing.py`, or N7), the ejection port of its destination. A resource serves one packet at a time, in the order in
     which heads reach it: by cycle, then task, then packet number. All-to-all has no links to queue at.
-N3. A packet holds a resource for ceil(bytes / width) cycles from the cycle in which its head starts on it. The head
-    reaches the next resource 1 cycle later from an injection port, `hop_cycles` later from a link (from the port of
-    an all-to-all network 1 + `hop_cycles` later). The tail leaves a resource when the hold is over, and no earlier
-    than that same time after it left the resource before. Buffers are unbounded: a waiting packet blocks nobody
-    behind it on earlier links.
+N3. A packet holds a resource for ceil((bytes + header) / width) cycles from the cycle in which its head starts on it.
+    The head reaches the next resource `injection_cycles` (1) later from an injection port, `hop_cycles` later from a
+    link (from the port of an all-to-all network 1 + `hop_cycles` later). The tail leaves a resource when the hold is
+    over, and no earlier than that same time after it left the resource before. Buffers are unbounded: a waiting packet
+    blocks nobody behind it on earlier links.
 N4. FIRST is 1 cycle after the head of the first packet started on the ejection port (its first flit has left it);
-    DONE is when the tail of the last packet has left the ejection port.
+    DONE is when the tails of all packets have left the ejection port; both `ejection_cycles` (0) later.
 N5. All times are whole cycles of the network's clock. A request made within a cycle counts from the next boundary.
+N6. Buffers and channels may be limited. What passes in a cycle is a flit. With `buffer_flits` B beyond a link or an
+    injection port, and credits that return after `credit_cycles` C, n flits need (n - 1) // B * max(B, C) +
+    (n - 1) % B + 1 cycles until the tail leaves. With `channels` V a packet keeps its virtual channel until its tail
+    leaves, say s cycles after its start: it holds the link for no less than ceil(s / V) cycles. Both do not
+    touch ejection ports. A packet that waits still blocks nobody behind it on earlier links.
+N7. In a network given as data, `next_link` of its routes names the link at every router; a link's latency is
+    `router_cycles` and its own `link_cycles`. Where there are several tables, the transfers of a node take them in
+    turn, in the order of their requests; all packets of a transfer take the same one.
 
-With unbounded buffers the model knows no back-pressure: against a flit-level simulator it is to be trusted below
+The model knows no back-pressure: against a flit-level simulator it is to be trusted below
 about half of the saturation load, and it overstates saturation throughput with small buffers by 1.5 to 4.4 times
 (against BookSim2, the runs of reference/noc/booksim2_summary.csv).
 
@@ -35,7 +43,7 @@ from cairn.base.ticks import NEVER
 from cairn.hw_models.noc import layout as at
 from cairn.hw_models.noc import wheel
 from cairn.hw_models.noc.heap import drop_top, replace_top
-from cairn.hw_models.noc.request import give_back, inject
+from cairn.hw_models.noc.request import give_back, inject, with_credits
 from cairn.hw_models.noc.topology import DIRECTIONS
 from cairn.hw_models.server import (
     ADVANCE_SIGNATURE,
@@ -46,7 +54,6 @@ from cairn.hw_models.server import (
     FIRST,
     NEXT_EVENT_SIGNATURE,
     NOW,
-    WANTS_FIRST,
     IntArray,
 )
 
@@ -59,7 +66,24 @@ def _note_wait(state: IntArray, resource: int, transfer: int, wait: int, head_ej
     state[at.MAX_WAIT] = max(state[at.MAX_WAIT], wait)
     state[transfer + at.AT_DONE] = max(state[transfer + at.AT_DONE], done)
     if head_ejects > 0:
-        state[transfer + at.AT_FIRST] = head_ejects + 1
+        state[transfer + at.AT_FIRST] = max(state[transfer + at.AT_FIRST], head_ejects + 1 + state[at.EJECTION_CYCLES])
+
+
+@kernel(**at.NO_ALLOCATION)
+def _next_resource(state: IntArray, packet: int, transfer: int, passed: int) -> tuple[int, int]:
+    """Class and offset of the resource at which a packet arrives; NODE is then the router behind it."""
+    if passed == 0:
+        return at.INJECTION, state[at.INJECTIONS] + at.RESOURCE * state[transfer + at.SOURCE]
+    if passed > state[transfer + at.HOPS]:
+        return at.EJECTION, state[at.EJECTIONS] + at.RESOURCE * state[transfer + at.DESTINATION]
+    node = state[packet + at.NODE]
+    if state[at.N_TABLES] > 0:
+        link = state[state[transfer + at.ROUTE] + state[at.NODES] * node]
+    else:
+        directions = state[transfer + at.DIRECTIONS_XY]
+        link = DIRECTIONS * node + (directions >> 2 if passed <= state[transfer + at.STEPS_X] else directions & 3)
+    state[packet + at.NODE] = state[state[at.NEIGHBOURS] + link]
+    return at.LINK, state[at.RESOURCES] + at.RESOURCE * link
 
 
 @kernel(**at.NO_ALLOCATION)
@@ -68,57 +92,47 @@ def _arrive(state: IntArray, packet: int, cycle: int) -> None:
     number = state[packet + at.KEY] & at.NUMBER_MASK
     transfer, passed = state[packet + at.OWNER], state[packet + at.PASSED]
     later = state[transfer + at.N_PACKETS] - 1 - number
-    hops, hop_cycles = state[transfer + at.HOPS], state[at.HOP_CYCLES]
-    node = state[packet + at.NODE]
-    if passed == 0:
-        kind, ahead = at.INJECTION, 1 + hops * hop_cycles
-        resource = state[at.INJECTIONS] + at.RESOURCE * node
-    elif passed <= hops:
-        kind, ahead = at.LINK, (hops + 1 - passed) * hop_cycles
-        directions = state[transfer + at.DIRECTIONS_XY]
-        link = DIRECTIONS * node + (directions >> 2 if passed <= state[transfer + at.STEPS_X] else directions & 3)
-        state[packet + at.NODE] = state[state[at.NEIGHBOURS] + link]
-        resource = state[at.RESOURCES] + at.RESOURCE * link
-    else:
-        kind, ahead = at.EJECTION, 0
-        resource = state[at.EJECTIONS] + at.RESOURCE * node
-
+    ahead = state[packet + at.AHEAD]
+    kind, resource = _next_resource(state, packet, transfer, passed)
     last = state[transfer + at.LAST + kind]
-    hold = state[at.FULL + kind] if later > 0 else last  # N3
+    full = state[resource + at.FULL]
+    hold = full if later > 0 else last  # N3
     start = max(cycle, state[resource + at.FREE_AT])  # N2
+    tail = max(start + hold, state[packet + at.TAIL])  # N3
+    if state[at.LIMITED] != 0 and kind != at.EJECTION:  # N6
+        tail = max(tail, start + with_credits(state, hold))
+        hold = max(hold, -(-(tail - start) // state[at.CHANNELS]))
     state[resource + at.FREE_AT] = start + hold
     state[resource + at.BUSY] += hold
     state[resource + at.BYTES] += (
         state[at.PACKET_BYTES] if later > 0 else state[transfer + at.SIZE] - number * state[at.PACKET_BYTES]
     )
     if start > cycle:
-        done = start + ahead + later * state[at.FULL + kind] + last
+        done = start + ahead + later * full + last + state[at.EJECTION_CYCLES]
         _note_wait(state, resource, transfer, start - cycle, start + ahead if number == 0 else 0, done)
-    tail = max(start + hold, state[packet + at.TAIL])  # N3
     if kind == at.EJECTION:
-        _eject(state, transfer, packet, number, later, start, tail)
+        _eject(state, transfer, packet, number, start, tail)
         return
-    latency = hop_cycles if kind == at.LINK else 1
+    latency = state[resource + at.LATENCY]
     state[packet + at.PASSED] = passed + 1
-    if state[at.NUMBERED_LINKS] == 0:  # N3: no link to queue at
-        latency += hop_cycles
-        state[packet + at.PASSED] = hops + 1
-        state[packet + at.NODE] = state[transfer + at.DESTINATION]
     state[packet + at.TAIL] = tail + latency
+    state[packet + at.AHEAD] = ahead - latency
     wheel.put(state, packet, start + latency)
     if kind == at.INJECTION and later > 0:
         inject(state, transfer, number + 1, start + hold)  # N1
 
 
 @kernel(**at.NO_ALLOCATION)
-def _eject(state: IntArray, transfer: int, packet: int, number: int, later: int, start: int, tail: int) -> None:
-    """A packet leaves the network; when it is the first or last of its transfer, that time becomes exact (N4)."""
+def _eject(state: IntArray, transfer: int, packet: int, number: int, start: int, tail: int) -> None:
+    """A packet leaves the network; with the last one that is to come, that time becomes exact (N4)."""
     state[at.SUM_PACKETS] += 1
-    state[transfer + at.EJECTED] += 1
+    state[transfer + at.LEFT] -= 1
+    arrived = state[at.EJECTION_CYCLES]
     if number == 0:
-        state[transfer + at.AT_FIRST] = start + 1
-    if later == 0:
-        state[transfer + at.AT_DONE] = tail
+        state[transfer + at.AT_FIRST] = max(state[transfer + at.AT_FIRST], start + 1 + arrived)
+        if state[transfer + at.FIRST_LEFT] > 0:
+            state[transfer + at.FIRST_LEFT] -= 1
+    state[transfer + at.AT_DONE] = max(state[transfer + at.AT_DONE], tail + arrived)
     give_back(state, at.RETURNED_PACKET, packet)
 
 
@@ -143,12 +157,12 @@ def _keep_promise(state: IntArray, done_at: int) -> bool:
     promises = state[at.PROMISES]
     promised, task, transfer = state[promises], state[promises + 1], state[promises + 2]
     count = state[at.N_PROMISES]
-    if state[transfer + at.FLAGS_OF] & WANTS_FIRST:
+    if state[transfer + at.FIRST_LEFT] != at.FIRST_UNWANTED:
         event, earliest = FIRST, state[transfer + at.AT_FIRST]
-        known = state[transfer + at.EJECTED] > 0
+        known = state[transfer + at.FIRST_LEFT] == 0
     else:
         event, earliest = DONE, state[transfer + at.AT_DONE]
-        known = state[transfer + at.EJECTED] == state[transfer + at.N_PACKETS]
+        known = state[transfer + at.LEFT] == 0
     if not known:  # every completion follows an arrival by a cycle or more
         earliest = max(earliest, wheel.earliest(state) + 1)
     if earliest > promised:
@@ -156,7 +170,7 @@ def _keep_promise(state: IntArray, done_at: int) -> bool:
         return False
     state[done_at] = 2 * task + event
     if event == FIRST:
-        state[transfer + at.FLAGS_OF] ^= WANTS_FIRST
+        state[transfer + at.FIRST_LEFT] = at.FIRST_UNWANTED
         replace_top(state, promises, count, max(promised, state[transfer + at.AT_DONE]), task, transfer)
     else:
         drop_top(state, promises, count)

@@ -1,12 +1,12 @@
 """Where things stand in the state of a network server (one int64 array).
 
-    header | neighbours (nodes x 4) | resources | transfers | packets | promises | far | buckets | words | batch
+    header | link ends | resources | routes | transfers | packets | promises | far | buckets | words | batch
            | completions
 
 A resource (link, injection port, ejection port) is RESOURCE words; links come first, then the injection ports,
-then the ejection ports. Transfers and packets are records taken from a pool: a list of returned records, then
-records never used. Promises and far arrivals are heaps (`heap.py`); buckets, words and batch belong to the wheel
-of near arrivals (`wheel.py`).
+then the ejection ports. Routes are tables (`network.Routes`), or nothing where directions decide. Transfers and packets
+are records taken from a pool: a list of returned records, then records never used. Promises and far arrivals are
+heaps (`heap.py`); buckets, words and batch belong to the wheel of near arrivals (`wheel.py`).
 """
 
 from __future__ import annotations
@@ -26,55 +26,74 @@ NUM: Final = HEADER
 DEN: Final = HEADER + 1
 LAST_TICK: Final = HEADER + 2
 NUMBERED_LINKS: Final = HEADER + 3
-ROWS: Final = HEADER + 4
+ROWS: Final = HEADER + 4  # and columns of a grid whose routes follow from directions
 COLUMNS: Final = HEADER + 5
 WRAPS: Final = HEADER + 6
 START_CYCLES: Final = HEADER + 7
-HOP_CYCLES: Final = HEADER + 8
+EJECTION_CYCLES: Final = HEADER + 8
 PACKET_BYTES: Final = HEADER + 9
-# Bytes per cycle and cycles of a full packet, of an injection port, a link, an ejection port.
-WIDTH: Final = HEADER + 10
-FULL: Final = HEADER + 13
+HEADER_BYTES: Final = HEADER + 10
+LINK_NUM: Final = HEADER + 11  # bytes per cycle of a link: a fraction
+LINK_DEN: Final = HEADER + 12
+LINK_FULL: Final = HEADER + 13  # cycles of a full packet on a link
+NODES: Final = HEADER + 14
+ROUTERS: Final = HEADER + 15
+N_TABLES: Final = HEADER + 16  # 0: directions decide
+LOOPBACK: Final = HEADER + 17  # whether a node may send to itself
+BUFFER_FLITS: Final = HEADER + 18  # 0: unbounded
+CREDIT_CYCLES: Final = HEADER + 19
+CHANNELS: Final = HEADER + 20
 # Offsets.
-NEIGHBOURS: Final = HEADER + 16
-RESOURCES: Final = HEADER + 17
-INJECTIONS: Final = HEADER + 18
-EJECTIONS: Final = HEADER + 19
-TRANSFERS: Final = HEADER + 20
-PACKETS: Final = HEADER + 21
-PROMISES: Final = HEADER + 22
-FAR: Final = HEADER + 23
-BUCKETS: Final = HEADER + 24
-WORDS: Final = HEADER + 25
-BATCH_END: Final = HEADER + 26
+NEIGHBOURS: Final = HEADER + 21  # (links,) router at the far end, -1 where there is no link
+LINK_SOURCES: Final = HEADER + 22  # (links,) router at the near end
+RESOURCES: Final = HEADER + 23
+INJECTIONS: Final = HEADER + 24
+EJECTIONS: Final = HEADER + 25
+NODE_ROUTERS: Final = HEADER + 26  # (nodes,) with tables alone
+TURNS: Final = HEADER + 27  # (nodes,) table of the next transfer of each source
+TABLES: Final = HEADER + 28  # (tables, routers, nodes)
+TRANSFERS: Final = HEADER + 29
+PACKETS: Final = HEADER + 30
+PROMISES: Final = HEADER + 31
+FAR: Final = HEADER + 32
+BUCKETS: Final = HEADER + 33
+WORDS: Final = HEADER + 34
+BATCH_END: Final = HEADER + 35
 # Fill of the heaps; words of the wheel in use, and the last cycle that was opened.
-N_PROMISES: Final = HEADER + 27
-N_FAR: Final = HEADER + 28
-SUMMARY: Final = HEADER + 29
-BASE: Final = HEADER + 30
+N_PROMISES: Final = HEADER + 36
+N_FAR: Final = HEADER + 37
+SUMMARY: Final = HEADER + 38
+BASE: Final = HEADER + 39
 # Pools: last returned record (0: none) and first record never used.
-RETURNED_TRANSFER: Final = HEADER + 31
-NEXT_TRANSFER: Final = HEADER + 32
-RETURNED_PACKET: Final = HEADER + 33
-NEXT_PACKET: Final = HEADER + 34
+RETURNED_TRANSFER: Final = HEADER + 40
+NEXT_TRANSFER: Final = HEADER + 41
+RETURNED_PACKET: Final = HEADER + 42
+NEXT_PACKET: Final = HEADER + 43
 # Statistics.
-SUM_TRANSFERS: Final = HEADER + 35
-SUM_PACKETS: Final = HEADER + 36
-SUM_HOP_BYTES: Final = HEADER + 37
-SUM_WAIT: Final = HEADER + 38
-MAX_WAIT: Final = HEADER + 39
-BODY: Final = HEADER + 40
+SUM_TRANSFERS: Final = HEADER + 44
+SUM_PACKETS: Final = HEADER + 45
+SUM_HOP_BYTES: Final = HEADER + 46
+SUM_WAIT: Final = HEADER + 47
+MAX_WAIT: Final = HEADER + 48
+LIMITED: Final = HEADER + 49  # whether buffers or channels are
+BODY: Final = HEADER + 50
 
-# Classes of resources: index into WIDTH, FULL and LAST.
+MANY_CHANNELS: Final = 1 << 40  # more than any packet has cycles
+
+# Classes of resources: index into LAST.
 INJECTION: Final = 0
 LINK: Final = 1
 EJECTION: Final = 2
 
-RESOURCE: Final = 4
+RESOURCE: Final = 8
 FREE_AT: Final = 0
 BUSY: Final = 1
 BYTES: Final = 2
 WAIT: Final = 3
+FULL: Final = 4  # cycles of a full packet
+LATENCY: Final = 5  # cycles from here to the next resource
+WIDTH_NUM: Final = 6  # bytes per cycle: a fraction
+WIDTH_DEN: Final = 7
 
 TRANSFER: Final = 16
 # The first eight words are read at every arrival, the others at the ends of the way.
@@ -83,22 +102,26 @@ N_PACKETS: Final = 1
 HOPS: Final = 2
 STEPS_X: Final = 3
 DIRECTIONS_XY: Final = 4  # along the row in the upper bits, along the column in the lower two
+ROUTE: Final = 4  # with tables: offset of the column of the destination in its table
 LAST: Final = 5  # and 6, 7: cycles of the last packet on an injection port, a link, an ejection port
 TASK: Final = 8
-FLAGS_OF: Final = 9
+FIRST_LEFT: Final = 9  # destinations that the first packet has not reached; FIRST_UNWANTED when FIRST is not to be told
 SOURCE: Final = 10
 DESTINATION: Final = 11
-EJECTED: Final = 12
-AT_FIRST: Final = 13  # earliest cycle of FIRST, exact once a packet was ejected
-AT_DONE: Final = 14  # earliest cycle of DONE, exact once all were
+LEFT: Final = 12  # ejections of packets that are to come
+AT_FIRST: Final = 13  # earliest cycle of FIRST, exact once no destination is left
+AT_DONE: Final = 14  # earliest cycle of DONE, exact once no ejection is left
+HEAD: Final = 15  # cycles of a head from its start on the injection port to the ejection port, unless it waits
+FIRST_UNWANTED: Final = -1
 
 PACKET: Final = 8
 OWNER: Final = 0
 PASSED: Final = 1
-NODE: Final = 2
+NODE: Final = 2  # the router where it is
 TAIL: Final = 3  # no earlier than this does the tail leave the next resource
 KEY: Final = 4
 NEXT: Final = 5  # in the same bucket of the wheel
+AHEAD: Final = 6  # cycles of its head from the start on its next resource to the ejection port, unless it waits
 
 SPAN: Final = 4096
 """Cycles of the wheel: 64 words of 64 bits; eight full packets of 16 KiB on a 32-byte link."""

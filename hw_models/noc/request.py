@@ -8,7 +8,7 @@ from cairn.hw_models.noc import wheel
 from cairn.hw_models.noc.heap import push
 from cairn.hw_models.noc.routing import signed_steps_kernel
 from cairn.hw_models.noc.spec import MAX_BYTES, MAX_PACKETS, MAX_TASK
-from cairn.hw_models.noc.topology import DOWN, LEFT, RIGHT, UP
+from cairn.hw_models.noc.topology import DIRECTIONS, DOWN, LEFT, RIGHT, UP
 from cairn.hw_models.server import ENQUEUE_SIGNATURE, ERROR, FLAGS, NOW, WANTS_FIRST, IntArray
 
 
@@ -41,24 +41,58 @@ def inject(state: IntArray, transfer: int, number: int, cycle: int) -> None:
         return
     state[packet + at.OWNER] = transfer
     state[packet + at.PASSED] = 0
-    state[packet + at.NODE] = state[transfer + at.SOURCE]
+    source = state[transfer + at.SOURCE]
+    state[packet + at.NODE] = state[state[at.NODE_ROUTERS] + source] if state[at.N_TABLES] > 0 else source
     state[packet + at.TAIL] = 0
+    state[packet + at.AHEAD] = state[transfer + at.HEAD]
     state[packet + at.KEY] = state[transfer + at.TASK] << at.NUMBER_BITS | number
     wheel.put(state, packet, cycle)
 
 
 @kernel(**at.NO_ALLOCATION)
+def with_credits(state: IntArray, flits: int) -> int:
+    """Cycles in which `flits` pass where each buffer-full of them waits for its credits (N6)."""
+    buffer = state[at.BUFFER_FLITS]
+    if buffer == 0:
+        return flits
+    return int((flits - 1) // buffer * max(buffer, state[at.CREDIT_CYCLES]) + (flits - 1) % buffer + 1)
+
+
+@kernel(**at.NO_ALLOCATION)
 def _set_route(state: IntArray, transfer: int, source: int, destination: int) -> None:
-    """Direction and number of the steps along the row; the direction along the column; all hops."""
-    if state[at.NUMBERED_LINKS] == 0:
-        state[transfer + at.HOPS] = 1
-        return
-    columns, wraps = state[at.COLUMNS], state[at.WRAPS]
-    x = signed_steps_kernel(wraps, columns, source % columns, destination % columns)
-    y = signed_steps_kernel(wraps, state[at.ROWS], source // columns, destination // columns)
-    state[transfer + at.DIRECTIONS_XY] = (RIGHT if x > 0 else LEFT) << 2 | (DOWN if y > 0 else UP)
-    state[transfer + at.STEPS_X] = abs(x)
-    state[transfer + at.HOPS] = abs(x) + abs(y)
+    """The links that the transfer is to take, how many they are, and the cycles of a head on its way."""
+    head = state[state[at.INJECTIONS] + at.RESOURCE * source + at.LATENCY]
+    hops = 0
+    if state[at.N_TABLES] > 0:  # N7
+        nodes, neighbours, links = state[at.NODES], state[at.NEIGHBOURS], state[at.RESOURCES]
+        table = state[state[at.TURNS] + source]
+        state[state[at.TURNS] + source] = (table + 1) % state[at.N_TABLES]
+        route = state[at.TABLES] + table * state[at.ROUTERS] * nodes + destination
+        state[transfer + at.ROUTE] = route
+        link = state[route + nodes * state[state[at.NODE_ROUTERS] + source]]
+        while link >= 0:
+            hops += 1
+            head += state[links + at.RESOURCE * link + at.LATENCY]
+            link = state[route + nodes * state[neighbours + link]]
+    elif state[at.NUMBERED_LINKS] > 0 and source != destination:
+        columns, wraps = state[at.COLUMNS], state[at.WRAPS]
+        x = signed_steps_kernel(wraps, columns, source % columns, destination % columns)
+        y = signed_steps_kernel(wraps, state[at.ROWS], source // columns, destination // columns)
+        directions = (RIGHT if x > 0 else LEFT) << 2 | (DOWN if y > 0 else UP)
+        state[transfer + at.DIRECTIONS_XY] = directions
+        state[transfer + at.STEPS_X] = abs(x)
+        hops = abs(x) + abs(y)
+        link = DIRECTIONS * source + (directions >> 2 if x != 0 else directions & 3)
+        head += hops * state[state[at.RESOURCES] + at.RESOURCE * link + at.LATENCY]
+    state[transfer + at.HOPS] = hops
+    state[transfer + at.HEAD] = head
+
+
+@kernel(**at.NO_ALLOCATION)
+def _cycles(state: IntArray, size: int, resource: int) -> int:
+    """Cycles in which a port passes a packet of `size` bytes and its header (N3)."""
+    width = state[resource + at.WIDTH_NUM]
+    return int(((size + state[at.HEADER_BYTES]) * state[resource + at.WIDTH_DEN] + width - 1) // width)
 
 
 @kernel(**at.NO_ALLOCATION)
@@ -70,15 +104,20 @@ def _set_uncontended_times(state: IntArray, transfer: int, arrival: int) -> None
     """
     others = state[transfer + at.N_PACKETS] - 1
     last_size = state[transfer + at.SIZE] - others * state[at.PACKET_BYTES]
-    before, last, pace, longest = 0, 0, 0, 0
-    for kind in range(3):
-        width = state[at.WIDTH + kind]
-        if width != before:  # one division where all widths are equal
-            before, last = width, (last_size + width - 1) // width
-        state[transfer + at.LAST + kind] = last
-        pace = max(pace, state[at.FULL + kind])
+    port = state[at.INJECTIONS] + at.RESOURCE * state[transfer + at.SOURCE]
+    state[transfer + at.LAST + at.INJECTION] = last = _cycles(state, last_size, port)
+    pace = state[port + at.FULL]
+    longest = others * pace + last
+    if state[transfer + at.HOPS] > 0:
+        width = state[at.LINK_NUM]
+        last = ((last_size + state[at.HEADER_BYTES]) * state[at.LINK_DEN] + width - 1) // width
+        state[transfer + at.LAST + at.LINK] = last
+        pace = max(pace, state[at.LINK_FULL])
         longest = max(longest, others * pace + last)
-    head = arrival + 1 + state[transfer + at.HOPS] * state[at.HOP_CYCLES]
+    port = state[at.EJECTIONS] + at.RESOURCE * state[transfer + at.DESTINATION]
+    state[transfer + at.LAST + at.EJECTION] = last = _cycles(state, last_size, port)
+    longest = max(longest, others * max(pace, state[port + at.FULL]) + last)
+    head = arrival + state[transfer + at.HEAD] + state[at.EJECTION_CYCLES]
     state[transfer + at.AT_FIRST] = head + 1
     state[transfer + at.AT_DONE] = head + longest
 
@@ -89,9 +128,12 @@ def enqueue(state: IntArray, task: int, request: IntArray) -> None:
     if state[ERROR] != 0:
         return
     source, destination, size = request[1], request[2], request[3]
-    packets = (size + state[at.PACKET_BYTES] - 1) // state[at.PACKET_BYTES]
-    nodes = state[at.ROWS] * state[at.COLUMNS]
-    if min(source, destination) < 0 or max(source, destination) >= nodes or source == destination or size < 1:
+    packets = max(1, (size + state[at.PACKET_BYTES] - 1) // state[at.PACKET_BYTES])  # N1
+    least = 1 if state[at.HEADER_BYTES] == 0 else 0
+    if min(source, destination) < 0 or max(source, destination) >= state[at.NODES] or size < least:
+        state[ERROR] = at.BAD_REQUEST
+        return
+    if source == destination and state[at.LOOPBACK] == 0:
         state[ERROR] = at.BAD_REQUEST
         return
     if task >= MAX_TASK or packets >= MAX_PACKETS or size >= MAX_BYTES or state[NOW] >= state[at.LAST_TICK]:
@@ -102,18 +144,18 @@ def enqueue(state: IntArray, task: int, request: IntArray) -> None:
         state[ERROR] = at.TOO_MANY_TRANSFERS
         return
     state[transfer + at.TASK] = task
-    state[transfer + at.FLAGS_OF] = request[FLAGS]
+    state[transfer + at.FIRST_LEFT] = 1 if request[FLAGS] & WANTS_FIRST else at.FIRST_UNWANTED
     state[transfer + at.SOURCE] = source
     state[transfer + at.DESTINATION] = destination
     state[transfer + at.SIZE] = size
     state[transfer + at.N_PACKETS] = packets  # N1
-    state[transfer + at.EJECTED] = 0
+    state[transfer + at.LEFT] = packets
     _set_route(state, transfer, source, destination)
     boundary = -(-state[NOW] * state[at.DEN] // state[at.NUM])  # N5
     arrival = boundary + state[at.START_CYCLES]  # N1
     _set_uncontended_times(state, transfer, arrival)
     state[at.SUM_TRANSFERS] += 1
-    state[at.SUM_HOP_BYTES] += size * state[transfer + at.HOPS]
+    state[at.SUM_HOP_BYTES] += size * (state[transfer + at.HOPS] if state[at.NUMBERED_LINKS] > 0 else 1)
     inject(state, transfer, 0, arrival)
     promised = state[transfer + at.AT_FIRST] if request[FLAGS] & WANTS_FIRST else state[transfer + at.AT_DONE]
     push(state, state[at.PROMISES], state[at.N_PROMISES], promised, task, transfer)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.kernel import kernel
-from cairn.hw_models.noc.spec import IntArray, NocSpec, NocTopology
+from cairn.hw_models.noc.spec import PORTS_ALONE, IntArray, NocSpec, NocTopology
 from cairn.hw_models.noc.topology import DIRECTIONS, DOWN, LEFT, RIGHT, UP, Wiring
 
 
@@ -43,9 +43,16 @@ def steps(
 
 
 def hops(spec: NocSpec, rows: int, columns: int, source: npt.ArrayLike, destination: npt.ArrayLike) -> IntArray:
-    """Links that a transfer passes, broadcast over `source` and `destination` (nodes); 0 from a node to itself."""
-    if spec.topology is NocTopology.ALL_TO_ALL:
+    """Links that a transfer passes, broadcast over `source` and `destination` (nodes); 0 from a node to itself.
+
+    One in all-to-all and from any core to another over a crossbar; none between cores that share a router.
+    """
+    if spec.topology in PORTS_ALONE:
         return np.asarray(np.not_equal(source, destination), dtype=np.int64)
+    if not spec.by_direction:
+        from cairn.hw_models.noc.chip_network import chip_hops  # routes as tables, which most chips never need
+
+        return chip_hops(spec, rows, columns)[np.asarray(source, np.int64), np.asarray(destination, np.int64)]
     along_row, along_column = steps(spec, rows, columns, source, destination)
     return np.abs(along_row) + np.abs(along_column)
 

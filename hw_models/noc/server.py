@@ -1,20 +1,38 @@
-"""Building the network server of a chip, and reading what it counted."""
+"""Building the packet server of a chip or of a network alone, and reading what it counted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from cairn.base.ticks import NEVER, Clock
 from cairn.hw_models.noc import layout as at
+from cairn.hw_models.noc.chip_network import chip_network
 from cairn.hw_models.noc.cycle import advance, next_event
 from cairn.hw_models.noc.heap import ENTRY
+from cairn.hw_models.noc.network import Network, Routes
+from cairn.hw_models.noc.packets import PacketSpec
 from cairn.hw_models.noc.request import enqueue
 from cairn.hw_models.noc.spec import REQUEST_COLUMNS, IntArray, NocSpec, NocTopology
 from cairn.hw_models.noc.topology import DIRECTIONS, wire
 from cairn.hw_models.server import DONE_AT, Server, ServerKind, server_kinds
+
+
+@dataclass(frozen=True)
+class _Wires:
+    """What is between the ports: far and near end and latency of each link (links,), tables of routes or none."""
+
+    nodes: int
+    routers: int
+    far: IntArray
+    near: IntArray
+    latency: IntArray
+    node_router: IntArray
+    tables: IntArray
 
 
 def build_noc_server(
@@ -25,21 +43,75 @@ def build_noc_server(
     At most `max_transfers` transfers and `max_packets` packets (not below `max_transfers`; default: two a transfer
     and 4096 more) may be under way at once; beyond that the state's ERROR slot is set (reasons in `layout.py`) and
     nothing completes any more. Requests have the columns REQUEST_COLUMNS and are checked by `check_requests`.
-    Raises ValueError for a size below one and for a clock beyond 1000 GHz, whose cycles are shorter than a tick.
+    Raises ValueError for a size below one and for a clock beyond 1000 GHz, whose cycles are shorter than a tick, and
+    ConfigError for a topology that does not fit the grid.
     """
+    if not spec.by_direction:
+        wires = _of_network(spec.packets, *chip_network(spec, rows, columns))
+        state = _state(spec.packets, wires, spec.clock(clock), max_transfers, max_packets)
+        return Server(noc_kind, state, {"topology": spec.topology.value, "rows": rows, "columns": columns})
+    neighbour = wire(spec.topology, rows, columns).neighbour
+    nodes = rows * columns
+    far = neighbour.ravel()
+    wires = _Wires(
+        nodes=nodes,
+        routers=nodes,
+        far=far,
+        near=np.arange(far.size) // DIRECTIONS,
+        latency=np.full(far.size, spec.hop_cycles),
+        node_router=np.empty(0, dtype=np.int64),
+        tables=np.empty((0, 0, 0), dtype=np.int64),
+    )
+    state = _state(spec.packets, wires, spec.clock(clock), max_transfers, max_packets)
+    state[at.ROWS], state[at.COLUMNS] = rows, columns
+    state[at.WRAPS] = spec.topology is NocTopology.TORUS
+    return Server(noc_kind, state, {"topology": spec.topology.value, "rows": rows, "columns": columns})
+
+
+def build_network_server(
+    spec: PacketSpec,
+    network: Network,
+    routes: Routes,
+    clock: Clock,
+    max_transfers: int = 65536,
+    max_packets: int | None = None,
+) -> Server:
+    """A network given as data; sources and destinations of requests are its nodes. Limits as in `build_noc_server`.
+
+    Raises ValueError for limits and clocks as there, and for port widths of another number of nodes.
+    """
+    wires = _of_network(spec, network, routes)
+    return Server(noc_kind, _state(spec, wires, clock, max_transfers, max_packets), {"network": network.name})
+
+
+def _of_network(spec: PacketSpec, network: Network, routes: Routes) -> _Wires:
+    return _Wires(
+        nodes=network.nodes,
+        routers=network.routers,
+        far=network.link_destination,
+        near=network.link_source,
+        latency=network.link_cycles + spec.router_cycles,
+        node_router=network.node_router,
+        tables=routes.next_link,
+    )
+
+
+def _state(spec: PacketSpec, wires: _Wires, clock: Clock, max_transfers: int, max_packets: int | None) -> IntArray:
     packets = 2 * max_transfers + 4096 if max_packets is None else max_packets
     if max_transfers < 1 or packets < max_transfers:
         raise ValueError(f"1 <= max_transfers <= max_packets is required, got {max_transfers} and {packets}")
-    network_clock = spec.clock(clock)
-    if network_clock.num < network_clock.den:
+    if clock.num < clock.den:
         raise ValueError("the clock of a network may not exceed 1000 GHz: one cycle has to last a tick at least")
-    wiring = wire(spec.topology, rows, columns)
-    nodes, links = wiring.nodes, wiring.neighbour.size
+    nodes, links = wires.nodes, wires.far.size
     regions = {
         at.NEIGHBOURS: links,
+        at.LINK_SOURCES: links,
         at.RESOURCES: links * at.RESOURCE,
         at.INJECTIONS: nodes * at.RESOURCE,
         at.EJECTIONS: nodes * at.RESOURCE,
+        at.NODE_ROUTERS: wires.node_router.size,
+        at.TURNS: wires.node_router.size,
+        at.TABLES: wires.tables.size,
         at.TRANSFERS: max_transfers * at.TRANSFER,
         at.PACKETS: packets * at.PACKET,
         at.PROMISES: max_transfers * ENTRY,
@@ -55,22 +127,42 @@ def build_noc_server(
         state[slot] = offset
         offset += words
     state[at.BATCH_END] += packets
-    state[state[at.NEIGHBOURS] : state[at.NEIGHBOURS] + links] = wiring.neighbour.ravel()
+    for slot, values in (
+        (at.NEIGHBOURS, wires.far),
+        (at.LINK_SOURCES, wires.near),
+        (at.NODE_ROUTERS, wires.node_router),
+        (at.TABLES, wires.tables),
+    ):
+        state[state[slot] : state[slot] + values.size] = values.ravel()
     state[at.NEXT_TRANSFER], state[at.NEXT_PACKET] = state[at.TRANSFERS], state[at.PACKETS]
-    _write_parameters(state, spec, rows, columns, network_clock)
-    state[at.NUMBERED_LINKS] = links
-    return Server(noc_kind, state, {"topology": spec.topology.value, "rows": rows, "columns": columns})
-
-
-def _write_parameters(state: IntArray, spec: NocSpec, rows: int, columns: int, clock: Clock) -> None:
     state[at.NUM], state[at.DEN], state[at.LAST_TICK] = clock.num, clock.den, NEVER // clock.den - 1
-    state[at.ROWS], state[at.COLUMNS] = rows, columns
-    state[at.WRAPS] = spec.topology is NocTopology.TORUS
-    state[at.START_CYCLES], state[at.HOP_CYCLES] = spec.start, spec.hop_cycles
-    state[at.PACKET_BYTES] = spec.max_packet_bytes
-    for kind, width in enumerate((spec.injection, spec.link_bytes_per_cycle, spec.ejection)):
-        state[at.WIDTH + kind] = width
-        state[at.FULL + kind] = -(-spec.max_packet_bytes // width)
+    state[at.NUMBERED_LINKS], state[at.NODES], state[at.ROUTERS] = links, nodes, wires.routers
+    state[at.N_TABLES] = wires.tables.shape[0]
+    _write_parameters(state, spec, wires)
+    return state
+
+
+def _write_parameters(state: IntArray, spec: PacketSpec, wires: _Wires) -> None:
+    state[at.START_CYCLES], state[at.EJECTION_CYCLES] = spec.start_cycles, spec.ejection_cycles
+    state[at.PACKET_BYTES], state[at.HEADER_BYTES] = spec.max_packet_bytes, spec.header_bytes
+    state[at.LOOPBACK] = spec.loopback
+    state[at.BUFFER_FLITS] = spec.buffer_flits or 0
+    state[at.CREDIT_CYCLES], state[at.CHANNELS] = spec.credit_cycles, spec.channels or at.MANY_CHANNELS
+    state[at.LIMITED] = spec.buffer_flits is not None or spec.channels is not None
+    link = spec.link_width
+    state[at.LINK_NUM], state[at.LINK_DEN] = link.numerator, link.denominator
+    state[at.LINK_FULL] = spec.full_cycles(link)
+    nodes = wires.nodes
+    for begin, widths, latency in (
+        (at.RESOURCES, [link] * wires.far.size, wires.latency),
+        (at.INJECTIONS, spec.port_widths(spec.injection_bytes_per_cycle, nodes), spec.injection_cycles),
+        (at.EJECTIONS, spec.port_widths(spec.ejection_bytes_per_cycle, nodes), spec.ejection_cycles),
+    ):
+        table = state[state[begin] : state[begin] + at.RESOURCE * len(widths)].reshape(-1, at.RESOURCE)
+        table[:, at.LATENCY] = latency
+        table[:, at.WIDTH_NUM] = [width.numerator for width in widths]
+        table[:, at.WIDTH_DEN] = [width.denominator for width in widths]
+        table[:, at.FULL] = [spec.full_cycles(width) for width in widths]
 
 
 def counters(state: IntArray) -> Mapping[str, Any]:
@@ -78,14 +170,14 @@ def counters(state: IntArray) -> Mapping[str, Any]:
 
     Numbers: `transfers` and `hop_bytes` (bytes x links) requested, `packets` and `bytes` delivered, `wait_cycles`
     and `max_wait_cycles` that heads queued, `cycle_ps`. Arrays over links (L,): `link_source`,
-    `link_destination` (nodes), `link_bytes`, `link_busy_cycles`, `link_wait_cycles`; empty in all-to-all, whose
+    `link_destination` (routers), `link_bytes`, `link_busy_cycles`, `link_wait_cycles`; empty in all-to-all, whose
     links are not numbered. Arrays over nodes (n,): the last three with `injection_` and `ejection_`.
     """
-    neighbour = state[state[at.NEIGHBOURS] : state[at.NEIGHBOURS] + state[at.NUMBERED_LINKS]]
-    exists = np.flatnonzero(neighbour >= 0)
+    far = state[state[at.NEIGHBOURS] : state[at.LINK_SOURCES]]
+    exists = np.flatnonzero(far >= 0)
+    ends = (at.RESOURCES, at.INJECTIONS, at.EJECTIONS, at.NODE_ROUTERS)
     links, injection, ejection = (
-        state[state[begin] : state[end]].reshape(-1, at.RESOURCE)
-        for begin, end in ((at.RESOURCES, at.INJECTIONS), (at.INJECTIONS, at.EJECTIONS), (at.EJECTIONS, at.TRANSFERS))
+        state[state[begin] : state[end]].reshape(-1, at.RESOURCE) for begin, end in pairwise(ends)
     )
     counted: dict[str, Any] = {
         "transfers": int(state[at.SUM_TRANSFERS]),
@@ -95,8 +187,8 @@ def counters(state: IntArray) -> Mapping[str, Any]:
         "wait_cycles": int(state[at.SUM_WAIT]),
         "max_wait_cycles": int(state[at.MAX_WAIT]),
         "cycle_ps": float(state[at.NUM]) / float(state[at.DEN]),
-        "link_source": exists // DIRECTIONS,
-        "link_destination": neighbour[exists],
+        "link_source": state[state[at.LINK_SOURCES] + exists],
+        "link_destination": far[exists],
     }
     for name, table in (("link", links[exists]), ("injection", injection), ("ejection", ejection)):
         counted[f"{name}_bytes"] = table[:, at.BYTES].copy()

@@ -41,7 +41,9 @@ CHIP: Final = Kind("chip", "cairn.chip/1", "chips")
 MODEL: Final = Kind("model", "cairn.model/1", "models")
 RUN: Final = Kind("run", "cairn.run/1", "runs", {"chip": CHIP, "model": MODEL}, (("routing", "trace"),))
 SWEEP: Final = Kind("sweep", "cairn.sweep/1", "sweeps")
-KINDS: Final = (CHIP, MODEL, RUN, SWEEP)
+NETWORK: Final = Kind("network", "cairn.network/1", "networks", {}, (("measure", "file"),))
+WAFER: Final = Kind("wafer", "cairn.wafer/1", "wafer", {"chip": CHIP, "model": MODEL})
+KINDS: Final = (CHIP, MODEL, RUN, SWEEP, NETWORK, WAFER)
 
 
 @lru_cache(maxsize=len(KINDS))

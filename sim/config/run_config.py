@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from pydantic import model_validator
+
 from cairn.base.errors import ConfigError
 from cairn.base.spec import Spec, required, sourced
 from cairn.hw_models.chip import ChipSpec
@@ -41,9 +43,11 @@ class DramFidelity(StrEnum):
 
 
 class NocFidelity(StrEnum):
-    """PACKET: packets reserve the links of their route, hop by hop in time order."""
+    """PACKET: packets reserve the links of their route, hop by hop in time order. FLIT: routers with virtual channels
+    and credits, flit by flit, some hundred times slower."""
 
     PACKET = "packet"
+    FLIT = "flit"
 
 
 class ProductFidelity(StrEnum):
@@ -71,12 +75,18 @@ class FidelitySpec(Spec):
     """How detailed each kind of component is modelled."""
 
     dram: DramFidelity = sourced(DramFidelity.CYCLE, "the most detailed model there is")
-    noc: NocFidelity = sourced(NocFidelity.PACKET, "the most detailed model there is")
+    noc: NocFidelity = sourced(
+        NocFidelity.PACKET, "suite packets: within 10 % of flits up to half of saturation, where chips should run"
+    )
     products: ProductFidelity = sourced(ProductFidelity.FULL, "the most detailed model there is")
 
     @property
     def merged(self) -> bool:
         return self.products is ProductFidelity.MERGED
+
+    @property
+    def flits(self) -> bool:
+        return self.noc is NocFidelity.FLIT
 
 
 class RunConfig(Spec):
@@ -92,6 +102,13 @@ class RunConfig(Spec):
     engine: EngineSpec = sourced(EngineSpec(), "its own defaults")
     fidelity: FidelitySpec = sourced(FidelitySpec(), "its own defaults")
     seed: int = sourced(0, "assumed: any number serves; it names the random streams", ge=0, lt=1 << 63)
+
+    @model_validator(mode="after")
+    def _network_has_flits(self) -> RunConfig:
+        misfit = self.chip.noc.flit_misfit() if self.fidelity.flits else None
+        if misfit is not None:
+            raise ValueError(misfit)
+        return self
 
 
 def load(path_or_name: str | Path, overrides: Iterable[str] = (), *, renamed: Mapping[str, str] = RENAMED) -> RunConfig:

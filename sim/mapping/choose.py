@@ -188,7 +188,7 @@ def choose_matmul(
     earlier = np.array([NO_SPLIT if before is None else split_number(before, grid)])
     rate = np.array([rates.dram_bytes_per_cycle], dtype=np.float64)
     one = np.zeros(1, dtype=np.int64)
-    choice = choose_splits(shape, rates, grid, chip.noc.topology, options, earlier, one, rate).choice
+    choice = choose_splits(shape, rates, grid, chip.noc.ranked_as, options, earlier, one, rate).choice
     if not choice.feasible[0]:
         bound = rates.sram_bytes - STREAM_TILES * rates.tile_bytes
         remedy = "more SRAM a core (chip.sram.capacity_kib), more cores (chip.cores), smaller tiles "

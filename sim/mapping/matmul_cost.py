@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.hw_models.chip import ChipSpec
+from cairn.hw_models.noc.spec import NocTopology
 from cairn.sim.mapping import cost_layout as at
 from cairn.sim.mapping.cost_kernel import split_costs, with_stream
 from cairn.sim.mapping.dram_rate import dram_bytes_per_cycle
@@ -84,7 +85,7 @@ class CoreRates:
             start_cycles=chip.noc.start,
             sram_bytes=sram,
             tile_bytes=tile,
-            all_to_all=chip.noc.topology == "all_to_all",
+            all_to_all=chip.noc.ranked_as is NocTopology.ALL_TO_ALL,
             matrix_cycles=lambda m, n, k: of_unit.matrix_cycles(m, n, k),
             unit=unit,
             columns_quantum=chip.matrix_unit.columns,

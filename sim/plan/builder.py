@@ -179,15 +179,7 @@ class PlanBuilder:
             rows = [self.copy(source, region, op, after, cause, reduce, port) for region in destination]
             return np.stack(rows) if rows else np.empty((0, 0), dtype=np.int64)
         n = max(np.size(v) for v in (source.place, destination.place, source.slice.bytes, source.slice.rows[0], op))
-        part = source.slice
-        row = self._copies.count + np.arange(n)
-        self._copies.append(
-            n,
-            [
-                part.tensor, part.group, *part.rows, *part.columns, source.kind, source.place, destination.kind,
-                destination.place, part.bytes, CAUSES.index(cause), int(reduce),
-            ],
-        )  # fmt: skip
+        part, row = source.slice, self._copy_rows(n, source, destination, cause, reduce)
         if source.kind == SRAM and destination.kind == SRAM:
             if np.any(np.asarray(source.place) == np.asarray(destination.place)):
                 raise CairnError("a copy from a core's SRAM to itself is no transfer")
@@ -216,6 +208,21 @@ class PlanBuilder:
         second = self.copy(local, destination, op, None, "share")
         self.after(second, first, first_data=True)
         return first, second
+
+    def tap(
+        self, source: Region, destination: Region, op: IntLike, cycles: IntLike, after: After = None,
+        cause: str = "share",
+    ) -> IntArray:  # fmt: skip
+        """Copies of what routers hand to their own cores of a transfer that passes by: `cycles` of the network's clock
+        after `after`, as nothing holds that transfer up. They ask no server for anything; the transfer itself does.
+        """
+        if source.kind != SRAM or destination.kind != SRAM:
+            raise CairnError("routers hand data from the SRAM of a core to that of others, not to or from DRAM")
+        n = np.size(destination.place)
+        row = self._copy_rows(n, source, destination, cause, False)
+        clock = self.chip.noc.clock(self._clock)
+        duration = -(-_column(cycles, n) * clock.num // clock.den)
+        return self._add(n, _column(NO_QUEUE, n), duration, NO_SERVER, -1, op, COPY, row, after)
 
     def sync(self, tasks: After, count: int = 1, cycles: IntLike = 0, op: IntLike = -1) -> IntArray:
         """`count` joints that end `cycles` after their tasks: each after its entry of every array in `tasks`, or, when
@@ -249,6 +256,18 @@ class PlanBuilder:
         return joints
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _copy_rows(self, n: int, source: Region, destination: Region, cause: str, reduce: bool) -> IntArray:
+        """`n` new rows of the copy table."""
+        part, row = source.slice, self._copies.count + np.arange(n)
+        self._copies.append(
+            n,
+            [
+                part.tensor, part.group, *part.rows, *part.columns, source.kind, source.place, destination.kind,
+                destination.place, part.bytes, CAUSES.index(cause), int(reduce),
+            ],
+        )  # fmt: skip
+        return row
 
     def _served(
         self, n: int, core: IntArray, unit: str, server: int, request: Sequence[IntLike], op: IntLike, row: IntArray,

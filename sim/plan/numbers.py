@@ -7,7 +7,8 @@ missing shows as data that is not there, or as a wrong number. Rules:
    takes what that one carries, and is complete when both have ended.
 2. A reduce copy takes the partial sum away from its source, and one that spills scores to DRAM takes the scores away.
    A task of action REDUCE or MERGE on the destination that waits for a reduce copy adds it to what lies there; without
-   such a task the copy adds it itself, at its end.
+   such a task the copy adds it itself, at its end. A reduce copy that follows another one's first data sends on what
+   that one carries, word by word with its source's own partial sum added, and nothing of it stays there.
 3. Tensors in DRAM lie where they are loaded from; what a task has stored lies in the channel, and at the address, that
    it was stored to.
 4. Numbers are 64-bit floats whatever bits a tensor has: formats are not the executor's business.
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cairn.base.errors import CairnError
+from cairn.base.registry import nearest_hint
 from cairn.hw_models.dram.request import REQUEST_COLUMNS
 from cairn.sim.plan import actions, numbers_actions, numbers_attention, numbers_unfused
 from cairn.sim.plan.instance import BlockInstance
@@ -36,6 +38,17 @@ _MERGES = {
     OpKind.SOFTMAX: numbers_unfused.merge_statistics,
     OpKind.ATTENTION_CONTEXT: numbers_unfused.merge_results,
 }
+
+
+@dataclass(frozen=True)
+class Held:
+    """A rectangle (r0, r1, c0, c1) of matrix `group` of a tensor that a core holds before the step."""
+
+    core: int
+    tensor: str
+    rect: Rect
+    values: Numbers
+    group: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,17 +83,23 @@ class Outcome:
 
 
 def execute(
-    plan: Plan, trace: Trace | None, instances: Sequence[BlockInstance], inputs: Mapping[str, Numbers]
-) -> Outcome:
+    plan: Plan, trace: Trace | None, instances: Sequence[BlockInstance], inputs: Mapping[str, Numbers],
+    held: Sequence[Held] = (),
+) -> Outcome:  # fmt: skip
     """Run a plan on numbers in the order of its trace (None: in plan order, one task after the other).
 
     `instances` say which operators the plan's compute tasks belong to; `inputs` has what lies in DRAM before the step,
     by tensor name: a matrix or (groups, rows, columns), NaN where nothing lies yet (rows that will be appended). A
     hidden state that no block makes (a step without embedding) is an input too; it lies on the cores that the instance
-    names.
+    names. `held` lies in the cores' SRAM from the start.
     CairnError, with the rectangle, the core and the task, when a task needs what is not where it works.
     """
-    run = _Run(plan, Machine(plan, instances, inputs), instances)
+    machine = Machine(plan, instances, inputs)
+    for piece in held:
+        if piece.tensor not in machine.numbers:
+            raise CairnError(f"the plan has no tensor {piece.tensor!r}{nearest_hint(piece.tensor, machine.numbers)}")
+        machine.put(piece.core, machine.numbers[piece.tensor], piece.group, piece.rect, piece.values)
+    run = _Run(plan, machine, instances)
     for task, begins in _events(plan, trace):
         if begins:
             run.begin(task)
@@ -156,8 +175,9 @@ class _Run:
     def _taken(self, task: int) -> Numbers:
         """The numbers that a copy carries."""
         row, rect = self._copy(task)
-        if task in self._follows:
-            return self._carried[self._follows[task]]
+        carried = self._carried[self._follows[task]] if task in self._follows else None
+        if carried is not None and not row["reduce"]:
+            return carried
         tensor, group, place = row["tensor"], row["group"], row["source"]
         if row["source_kind"] == DRAM:
             return self._loaded(task, place, tensor, group, rect)
@@ -166,7 +186,7 @@ class _Run:
         spilled = row["destination_kind"] == DRAM and row["cause"] == CAUSES.index("spill")
         if row["reduce"] or spilled:
             self.machine.forget(place, held, group, rect)
-        return values
+        return values if carried is None else values + carried
 
     def _loaded(self, task: int, channel: int, tensor: int, group: int, rect: Rect) -> Numbers:
         values = np.empty((rect[1] - rect[0], rect[3] - rect[2]))
@@ -189,6 +209,8 @@ class _Run:
         tensor, group, place = row["tensor"], row["group"], row["destination"]
         if task in self._follows:
             self._carried.pop(self._follows[task], None)
+        if row["reduce"] and self._sent_on(task):
+            return
         if row["destination_kind"] == DRAM:
             for matrix, part, rows in self.machine.parts(tensor, group, rect):
                 self.machine.dram.write(place, tensor, matrix, part, values[rows])
@@ -201,6 +223,11 @@ class _Run:
                 self.machine.add(place, held, group, rect, values, task)
             else:
                 self.machine.put(place, held, group, rect, values)
+
+    def _sent_on(self, task: int) -> bool:
+        """Whether a reduce copy goes on in another one that follows its first data (rule 2)."""
+        follower = self._followers.get(task)
+        return follower is not None and bool(self._copy(follower)[0]["reduce"])
 
     def _addresses(
         self, task: int, channel: int, tensor: int, group: int, rect: Rect

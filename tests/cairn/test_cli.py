@@ -93,7 +93,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_configs_lists_every_shipped_name_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["configs"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if not line.startswith(" ")] == ["chips", "models", "runs", "sweeps"]
+    kinds = [line for line in lines if not line.startswith(" ")]
+    assert kinds == ["chips", "models", "runs", "sweeps", "networks", "wafer"]
     assert [line.split()[0] for line in lines if line.startswith(" ")] == [
         name for kind in KINDS for name in shipped(kind)
     ]

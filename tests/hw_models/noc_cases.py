@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from cairn.base.ticks import Clock
 from cairn.hw_models.noc.server import build_noc_server
-from cairn.hw_models.noc.spec import NocSpec, NocTopology
+from cairn.hw_models.noc.spec import PORTS_ALONE, NocSpec, NocTopology
 from cairn.hw_models.server import DONE, WANTS_FIRST, Server
 from tests.hw_models.server_contract import Timed, run_requests
 
 GHZ = Clock.from_ghz(1.0)
-TOPOLOGIES = st.sampled_from(list(NocTopology))
+GRIDS = (NocTopology.MESH, NocTopology.TORUS, NocTopology.ALL_TO_ALL)
+"""Topologies in which packets find their way by directions, or need no way."""
 WIDTHS = st.integers(1, 5)
 
 
 @st.composite
 def networks(draw: st.DrawFn) -> tuple[NocSpec, int, int]:
     """A small network with narrow links and small packets, so that packets are many and meet often."""
-    topology, link = draw(TOPOLOGIES), draw(WIDTHS)
-    injection = draw(st.integers(1, link)) if topology is NocTopology.ALL_TO_ALL else draw(WIDTHS)
+    topology, link = draw(st.sampled_from(list(NocTopology))), draw(WIDTHS)
+    rows, columns = draw(st.integers(1, 4)), draw(st.integers(2, 4))
+    injection = draw(st.integers(1, link)) if topology in PORTS_ALONE else draw(WIDTHS)
+    wiring: dict[str, Any] = {"topology": topology}
+    if topology is NocTopology.MESH_3D:
+        rows, wiring["layers"] = 2 * draw(st.integers(1, 2)), 2
+    if topology is NocTopology.CONCENTRATED_MESH:
+        across, down = draw(st.sampled_from([(2, 1), (1, 2), (2, 2)]))
+        rows, columns, wiring["concentration"] = rows * down, 2 * across, (across, down)
+    if topology is NocTopology.CUSTOM:  # a tree, on which the fewest links cannot deadlock
+        wiring["links"] = tuple((draw(st.integers(0, core - 1)), core) for core in range(1, rows * columns))
+    if topology in (NocTopology.MESH, NocTopology.TORUS, NocTopology.MESH_3D, NocTopology.CONCENTRATED_MESH):
+        wiring["routing"] = draw(st.sampled_from(["auto", "xy", "yx", "o1turn"]))
     spec = NocSpec(
-        topology=topology,
+        **wiring,
         link_bytes_per_cycle=link,
         injection_bytes_per_cycle=injection,
         ejection_bytes_per_cycle=draw(WIDTHS),
@@ -30,7 +44,7 @@ def networks(draw: st.DrawFn) -> tuple[NocSpec, int, int]:
         max_packet_bytes=draw(st.integers(1, 12)),
         clock_ghz=draw(st.sampled_from([None, 0.9, 1.7, 97.3])),
     )
-    return spec, draw(st.integers(1, 4)), draw(st.integers(2, 4))
+    return spec, rows, columns
 
 
 @st.composite

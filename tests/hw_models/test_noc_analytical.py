@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cairn.hw_models.noc.analytical import (
@@ -18,12 +18,13 @@ from cairn.hw_models.noc.analytical import (
     ring_step_cycles,
     transfer_cycles,
 )
+from cairn.hw_models.noc.chip_network import chip_network
 from cairn.hw_models.noc.routing import hops
 from cairn.hw_models.noc.server import build_noc_server
-from cairn.hw_models.noc.spec import NocSpec, NocTopology
+from cairn.hw_models.noc.spec import PORTS_ALONE, NocSpec, NocTopology
 from cairn.hw_models.noc.topology import wire
 from cairn.hw_models.server import DONE, DONE_AT, FIRST, NOW, WANTS_FIRST
-from tests.hw_models.noc_cases import GHZ, done_cycles, events, networks, requests
+from tests.hw_models.noc_cases import GHZ, GRIDS, done_cycles, events, networks, requests
 from tests.hw_models.server_contract import Timed, drive, run_requests
 
 
@@ -43,7 +44,7 @@ def test_an_uncontended_transfer_takes_the_closed_form_exactly(
     assert at[7, DONE] == clock.ticks(int(transfer_cycles(noc, distance, size)))
 
 
-@pytest.mark.parametrize("topology", list(NocTopology))
+@pytest.mark.parametrize("topology", GRIDS)
 def test_closed_forms_are_vectorised_over_designs(topology: NocTopology) -> None:
     specs = [
         NocSpec(topology=topology, link_bytes_per_cycle=width, hop_cycles=hop) for width in (8, 32) for hop in (1, 3)
@@ -57,7 +58,7 @@ def test_closed_forms_are_vectorised_over_designs(topology: NocTopology) -> None
     assert ring_collective_cycles(many, 8, 8, 512).shape == (4,)
 
 
-@pytest.mark.parametrize("topology", list(NocTopology))
+@pytest.mark.parametrize("topology", GRIDS)
 @pytest.mark.parametrize("columns", [2, 5, 16])
 def test_a_ring_of_neighbours_along_a_row_meets_no_contention(topology: NocTopology, columns: int) -> None:
     spec = NocSpec(topology=topology)
@@ -69,7 +70,7 @@ def test_a_ring_of_neighbours_along_a_row_meets_no_contention(topology: NocTopol
     assert int(step) == int(alone.max())
 
 
-@pytest.mark.parametrize("topology", list(NocTopology))
+@pytest.mark.parametrize("topology", GRIDS)
 @pytest.mark.parametrize(("members", "stride"), [(2, 1), (4, 4), (5, 3), (8, 2), (16, 1)])
 def test_a_step_of_a_strided_ring_takes_the_closed_form(topology: NocTopology, members: int, stride: int) -> None:
     spec, columns = NocSpec(topology=topology), 16
@@ -94,7 +95,7 @@ def test_interleaved_rings_share_links_within_five_percent_of_the_closed_form(st
     assert 0.95 * bound <= measured <= 1.05 * bound
 
 
-@pytest.mark.parametrize("topology", list(NocTopology))
+@pytest.mark.parametrize("topology", GRIDS)
 def test_a_ring_all_gather_takes_the_closed_form(topology: NocTopology) -> None:
     spec, members, shard = NocSpec(topology=topology), 8, 2048
     server = build_noc_server(spec, 1, members, GHZ, max_transfers=members)
@@ -133,7 +134,6 @@ def test_bytes_and_hop_bytes_are_conserved_and_counted_where_the_routes_pass(
     for request in timed:
         traffic[request.row[1], request.row[2]] += request.row[3]
     links, injected, ejected = link_loads(spec, rows, columns, traffic)
-    wiring = wire(spec.topology, rows, columns)
     distance = hops(spec, rows, columns, np.arange(nodes)[:, None], np.arange(nodes)[None, :])
     assert np.array_equal(counted["injection_bytes"], injected)
     assert np.array_equal(counted["ejection_bytes"], ejected)
@@ -141,11 +141,19 @@ def test_bytes_and_hop_bytes_are_conserved_and_counted_where_the_routes_pass(
     assert counted["hop_bytes"] == (traffic * distance).sum()
     assert counted["transfers"] == len(timed)
     assert counted["packets"] == sum(-(-request.row[3] // spec.max_packet_bytes) for request in timed)
-    if spec.topology is not NocTopology.ALL_TO_ALL:
+    if spec.topology not in PORTS_ALONE:
+        assert links.sum() == counted["link_bytes"].sum() == counted["hop_bytes"]
+    if spec.topology in (NocTopology.MESH, NocTopology.TORUS) and spec.by_direction:
+        wiring = wire(spec.topology, rows, columns)
         assert np.array_equal(counted["link_source"], wiring.link_source)
         assert np.array_equal(counted["link_destination"], wiring.link_destination)
         assert np.array_equal(counted["link_bytes"], links[wiring.links])
-        assert links.sum() == counted["hop_bytes"]
+    elif not spec.by_direction:
+        built, routes = chip_network(spec, rows, columns)
+        assert np.array_equal(counted["link_source"], built.link_source)
+        assert np.array_equal(counted["link_destination"], built.link_destination)
+        if routes.tables == 1:  # transfers that take tables in turn do not share their bytes evenly
+            assert np.array_equal(counted["link_bytes"], links)
 
 
 @settings(max_examples=40, deadline=None)
@@ -154,6 +162,7 @@ def test_no_set_of_transfers_beats_its_most_loaded_link_or_port(
     data: st.DataObject, network: tuple[NocSpec, int, int]
 ) -> None:
     spec, rows, columns = network
+    assume(spec.by_direction or chip_network(spec, rows, columns)[1].tables == 1)  # else who takes which is not known
     nodes = rows * columns
     timed = data.draw(requests(nodes, 0))
     traffic = np.zeros((nodes, nodes), dtype=np.int64)
@@ -180,6 +189,22 @@ def test_the_bisection_counts_the_links_that_cross_the_middle(
     topology: str, rows: int, columns: int, links: int
 ) -> None:
     assert bisection_bytes_per_cycle(NocSpec(topology=NocTopology(topology)), rows, columns) == 32 * links
+
+
+@pytest.mark.parametrize(
+    ("wiring", "links"),
+    [
+        ({"topology": "ring"}, 4),  # a row ends on each side; of four rows two turn round there, and the ring closes
+        ({"topology": "mesh_3d", "layers": 2}, 4),
+        ({"topology": "concentrated_mesh", "concentration": (2, 2)}, 2),
+    ],
+)
+def test_the_bisection_of_other_topologies_counts_the_links_across_it(wiring: dict[str, object], links: int) -> None:
+    assert bisection_bytes_per_cycle(NocSpec.model_validate(wiring), 4, 4) == 32 * links
+
+
+def test_the_bisection_of_a_crossbar_is_half_its_ports() -> None:
+    assert bisection_bytes_per_cycle(NocSpec(topology=NocTopology.CROSSBAR), 4, 4) == 8 * 32
 
 
 def test_the_bisection_of_all_to_all_is_what_half_the_ports_inject() -> None:

@@ -16,6 +16,7 @@ from cairn.base.ticks import Clock
 from cairn.hw_models.noc.routing import hops, route
 from cairn.hw_models.noc.spec import NocSpec, NocTopology, check_requests
 from cairn.hw_models.noc.topology import DIRECTIONS, DOWN, RIGHT, wire
+from tests.hw_models.noc_cases import GRIDS
 
 SIDES = st.integers(1, 6)
 WIRED = st.sampled_from([NocTopology.MESH, NocTopology.TORUS])
@@ -108,7 +109,7 @@ def test_an_empty_network_is_refused() -> None:
 
 
 def test_what_is_left_out_follows_from_the_rest() -> None:
-    assert [NocSpec(topology=kind).start for kind in NocTopology] == [20, 20, 100]
+    assert [NocSpec(topology=kind).start for kind in GRIDS] == [20, 20, 100]
     spec = NocSpec(link_bytes_per_cycle=16, start_cycles=7, ejection_bytes_per_cycle=8, clock_ghz=1.6)
     assert (spec.start, spec.injection, spec.ejection) == (7, 16, 8)
     chip = Clock.from_ghz(1.0)
@@ -128,7 +129,7 @@ def test_every_default_names_its_source(field: str) -> None:
         {"hop_cycles": 0},
         {"link_bytes_per_cycle": 0},
         {"max_packet_bytes": 0},
-        {"topology": "ring"},
+        {"topology": "star"},
         {"clock_ghz": float("nan")},
         {"width": 3},
     ],

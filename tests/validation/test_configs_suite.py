@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cairn.base.errors import CairnError, Infeasibility, InfeasibleError
-from cairn.sim.config.resolve import CHIP, MODEL, RUN, shipped
+from cairn.sim.config.resolve import CHIP, MODEL, RUN, WAFER, shipped
 from cairn.sim.config.run_config import RunConfig
 from cairn.sim.record import RunRecord
 from cairn.validation.reference import ReferenceDir
@@ -15,10 +15,11 @@ from cairn.validation.suites.configs.suite import outcome_of, predict
 
 def test_every_shipped_file_has_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite, "outcome_of", lambda name, overrides, run: suite.Outcome(True, f"{run}"))
-    expected = {f"{kind.folder}/{name}" for kind in (CHIP, MODEL, RUN) for name in shipped(kind)}
+    expected = {f"{kind.folder}/{name}" for kind in (CHIP, MODEL, RUN, WAFER) for name in shipped(kind)}
     quick, everything = (list(predict(ReferenceDir(), run_all)) for run_all in (False, True))
     assert {row.id for row in quick} == {row.id for row in everything} == expected
-    assert all(row.remark == "True" for row in everything)
+    assert all(row.remark == "True" for row in everything if row.kind != "wafer")
+    assert all(row.prediction == 1.0 and "tokens/s" in row.remark for row in quick if row.kind == "wafer")
     assert any(row.remark == "True" for row in quick if row.kind == "models")
 
 

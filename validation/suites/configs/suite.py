@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cairn.base.errors import CairnError, InfeasibleError
 from cairn.sim.config.problems import validate
-from cairn.sim.config.resolve import CHIP, MODEL, load_document, shipped
+from cairn.sim.config.resolve import CHIP, MODEL, NETWORK, WAFER, load_document, shipped
 from cairn.sim.config.run_config import RunConfig, load
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
@@ -38,10 +38,14 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
         yield _row(f"chips/{name}", "chips", _chip(name))
     for name in shipped_runs():
         yield _row(f"runs/{name}", "runs", _run(name, run_all or name in QUICK_RUNS))
+    for name in shipped(WAFER):
+        yield _row(f"wafer/{name}", "wafer", _wafer(name))
     for name in shipped(MODEL):
         model = validate(load_document(name, MODEL), ModelSpec, MODEL.references)
         small = count_parameters(model).matrices <= QUICK_PARAMETERS
         yield _row(f"models/{name}", "models", _model(name, run_all or small))
+    for name in shipped(NETWORK):
+        yield _row(f"networks/{name}", "networks", _network(name, run_all))
 
 
 def _row(name: str, kind: str, outcome: Outcome) -> Row:
@@ -63,6 +67,16 @@ def _model(name: str, run: bool) -> Outcome:
     return outcome_of(BASE_RUN, [f"model={name}", f"workload={STEP}", f"name={name}"], run=run)
 
 
+def _wafer(name: str) -> Outcome:
+    from cairn.sim.wafer.decode import load_wafer, wafer_decode
+
+    try:
+        found = wafer_decode(load_wafer(name))
+    except CairnError as broken:
+        return Outcome(False, f"Refused: {broken}")
+    return Outcome(found.tokens_per_s > 0, f"{found.tokens_per_s:,.1f} tokens/s.")
+
+
 def outcome_of(run_name: str, overrides: list[str], run: bool) -> Outcome:
     """Load a run with overrides, and simulate it if told to. Whatever is refused otherwise does not work."""
     try:
@@ -73,6 +87,21 @@ def outcome_of(run_name: str, overrides: list[str], run: bool) -> Outcome:
         return Outcome(bool(remedies), f"Infeasible: {refused}")
     except CairnError as broken:
         return Outcome(False, f"Refused: {broken}")
+
+
+def _network(name: str, run: bool) -> Outcome:
+    """The network alone, by packets; by flits too with `run`."""
+    from cairn.sim.network.runs import run_network
+    from cairn.sim.network.spec import load_network
+
+    try:
+        spec = load_network(name)
+        begin = time.process_time()
+        for model in ("packet", "flit") if run else ("packet",):
+            run_network(load_network(name, (f"model={model}",)))
+    except CairnError as broken:
+        return Outcome(False, f"Refused: {broken}")
+    return Outcome(True, f"{spec.measure.kind} ran in {time.process_time() - begin:.1f} s of CPU time.")
 
 
 def _simulated(config: RunConfig) -> Outcome:

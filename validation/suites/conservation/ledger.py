@@ -82,7 +82,7 @@ def trace_against_plan(record: RunRecord) -> dict[str, Pair]:
 
 def server_counters(record: RunRecord) -> dict[str, Mapping[str, Any]]:
     """What each server of a run counted, read from its final state."""
-    kinds = {name: server.kind for name, server in record.chip.servers().items()}
+    kinds = {name: server.kind for name, server in record.servers().items()}
     return {
         name: kinds[name].counters(state) for name, state in zip(record.plan.servers, record.trace.states, strict=True)
     }

@@ -15,7 +15,7 @@ from cairn.base.ticks import PS_PER_S
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram import request as dram
 from cairn.hw_models.noc.routing import hops
-from cairn.hw_models.noc.spec import NocTopology
+from cairn.hw_models.noc.spec import PORTS_ALONE
 from cairn.sim.plan.plan import COMPUTE, COMPUTE_COLUMNS, NO_QUEUE, Plan
 from cairn.sim.record import RunRecord
 
@@ -102,7 +102,7 @@ def _network_ps(chip: ChipSpec, table: IntArray) -> IntArray:
     noc, clock = chip.noc, chip.noc.clock(chip.clock)
     links = hops(noc, chip.cores.rows, chip.cores.columns, table[:, SOURCE], table[:, DESTINATION])
     width = min(noc.injection, noc.ejection, noc.link_bytes_per_cycle)
-    if noc.topology is NocTopology.ALL_TO_ALL:  # its links are as wide as the port at least
+    if noc.topology in PORTS_ALONE:  # links are as wide as the port at least
         width = min(noc.injection, noc.ejection)
     cycles = noc.start + 1 + links * noc.hop_cycles + -(-table[:, NOC_BYTES] // width)
     least: IntArray = cycles * clock.num // clock.den
