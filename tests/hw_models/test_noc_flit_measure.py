@@ -116,6 +116,22 @@ def test_a_network_that_never_saturates_is_named() -> None:
         find_saturation(*MESH, router, own, packet_flits=1, sampling=SHORT, low_load=0.05)
 
 
+def test_a_low_load_at_which_nothing_is_measured_is_named() -> None:
+    with pytest.raises(CairnError, match="the low load of 1e-06 measures no packet"):
+        find_saturation(*MESH, RouterSpec(), UNIFORM, packet_flits=4, sampling=SHORT, low_load=1e-6)
+    all_to_one = build_pattern(PatternSpec(kind="all_to_one"), 16)
+    with pytest.raises(CairnError, match=r"the low load of 0\.9 saturates already"):
+        find_saturation(*MESH, RouterSpec(), all_to_one, packet_flits=4, low_load=0.9)
+
+
+def test_saturation_outside_the_range_that_was_given_is_found_all_the_same() -> None:
+    for between in ((0.1, 0.2), (0.8, 0.9)):
+        found = find_saturation(
+            *MESH, RouterSpec(), UNIFORM, packet_flits=4, precision=0.05, low_load=0.03, between=between
+        )
+        assert found.load == pytest.approx(0.5654, rel=0.05)
+
+
 def test_a_curve_has_a_run_for_every_load_and_latency_grows() -> None:
     curve = latency_load_curve(*MESH, RouterSpec(), UNIFORM, [0.1, 0.3, 0.5], packet_flits=4, sampling=SamplingSpec())
     assert [run.offered for run in curve] == [0.1, 0.3, 0.5]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,10 @@ MOST = 1.0
 """A port takes a flit in a cycle."""
 WIDEN = 1.25
 """assumed: a range of loads that does not hold the answer is left for the next one, wider by a quarter."""
+
+Probe = tuple[float, float]
+"""A load and its mean latency, infinite where a seed saturated."""
+Latency = Callable[[float], float]
 
 
 @dataclass(frozen=True)
@@ -84,34 +89,57 @@ def find_saturation(
         return float(np.mean([np.inf if run.saturated else run.latency.mean for run in runs]))
 
     base = latency(low_load)
-    limit = FACTOR * base
+    if not np.isfinite(base):
+        why = "saturates already" if np.isinf(base) else "measures no packet; take longer periods or a higher one"
+        raise CairnError(f"{network.name}: the low load of {low_load:g} {why}")
     low, high = between or (low_load, MOST)
-    high = min(high, MOST)
-    at_low, at_high = 0.0, latency(high)
-    while at_high <= limit:
-        if high >= MOST:
-            raise CairnError(
-                f"{network.name} does not saturate: at a load of {MOST:g} mean latency stays below {FACTOR:g} times "
-                f"that of {low_load:g}"
-            )
-        low, at_low, high = high, at_high, min(high * WIDEN, MOST)
-        at_high = latency(high)
-    while at_low == 0.0:
-        at_low = latency(low) if low > low_load else base
-        if at_low > limit:
-            low, at_low, high, at_high = max(low / WIDEN, low_load), 0.0, low, at_low
-    while high / low > 1 + precision:
-        middle = float(np.sqrt(low * high))
-        if (at_middle := latency(middle)) > limit:
-            high, at_high = middle, at_middle
-        else:
-            low, at_low = middle, at_middle
+    bracket = _bracket(latency, max(low, low_load), min(high, MOST), low_load, FACTOR * base)
+    if bracket is None:
+        raise CairnError(
+            f"{network.name} does not saturate: at a load of {MOST:g} mean latency stays below {FACTOR:g} times that "
+            f"of {low_load:g}"
+        )
+    below, above = _narrowed(latency, bracket, precision, FACTOR * base)
+    load = _between(below, above, FACTOR * base)
     ordered = tuple(sorted(probes, key=lambda run: run.offered))
-    return Saturation(_between(low, high, at_low, at_high, limit), low, high, low_load, base, accepted, ordered)
+    return Saturation(load, below[0], above[0], low_load, base, accepted, ordered)
 
 
-def _between(low: float, high: float, at_low: float, at_high: float, limit: float) -> float:
+def _bracket(
+    latency: Latency, low: float, high: float, low_load: float, limit: float
+) -> tuple[Probe, Probe] | None:
+    """Two probes, at most `limit` and above it; None where not even the highest load is above."""
+    above = (high, latency(high))
+    below: Probe | None = None
+    while above[1] <= limit:
+        if above[0] >= MOST:
+            return None
+        below, high = above, min(above[0] * WIDEN, MOST)
+        above = (high, latency(high))
+    while below is None:
+        found = (low, latency(low))
+        if found[1] <= limit or low <= low_load:
+            below = found
+        else:
+            above, low = found, max(low / WIDEN, low_load)
+    return below, above
+
+
+def _narrowed(
+    latency: Latency, bracket: tuple[Probe, Probe], precision: float, limit: float
+) -> tuple[Probe, Probe]:
+    """The bracket, halved until its width is no more than `precision`."""
+    below, above = bracket
+    while above[0] / below[0] > 1 + precision:
+        middle = float(np.sqrt(below[0] * above[0]))
+        found = (middle, latency(middle))
+        below, above = (below, found) if found[1] > limit else (found, above)
+    return below, above
+
+
+def _between(below: Probe, above: Probe, limit: float) -> float:
     """The load at which latency reaches `limit`, its reciprocal taken as linear; the middle beside a saturated end."""
+    (low, at_low), (high, at_high) = below, above
     if not np.isfinite(at_high):
         return float(np.sqrt(low * high))
     share = (1 / at_low - 1 / limit) / (1 / at_low - 1 / at_high)
