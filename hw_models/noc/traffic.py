@@ -193,21 +193,26 @@ def trace(
 ) -> Packets:
     """Packets of a trace, put in order of their cycles; those of one cycle keep the order given.
 
-    Raises ConfigError with the first row that does not fit `network`.
+    Raises ConfigError with the first packet that does not fit `network`.
     """
     columns = [np.asarray(column, dtype=np.int64) for column in (cycle, source, destination, flits)]
     if len({column.shape for column in columns}) != 1 or columns[0].ndim != 1:
         raise ConfigError("cycle, source, destination and flits of a trace are columns of equal length")
+    check_packets(Packets(*columns), network)
+    order = np.argsort(columns[0], kind="stable")
+    return Packets(*(column[order] for column in columns))
+
+
+def check_packets(packets: Packets, network: Network) -> None:
+    """Raises ConfigError with the first of `packets` that `network` cannot carry."""
+    columns = (packets.cycle, packets.source, packets.destination, packets.flits)
     limits = {"cycle": (0, 1 << 48), "source": (0, network.nodes - 1), "destination": (0, network.nodes - 1)}
     for (name, (low, high)), column in zip({**limits, "flits": (1, MAX_FLITS)}.items(), columns, strict=True):
         wrong = np.flatnonzero((column < low) | (column > high))
         if wrong.size:
             raise ConfigError(
-                f"row {wrong[0]} of the trace: {name} is {column[wrong[0]]}, allowed are {low} to {high} on "
-                f"{network.name}"
+                f"packet {wrong[0]}: {name} is {column[wrong[0]]}, allowed are {low} to {high} on {network.name}"
             )
-    order = np.argsort(columns[0], kind="stable")
-    return Packets(*(column[order] for column in columns))
 
 
 def check_flits(flits: int) -> None:

@@ -14,7 +14,7 @@ from cairn.hw_models.noc.flit.simulate import DeadlockError, FlitNetwork
 from cairn.hw_models.noc.flit.spec import RouterSpec, pipeline
 from cairn.hw_models.noc.network import Network, Routes, hops
 from cairn.hw_models.noc.topologies import TopologySpec, build_network
-from cairn.hw_models.noc.traffic import Packets, PatternSpec, build_pattern, trace
+from cairn.hw_models.noc.traffic import Packets, Pattern, PatternSpec, batch, build_pattern, trace
 from tests.hw_models.noc_flit_cases import build, cases, oracle_results, results
 
 Case = tuple[Network, Routes, RouterSpec, Packets]
@@ -169,6 +169,32 @@ def test_virtual_channels_must_divide_into_the_sets_of_the_routes(
     network, routes = build(**topology)
     with pytest.raises(ConfigError, match=message):
         FlitNetwork(network, routes, RouterSpec(virtual_channels=vcs))
+
+
+def test_buffers_beyond_what_the_model_holds_are_refused() -> None:
+    network, routes = build(kind="mesh", shape=(32, 32))
+    with pytest.raises(ConfigError, match=r"buffers for .* flits; the flit model holds"):
+        FlitNetwork(network, routes, RouterSpec(virtual_channels=32, buffer_flits=4096))
+
+
+def test_routes_of_another_network_are_refused() -> None:
+    network, _ = build(kind="mesh", shape=(3, 3))
+    _, routes = build(kind="mesh", shape=(4, 4))
+    with pytest.raises(ConfigError, match="do not belong to mesh 3 x 3"):
+        FlitNetwork(network, routes, RouterSpec())
+
+
+def test_packets_of_another_network_and_of_the_past_are_refused() -> None:
+    network, routes = build(kind="mesh", shape=(3, 3))
+    run = FlitNetwork(network, routes, RouterSpec())
+    with pytest.raises(ConfigError, match="source is 9, allowed are 0 to 8"):
+        run.offer(batch(Pattern("uniform", 16), 1, 4))
+    run.run(100)
+    with pytest.raises(ValueError, match="not offered for the past"):
+        run.offer(trace([99], [0], [1], [1], network))
+    columns = [np.array(column) for column in ([101, 100], [0, 0], [1, 1], [1, 1])]
+    with pytest.raises(ValueError, match="in the order of their cycles"):
+        run.offer(Packets(*columns))
 
 
 def test_an_unknown_pipeline_is_named_with_those_there_are() -> None:

@@ -91,9 +91,14 @@ def test_warming_up_may_show_saturation_already() -> None:
     assert result.cycles <= 600
 
 
+def test_a_run_that_would_measure_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"max_periods \(3\) must exceed warmup_periods \(3\)"):
+        SamplingSpec(max_periods=3)
+
+
 def test_saturation_is_where_latency_is_three_times_that_of_the_low_load() -> None:
     found = find_saturation(*MESH, RouterSpec(), UNIFORM, packet_flits=4, precision=0.02)
-    assert found.below < found.load < found.above <= found.below * 1.02
+    assert found.below <= found.load <= found.above <= found.below * 1.02
     # BookSim2: 0.5654 (reference/noc/booksim2_summary.csv, mesh4x4_uniform_p4_v2_b4_std4)
     assert found.load == pytest.approx(0.5654, rel=0.04)
     assert found.full_load_accepted == pytest.approx(0.576, rel=0.05)
@@ -109,6 +114,22 @@ def test_a_network_that_never_saturates_is_named() -> None:
     own, router = Pattern("own", 16, fixed=np.arange(16)), RouterSpec(virtual_channels=4, buffer_flits=16)
     with pytest.raises(CairnError, match="mesh 4 x 4 does not saturate: at a load of 1"):
         find_saturation(*MESH, router, own, packet_flits=1, sampling=SHORT, low_load=0.05)
+
+
+def test_a_low_load_at_which_nothing_is_measured_is_named() -> None:
+    with pytest.raises(CairnError, match="the low load of 1e-06 measures no packet"):
+        find_saturation(*MESH, RouterSpec(), UNIFORM, packet_flits=4, sampling=SHORT, low_load=1e-6)
+    all_to_one = build_pattern(PatternSpec(kind="all_to_one"), 16)
+    with pytest.raises(CairnError, match=r"the low load of 0\.9 saturates already"):
+        find_saturation(*MESH, RouterSpec(), all_to_one, packet_flits=4, low_load=0.9)
+
+
+def test_saturation_outside_the_range_that_was_given_is_found_all_the_same() -> None:
+    for between in ((0.1, 0.2), (0.8, 0.9)):
+        found = find_saturation(
+            *MESH, RouterSpec(), UNIFORM, packet_flits=4, precision=0.05, low_load=0.03, between=between
+        )
+        assert found.load == pytest.approx(0.5654, rel=0.05)
 
 
 def test_a_curve_has_a_run_for_every_load_and_latency_grows() -> None:

@@ -130,8 +130,8 @@ def test_a_trace_is_put_in_order_and_keeps_the_order_within_a_cycle() -> None:
         ((0, 0, 0, 0), "flits is 0"),
     ],
 )
-def test_a_row_of_a_trace_that_does_not_fit_is_named(row: tuple[int, int, int, int], message: str) -> None:
-    with pytest.raises(ConfigError, match=f"row 1 of the trace: {message}"):
+def test_a_packet_of_a_trace_that_does_not_fit_is_named(row: tuple[int, int, int, int], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"packet 1: {message}"):
         trace(*zip((0, 0, 0, 1), row, strict=True), MESH)
 
 

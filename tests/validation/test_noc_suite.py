@@ -15,7 +15,9 @@ from cairn.base.errors import ConfigError
 from cairn.validation.harness import validate
 from cairn.validation.reference import SHIPPED, ReferenceDir
 from cairn.validation.suite import SuiteResult, load_suite, run_suite
+from cairn.validation.suites.noc import random_networks, suite
 from cairn.validation.suites.noc.cases import load_cases
+from cairn.validation.suites.noc.permutation import Fibonacci, random_permutation
 from cairn.validation.suites.noc.suite import BATCH, BATCH_CASES, CURVE_CASES, SUMMARY, _batch_rows
 
 CURVES = ("mesh4x4_uniform_p4_v2_b4_std4", "mesh8x8_hs4corner_p4_v2_b4_std4")
@@ -41,6 +43,13 @@ def copied(folder: Path, change: Callable[[str, Values], None] = lambda file, va
             change(name, case)
         (folder / name).write_text(yaml.safe_dump(content))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer random networks and probes: what the suite says of them is tested elsewhere."""
+    monkeypatch.setattr(random_networks, "EACH", 5)
+    monkeypatch.setattr(suite, "PROBES", 1)
 
 
 def with_value(file: str, key: str, value: object) -> Callable[[str, Values], None]:
@@ -83,7 +92,7 @@ def test_a_case_whose_own_seeds_differ_is_reported_and_counts_for_no_gate(tmp_pa
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("traffic", "randperm", r"no traffic pattern 'randperm' is known here"),
+        ("traffic", "diagonal", r"no traffic pattern 'diagonal' is known here"),
         ("topology", "fly", "no routing 'dor' on 'fly'"),
         ("pipeline", "std5", "pipeline 'std5' is not among cr3"),
         ("num_vcs", 0, "pipeline std4: Input should be greater than or equal to 1"),
@@ -96,6 +105,14 @@ def test_a_case_that_cairn_has_not_is_named(tmp_path: Path, key: str, value: obj
 
     with pytest.raises(ConfigError, match=rf"cases\[0\] \(batch_mesh4x4.*{message}"):
         load_cases(ReferenceDir(copied(tmp_path, change)), BATCH_CASES, "")
+
+
+def test_numbers_of_the_random_permutation_are_those_that_knuth_publishes() -> None:
+    sequence = Fibonacci(310952)
+    for _ in range(2010):
+        block = sequence.block(1009)
+    assert block[0] == 995235265  # The Art of Computer Programming, volume 2, section 3.6
+    assert sorted(random_permutation(50, 7)) == list(range(50))
 
 
 def test_a_row_without_its_case_is_named_with_its_line(tmp_path: Path) -> None:

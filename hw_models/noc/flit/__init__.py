@@ -48,7 +48,8 @@ As a server
 F11 A transfer waits `start` cycles (>= 1) after it was requested; a request within a cycle counts from the next one.
     Then its first packet is created, each further one in the cycle after the tail before it left the source, at the
     end of the source's line: transfers take turns packet by packet. Packets have `max_packet_bytes`, the last one
-    less, and as many flits as that takes; packets of one source take the tables of the routes in turn.
+    less, and as many flits as that takes; packets of one source take the tables of the routes in turn, as they join
+    its line.
 F12 FIRST is the cycle in which the head of the first packet arrives, DONE that in which the last tail does, whichever
     packet's it is.
 F13 All times are whole cycles of the network's clock, and completions fall on the tick in which their cycle begins.

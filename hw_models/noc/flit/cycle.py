@@ -7,7 +7,7 @@ from cairn.base.ticks import NEVER
 from cairn.hw_models.noc.flit import layout as at
 from cairn.hw_models.noc.flit.events import next_cycle, put
 from cairn.hw_models.noc.flit.router import next_slot, receive, receive_credit, work
-from cairn.hw_models.noc.flit.transfers import create_packet, note_arrival
+from cairn.hw_models.noc.flit.transfers import create_packet, note_arrival, take_table
 from cairn.hw_models.server import ERROR, IntArray
 
 
@@ -79,6 +79,8 @@ def _create(state: IntArray, cycle: int) -> None:
         state[at.COMING] = state[packet + at.P_NEXT]
         state[packet + at.P_NEXT] = 0
         node = state[at.NODE_RECORDS] + state[packet + at.P_SOURCE] * at.NODE
+        if state[packet + at.P_OWNER] != 0:
+            take_table(state, node, packet)
         if state[node + at.N_FIRST] == 0:
             state[node + at.N_FIRST] = packet
             state[packet + at.P_ISSUED] = cycle
@@ -95,6 +97,7 @@ def _line_up_next(state: IntArray, node: int, transfer: int, cycle: int) -> None
     if state[transfer + at.T_CREATED] == state[transfer + at.T_PACKETS]:
         return
     packet = create_packet(state, transfer, cycle)
+    take_table(state, node, packet)
     if state[node + at.N_FIRST] == 0:
         state[node + at.N_FIRST] = packet
     else:

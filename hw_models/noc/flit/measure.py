@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import model_validator
 
 from cairn.base.spec import Spec, sourced
 from cairn.hw_models.noc.flit.simulate import Finished, FlitNetwork
@@ -112,6 +113,15 @@ class SamplingSpec(Spec):
     latency_limit: float = sourced(1500.0, f"{_THRESHOLDS}: latency_thres", gt=0)
     drain_periods: int = sourced(20, "assumed: as long again as the longest measurement, twice", ge=1, le=1 << 16)
 
+    @model_validator(mode="after")
+    def _measures(self) -> SamplingSpec:
+        if self.max_periods <= self.warmup_periods:
+            raise ValueError(
+                f"max_periods ({self.max_periods}) must exceed warmup_periods ({self.warmup_periods}), or nothing is "
+                "measured"
+            )
+        return self
+
 
 @dataclass(frozen=True)
 class LoadResult:
@@ -162,6 +172,8 @@ class _LoadRun:
         self.pieces: list[Finished] = []
         self.begin = self.end = 0
         self.created = 0
+        self.before = (np.nan, np.nan)
+        """Mean latency and flits per cycle of the last period of warming up."""
 
     def result(self, load: float) -> LoadResult:
         why = self._warm_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +17,23 @@ FACTOR = 3.0
 """A network is saturated where mean latency is so many times that at the low load: reference/noc/README.md."""
 LOW = 0.05
 """The low load is this share of the accepted rate at full load: reference/noc/booksim2_curves.csv (first rows)."""
+MOST = 1.0
+"""A port takes a flit in a cycle."""
+WIDEN = 1.25
+"""assumed: a range of loads that does not hold the answer is left for the next one, wider by a quarter."""
+
+Probe = tuple[float, float]
+"""A load and its mean latency, infinite where a seed saturated."""
+Latency = Callable[[float], float]
 
 
 @dataclass(frozen=True)
 class Saturation:
     """Loads in flits per node and cycle.
 
-    Mean latency is below three times `low_load_latency` at `below`, and above it, or the run saturated, at `above`;
-    `load` is between them. `full_load_accepted` is what arrives when sources send all they can, None where the low load
-    was given. `probes` are the runs made, in the order of their loads.
+    Mean latency is up to three times `low_load_latency` at `below`, and more, or a run saturated, at `above`; `load` is
+    where it reaches that in between. `full_load_accepted` is what arrives when sources send all they can, None where
+    the low load was given. `probes` are the runs made, in the order of their loads.
     """
 
     load: float
@@ -59,11 +68,11 @@ def find_saturation(
     seeds: int = 1,
     sampling: SamplingSpec | None = None,
 ) -> Saturation:
-    """The load at which mean latency reaches three times that of a low load.
+    """The load at which mean latency, over `seeds` seeds, reaches three times that of a low load.
 
     `low_load` is by default 5 % of what the network accepts at full load, `between` a range of loads to search first
-    (it is widened where it does not hold the answer), `precision` the relative width at which the search ends. Low-load
-    latency is the mean over `seeds` seeds; probes use the first one. Raises CairnError when no load saturates.
+    (it is widened where it does not hold the answer), `precision` the relative width at which the search ends. A load
+    at which a seed saturates is above. Raises CairnError when no load saturates.
     """
     accepted = None
     if low_load is None:
@@ -71,33 +80,67 @@ def find_saturation(
         low_load = LOW * accepted
     probes: list[LoadResult] = []
 
-    def probe(load: float, seed: int = 1) -> LoadResult:
-        result = run_load(
-            network, routes, router, pattern, load, packet_flits=packet_flits, seed=seed, sampling=sampling
+    def latency(load: float) -> float:
+        runs = [
+            run_load(network, routes, router, pattern, load, packet_flits=packet_flits, seed=seed, sampling=sampling)
+            for seed in range(1, seeds + 1)
+        ]
+        probes.extend(runs)
+        return float(np.mean([np.inf if run.saturated else run.latency.mean for run in runs]))
+
+    base = latency(low_load)
+    if not np.isfinite(base):
+        why = "saturates already" if np.isinf(base) else "measures no packet; take longer periods or a higher one"
+        raise CairnError(f"{network.name}: the low load of {low_load:g} {why}")
+    low, high = between or (low_load, MOST)
+    bracket = _bracket(latency, max(low, low_load), min(high, MOST), low_load, FACTOR * base)
+    if bracket is None:
+        raise CairnError(
+            f"{network.name} does not saturate: at a load of {MOST:g} mean latency stays below {FACTOR:g} times that "
+            f"of {low_load:g}"
         )
-        probes.append(result)
-        return result
+    below, above = _narrowed(latency, bracket, precision, FACTOR * base)
+    load = _between(below, above, FACTOR * base)
+    ordered = tuple(sorted(probes, key=lambda run: run.offered))
+    return Saturation(load, below[0], above[0], low_load, base, accepted, ordered)
 
-    base = float(np.mean([probe(low_load, seed + 1).latency.mean for seed in range(seeds)]))
 
-    def saturates(load: float) -> bool:
-        result = probe(load)
-        return result.saturated or result.latency.mean > FACTOR * base
+def _bracket(
+    latency: Latency, low: float, high: float, low_load: float, limit: float
+) -> tuple[Probe, Probe] | None:
+    """Two probes, at most `limit` and above it; None where not even the highest load is above."""
+    above = (high, latency(high))
+    below: Probe | None = None
+    while above[1] <= limit:
+        if above[0] >= MOST:
+            return None
+        below, high = above, min(above[0] * WIDEN, MOST)
+        above = (high, latency(high))
+    while below is None:
+        found = (low, latency(low))
+        if found[1] <= limit or low <= low_load:
+            below = found
+        else:
+            above, low = found, max(low / WIDEN, low_load)
+    return below, above
 
-    most = 1.0
-    low, high = between or (low_load, most)
-    high = min(high, most)
-    while not saturates(high):
-        if high >= most:
-            raise CairnError(
-                f"{network.name} does not saturate: at a load of {most:g} mean latency stays below {FACTOR:g} times "
-                f"that of {low_load:g}"
-            )
-        low, high = high, min(high * 1.25, most)
-    while low > low_load and saturates(low):
-        low, high = max(low / 1.25, low_load), low
-    while high / low > 1 + precision:
-        middle = float(np.sqrt(low * high))
-        low, high = (low, middle) if saturates(middle) else (middle, high)
-    ordered = tuple(sorted(probes, key=lambda result: result.offered))
-    return Saturation(float(np.sqrt(low * high)), low, high, low_load, base, accepted, ordered)
+
+def _narrowed(
+    latency: Latency, bracket: tuple[Probe, Probe], precision: float, limit: float
+) -> tuple[Probe, Probe]:
+    """The bracket, halved until its width is no more than `precision`."""
+    below, above = bracket
+    while above[0] / below[0] > 1 + precision:
+        middle = float(np.sqrt(below[0] * above[0]))
+        found = (middle, latency(middle))
+        below, above = (below, found) if found[1] > limit else (found, above)
+    return below, above
+
+
+def _between(below: Probe, above: Probe, limit: float) -> float:
+    """The load at which latency reaches `limit`, its reciprocal taken as linear; the middle beside a saturated end."""
+    (low, at_low), (high, at_high) = below, above
+    if not np.isfinite(at_high):
+        return float(np.sqrt(low * high))
+    share = (1 / at_low - 1 / limit) / (1 / at_low - 1 / at_high)
+    return low + share * (high - low)

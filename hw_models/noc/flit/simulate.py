@@ -16,7 +16,7 @@ from cairn.hw_models.noc.flit.deadlock import waiting_cycle
 from cairn.hw_models.noc.flit.spec import RouterSpec
 from cairn.hw_models.noc.flit.state import build_state
 from cairn.hw_models.noc.network import BoolArray, IntArray, Network, Routes
-from cairn.hw_models.noc.traffic import Packets
+from cairn.hw_models.noc.traffic import Packets, check_packets
 from cairn.hw_models.server import ERROR
 
 FIRST_ROOM: Final = 4096
@@ -119,12 +119,18 @@ class FlitNetwork:
         self._free = np.concatenate([np.arange(have, have + more)[::-1], self._free])
 
     def offer(self, packets: Packets) -> None:
-        """Packets to be created, in order of their cycles, none before those offered already or before the present."""
+        """Packets to be created, in order of their cycles, none before those offered already or before the present.
+
+        Raises ConfigError for packets that the network cannot carry, ValueError for another order.
+        """
         count = packets.count
         if count == 0:
             return
+        check_packets(packets, self.network)
+        if (np.diff(packets.cycle) < 0).any():
+            raise ValueError("packets are offered in the order of their cycles")
         if int(packets.cycle[0]) < max(self.cycle, self._last):
-            raise ValueError("packets are offered in the order of their cycles, and not for the past")
+            raise ValueError("packets are not offered for the past, nor before those offered already")
         self._last = int(packets.cycle[-1])
         self._make_room(count)
         rows = self._free[-count:][::-1].copy()

@@ -16,6 +16,9 @@ from cairn.hw_models.server import DONE_AT
 NODE_CYCLES: Final = 1
 """Cycles of the ways between a node and its router: reference/noc/booksim2_cases.yaml (channel_latency)."""
 
+MAX_SLOTS: Final = 1 << 24
+"""assumed: flits that all buffers of a network hold; 512 MiB, doubled where sizes are no powers of two."""
+
 
 @dataclass(frozen=True)
 class Channels:
@@ -69,7 +72,8 @@ def _ports(router: IntArray, order: IntArray) -> IntArray:
 
 
 def check_fit(network: Network, routes: Routes, router: RouterSpec) -> None:
-    """Raises ConfigError when the virtual channels of `router` cannot be divided as `routes` need it."""
+    """Raises ConfigError when `routes` do not fit `network` or the virtual channels of `router`, and for too many
+    buffers."""
     if router.virtual_channels % routes.sets:
         raise ConfigError(
             f"virtual_channels ({router.virtual_channels}) must be a multiple of {routes.sets} on {network.name}: its "
@@ -77,6 +81,12 @@ def check_fit(network: Network, routes: Routes, router: RouterSpec) -> None:
         )
     if routes.next_link.shape[1:] != (network.routers, network.nodes):
         raise ConfigError(f"routes of shape {routes.next_link.shape} do not belong to {network.name}")
+    slots = (network.links + 2 * network.nodes) * router.virtual_channels * router.buffer_flits
+    if slots > MAX_SLOTS:
+        raise ConfigError(
+            f"{network.name} with {router.virtual_channels} virtual_channels of {router.buffer_flits} buffer_flits has "
+            f"buffers for {slots:,} flits; the flit model holds {MAX_SLOTS:,} at most"
+        )
     if routes.classes > at.CLASS_MASK:
         raise ConfigError(f"routes have {routes.classes} classes; a flit network allows {at.CLASS_MASK}")
 

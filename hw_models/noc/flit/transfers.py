@@ -47,19 +47,23 @@ def create_packet(state: IntArray, transfer: int, cycle: int) -> int:
     state[transfer + at.T_CREATED] = number + 1
     is_last = number + 1 == state[transfer + at.T_PACKETS]
     size = state[transfer + at.T_LAST_BYTES] if is_last else state[at.PACKET_BYTES]
-    node = state[at.NODE_RECORDS] + state[transfer + at.T_SOURCE] * at.NODE
     state[packet + at.P_CREATED] = cycle
     state[packet + at.P_SOURCE] = state[transfer + at.T_SOURCE]
     state[packet + at.P_DESTINATION] = state[transfer + at.T_DESTINATION]
     state[packet + at.P_FLITS] = (size + state[at.WIDTH] - 1) // state[at.WIDTH]
-    state[packet + at.P_TABLE] = state[node + at.N_TABLE]
     state[packet + at.P_NEXT] = 0
     state[packet + at.P_OWNER] = transfer
     state[packet + at.P_BYTES] = size
     state[packet + at.P_NUMBER] = number
-    state[node + at.N_TABLE] = (state[node + at.N_TABLE] + 1) % state[at.TABLES]
     state[at.UNFINISHED] += 1
     return packet
+
+
+@kernel(**at.NO_ALLOCATION)
+def take_table(state: IntArray, node: int, packet: int) -> None:
+    """A packet that joins the line of its source takes the next table of the routes (F11)."""
+    state[packet + at.P_TABLE] = state[node + at.N_TABLE]
+    state[node + at.N_TABLE] = (state[node + at.N_TABLE] + 1) % state[at.TABLES]
 
 
 @kernel(**at.NO_ALLOCATION)

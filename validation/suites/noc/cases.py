@@ -13,12 +13,15 @@ from pydantic import ValidationError
 from cairn.base.errors import ConfigError
 from cairn.hw_models.noc.flit.spec import RouterSpec
 from cairn.hw_models.noc.network import Network, Routes, walk
-from cairn.hw_models.noc.route_tables import build_routes
+from cairn.hw_models.noc.route_tables import Routing, build_routes
 from cairn.hw_models.noc.topologies import TopologySpec, build_network
 from cairn.hw_models.noc.traffic import Pattern, PatternSpec, build_pattern
 from cairn.validation.reference import ReferenceDir
+from cairn.validation.suites.noc.permutation import random_permutation
 
-ROUTING: Final = {("mesh", "dor"): "xy", ("mesh", "dim_order"): "xy", ("torus", "dim_order"): "xy"}
+ROUTING: Final[dict[tuple[str, str], Routing]] = {
+    ("mesh", "dor"): "xy", ("mesh", "dim_order"): "xy", ("mesh", "xy_yx"): "o1turn", ("torus", "dim_order"): "xy",
+}  # fmt: skip
 PATTERNS: Final = {
     "uniform": "uniform", "transpose": "transpose", "bitcomp": "bit_complement", "bitrev": "bit_reverse",
     "shuffle": "shuffle", "tornado": "tornado", "neighbor": "neighbor",
@@ -73,7 +76,7 @@ def load_cases(reference: ReferenceDir, name: str, obtain: str) -> dict[str, Cas
         if values["id"] in result:
             raise ConfigError(f"two cases are called {values['id']!r}", file=file, key=key)
         try:
-            result[str(values["id"])] = _case(values, pipelines)
+            result[str(values["id"])] = _case({**(content.get("common") or {}), **values}, pipelines)
         except ConfigError as error:
             raise ConfigError(error.message, file=file, key=f"{key} ({values['id']})") from None
     return result
@@ -96,9 +99,9 @@ def _case(values: Mapping[str, Any], pipelines: Mapping[str, Any]) -> Case:
         name=str(values["id"]),
         kind=f"{topology} {size}^{dimensions}, {str(values['traffic']).partition('(')[0]}",
         network=network,
-        routes=build_routes(spec, network, "xy"),
+        routes=build_routes(spec, network, routing),
         router=_router(values, pipelines[values["pipeline"]]),
-        pattern=build_pattern(_pattern(str(values["traffic"])), network.nodes, shape),
+        pattern=_pattern(values, network.nodes, shape),
         packet_flits=int(values["packet_size"]),
         batch_size=int(values.get("batch_size", 0)),
     )
@@ -123,15 +126,19 @@ def _router(values: Mapping[str, Any], pipeline: Mapping[str, Any]) -> RouterSpe
         raise ConfigError(f"pipeline {values['pipeline']} lacks {error}") from None
 
 
-def _pattern(text: str) -> PatternSpec:
+def _pattern(values: Mapping[str, Any], nodes: int, shape: tuple[int, ...]) -> Pattern:
     """BookSim2's name of a pattern; `hotspot(n)` is everybody to n, `hotspot({{nodes},{weights}})` by weight."""
+    text = str(values["traffic"])
+    if text == "randperm":
+        return Pattern("permutation", nodes, fixed=random_permutation(nodes, int(values["perm_seed"])))
     if text in PATTERNS:
-        return PatternSpec.model_validate({"kind": PATTERNS[text]})
+        return build_pattern(PatternSpec.model_validate({"kind": PATTERNS[text]}), nodes, shape)
     if one := re.fullmatch(r"hotspot\((\d+)\)", text):
-        return PatternSpec(kind="all_to_one", target=int(one[1]))
+        return build_pattern(PatternSpec(kind="all_to_one", target=int(one[1])), nodes)
     if many := re.fullmatch(r"hotspot\(\{\{([\d,]+)\}(?:,\{([\d,]+)\})?\}\)", text):
-        nodes = [int(word) for word in many[1].split(",")]
+        at = [int(word) for word in many[1].split(",")]
         weights = [int(word) for word in many[2].split(",")] if many[2] else [1]
-        weights += [weights[-1]] * (len(nodes) - len(weights))
-        return PatternSpec(kind="hotspot", hotspots=tuple(zip(nodes, map(float, weights), strict=True)))
-    raise ConfigError(f"no traffic pattern {text!r} is known here: {', '.join(PATTERNS)}, hotspot(...)")
+        weights += [weights[-1]] * (len(at) - len(weights))
+        spots = tuple(zip(at, map(float, weights), strict=True))
+        return build_pattern(PatternSpec(kind="hotspot", hotspots=spots), nodes)
+    raise ConfigError(f"no traffic pattern {text!r} is known here: {', '.join(PATTERNS)}, randperm, hotspot(...)")
