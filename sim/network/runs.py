@@ -203,9 +203,12 @@ class _Model:
             return self.by_packets.batch(packets)
         return run_packets(self.network, self.routes, self.spec.router, packets, self.spec.seed)
 
-    def saturation(self, low: float) -> Saturation:
+    def saturation(self, measure: Curve) -> Saturation:
         spec = self.spec
-        return find_saturation(*self.parts, packet_flits=spec.packet_flits, low_load=low, sampling=spec.sampling)
+        return find_saturation(
+            *self.parts, packet_flits=spec.packet_flits, low_load=measure.low, seeds=measure.seeds,
+            sampling=spec.sampling,
+        )  # fmt: skip
 
 
 def run_network(spec: NetworkRun, *, progress: Progress | None = None) -> NetworkResult:
@@ -259,7 +262,7 @@ def _judged(points: tuple[Point, ...], saturation: Saturation | None) -> tuple[P
 def _saturation(model: _Model, measure: Curve) -> tuple[Saturation | None, list[str]]:
     """The load at which latency has grown by FACTOR, or a note why there is none."""
     try:
-        return model.saturation(measure.low), []
+        return model.saturation(measure), []
     except ConfigError:
         raise
     except CairnError as trouble:
