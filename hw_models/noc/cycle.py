@@ -25,6 +25,14 @@ N6. Buffers and channels may be limited. What passes in a cycle is a flit. With 
 N7. In a network given as data, `next_link` of its routes names the link at every router; a link's latency is
     `router_cycles` and its own `link_cycles`. Where there are several tables, the transfers of a node take them in
     turn, in the order of their requests; all packets of a transfer take the same one.
+N8. A request may go to all cores of a rectangle of a mesh or torus with routes by xy, other than its source (flag
+    MULTICAST). Its packets pass each link of a tree once: the links of the XY routes from the source. At a router a
+    packet arrives at the same time at every link on which the tree goes on and, where the core is one of the
+    rectangle, at its ejection port. FIRST and DONE are those of the destination that is last.
+N9. A request may add up what all cores of a rectangle send to one core (flag REDUCE), whose own share, where it is one
+    of them, is there already. All of them send at once, each packet by packet as in N1. Packets of one number go the
+    links of the tree of N8 the other way. At a router one of them goes on with the head of the one that arrives last,
+    and a tail no earlier than that of any; each link carries the bytes once. Adding takes no time of its own.
 
 The model knows no back-pressure: against a flit-level simulator it is to be trusted below
 about half of the saturation load, and it overstates saturation throughput with small buffers by 1.5 to 4.4 times
@@ -45,6 +53,7 @@ from cairn.hw_models.noc import wheel
 from cairn.hw_models.noc.heap import drop_top, replace_top
 from cairn.hw_models.noc.request import give_back, inject, with_credits
 from cairn.hw_models.noc.topology import DIRECTIONS
+from cairn.hw_models.noc.tree import go_on
 from cairn.hw_models.server import (
     ADVANCE_SIGNATURE,
     COUNT,
@@ -72,12 +81,18 @@ def _note_wait(state: IntArray, resource: int, transfer: int, wait: int, head_ej
 @kernel(**at.NO_ALLOCATION)
 def _next_resource(state: IntArray, packet: int, transfer: int, passed: int) -> tuple[int, int]:
     """Class and offset of the resource at which a packet arrives; NODE is then the router behind it."""
+    node, hops = state[packet + at.NODE], state[transfer + at.HOPS]
     if passed == 0:
-        return at.INJECTION, state[at.INJECTIONS] + at.RESOURCE * state[transfer + at.SOURCE]
-    if passed > state[transfer + at.HOPS]:
+        if state[at.N_TABLES] > 0:
+            state[packet + at.NODE] = state[state[at.NODE_ROUTERS] + node]
+        return at.INJECTION, state[at.INJECTIONS] + at.RESOURCE * node
+    if hops < 0:  # a tree
+        if passed == at.TO_EJECT:
+            return at.EJECTION, state[at.EJECTIONS] + at.RESOURCE * node
+        link = DIRECTIONS * node + passed - 1
+    elif passed > hops:
         return at.EJECTION, state[at.EJECTIONS] + at.RESOURCE * state[transfer + at.DESTINATION]
-    node = state[packet + at.NODE]
-    if state[at.N_TABLES] > 0:
+    elif state[at.N_TABLES] > 0:
         link = state[state[transfer + at.ROUTE] + state[at.NODES] * node]
     else:
         directions = state[transfer + at.DIRECTIONS_XY]
@@ -92,7 +107,7 @@ def _arrive(state: IntArray, packet: int, cycle: int) -> None:
     number = state[packet + at.KEY] & at.NUMBER_MASK
     transfer, passed = state[packet + at.OWNER], state[packet + at.PASSED]
     later = state[transfer + at.N_PACKETS] - 1 - number
-    ahead = state[packet + at.AHEAD]
+    ahead, node = state[packet + at.AHEAD], state[packet + at.NODE]
     kind, resource = _next_resource(state, packet, transfer, passed)
     last = state[transfer + at.LAST + kind]
     full = state[resource + at.FULL]
@@ -114,12 +129,15 @@ def _arrive(state: IntArray, packet: int, cycle: int) -> None:
         _eject(state, transfer, packet, number, start, tail)
         return
     latency = state[resource + at.LATENCY]
-    state[packet + at.PASSED] = passed + 1
     state[packet + at.TAIL] = tail + latency
-    state[packet + at.AHEAD] = ahead - latency
-    wheel.put(state, packet, start + latency)
+    if state[transfer + at.HOPS] < 0:
+        go_on(state, transfer, packet, start + latency)
+    else:
+        state[packet + at.PASSED] = passed + 1
+        state[packet + at.AHEAD] = ahead - latency
+        wheel.put(state, packet, start + latency)
     if kind == at.INJECTION and later > 0:
-        inject(state, transfer, number + 1, start + hold)  # N1
+        inject(state, transfer, node, number + 1, start + hold)  # N1
 
 
 @kernel(**at.NO_ALLOCATION)

@@ -113,6 +113,15 @@ AT_FIRST: Final = 13  # earliest cycle of FIRST, exact once no destination is le
 AT_DONE: Final = 14  # earliest cycle of DONE, exact once no ejection is left
 HEAD: Final = 15  # cycles of a head from its start on the injection port to the ejection port, unless it waits
 FIRST_UNWANTED: Final = -1
+# Of a transfer from or to a rectangle of cores (`tree.py`), whose HOPS is one of the two negative numbers:
+SPREADS: Final = -1
+GATHERS: Final = -2
+HIGH: Final = 3  # the corner of the rectangle with the largest coordinates
+REACHES: Final = 4  # steps of the tree from its root to the right, left, down, up: REACH_BITS each
+ROOT: Final = 10
+LOW: Final = 11  # the corner with the smallest coordinates
+JOINS: Final = 15  # list of packets that wait at a router for others of their number; linked by NEXT
+REACH_BITS: Final = 15
 
 PACKET: Final = 8
 OWNER: Final = 0
@@ -122,6 +131,9 @@ TAIL: Final = 3  # no earlier than this does the tail leave the next resource
 KEY: Final = 4
 NEXT: Final = 5  # in the same bucket of the wheel
 AHEAD: Final = 6  # cycles of its head from the start on its next resource to the ejection port, unless it waits
+# In a tree PASSED is 0 at the injection port, 1 + direction at a link, TO_EJECT at the ejection port; of a packet that
+# waits for others, how many are missing, and AHEAD is when the last of those that are there arrived.
+TO_EJECT: Final = 5
 
 SPAN: Final = 4096
 """Cycles of the wheel: 64 words of 64 bits; eight full packets of 16 KiB on a 32-byte link."""
