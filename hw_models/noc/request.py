@@ -6,6 +6,7 @@ from cairn.base.kernel import kernel
 from cairn.hw_models.noc import layout as at
 from cairn.hw_models.noc import wheel
 from cairn.hw_models.noc.heap import push
+from cairn.hw_models.noc.layout import u
 from cairn.hw_models.noc.routing import signed_steps_kernel
 from cairn.hw_models.noc.spec import MAX_BYTES, MAX_PACKETS, MAX_TASK, MULTICAST, OPPOSITE_SHIFT, REDUCE
 from cairn.hw_models.noc.topology import DIRECTIONS, DOWN, LEFT, RIGHT, UP
@@ -15,21 +16,21 @@ from cairn.hw_models.server import ENQUEUE_SIGNATURE, ERROR, FLAGS, NOW, WANTS_F
 @kernel(**at.NO_ALLOCATION)
 def take(state: IntArray, returned: int, unused: int, size: int, end: int) -> int:
     """A record of a pool, or 0 when all are in use. `returned` and `unused` are header slots of the pool."""
-    record: int = state[returned]
+    record: int = state[u(returned)]
     if record != 0:
-        state[returned] = state[record]
+        state[u(returned)] = state[u(record)]
         return record
-    record = state[unused]
+    record = state[u(unused)]
     if record >= end:
         return 0
-    state[unused] = record + size
+    state[u(unused)] = record + size
     return record
 
 
 @kernel(**at.NO_ALLOCATION)
 def give_back(state: IntArray, returned: int, record: int) -> None:
-    state[record] = state[returned]
-    state[returned] = record
+    state[u(record)] = state[u(returned)]
+    state[u(returned)] = record
 
 
 @kernel(**at.NO_ALLOCATION)
@@ -39,12 +40,12 @@ def inject(state: IntArray, transfer: int, node: int, number: int, cycle: int) -
     if packet == 0:
         state[ERROR] = at.TOO_MANY_PACKETS
         return
-    state[packet + at.OWNER] = transfer
-    state[packet + at.PASSED] = 0
-    state[packet + at.NODE] = node
-    state[packet + at.TAIL] = 0
-    state[packet + at.AHEAD] = state[transfer + at.HEAD] if state[transfer + at.HOPS] >= 0 else 0
-    state[packet + at.KEY] = state[transfer + at.TASK] << at.NUMBER_BITS | number
+    state[u(packet + at.OWNER)] = transfer
+    state[u(packet + at.PASSED)] = 0
+    state[u(packet + at.NODE)] = node
+    state[u(packet + at.TAIL)] = 0
+    state[u(packet + at.AHEAD)] = state[u(transfer + at.HEAD)] if state[u(transfer + at.HOPS)] >= 0 else 0
+    state[u(packet + at.KEY)] = state[u(transfer + at.TASK)] << at.NUMBER_BITS | number
     wheel.put(state, packet, cycle)
 
 
@@ -67,24 +68,24 @@ def _set_route(state: IntArray, transfer: int, source: int, destination: int) ->
         table = state[state[at.TURNS] + source]
         state[state[at.TURNS] + source] = (table + 1) % state[at.N_TABLES]
         route = state[at.TABLES] + table * state[at.ROUTERS] * nodes + destination
-        state[transfer + at.ROUTE] = route
+        state[u(transfer + at.ROUTE)] = route
         link = state[route + nodes * state[state[at.NODE_ROUTERS] + source]]
         while link >= 0:
             hops += 1
             head += state[links + at.RESOURCE * link + at.LATENCY]
-            link = state[route + nodes * state[neighbours + link]]
+            link = state[route + nodes * state[u(neighbours + link)]]
     elif state[at.NUMBERED_LINKS] > 0 and source != destination:
         columns, wraps = state[at.COLUMNS], state[at.WRAPS]
         x = signed_steps_kernel(wraps, columns, source % columns, destination % columns)
         y = signed_steps_kernel(wraps, state[at.ROWS], source // columns, destination // columns)
         directions = (RIGHT if x > 0 else LEFT) << 2 | (DOWN if y > 0 else UP)
-        state[transfer + at.DIRECTIONS_XY] = directions
-        state[transfer + at.STEPS_X] = abs(x)
+        state[u(transfer + at.DIRECTIONS_XY)] = directions
+        state[u(transfer + at.STEPS_X)] = abs(x)
         hops = abs(x) + abs(y)
         link = DIRECTIONS * source + (directions >> 2 if x != 0 else directions & 3)
         head += hops * state[state[at.RESOURCES] + at.RESOURCE * link + at.LATENCY]
-    state[transfer + at.HOPS] = hops
-    state[transfer + at.HEAD] = head
+    state[u(transfer + at.HOPS)] = hops
+    state[u(transfer + at.HEAD)] = head
     return int(head)
 
 
@@ -109,22 +110,22 @@ def _set_tree(state: IntArray, transfer: int, root: int, one: int, other: int) -
     to_right, to_left = _reaches(wraps, columns, root % columns, left, right)
     to_bottom, to_top = _reaches(wraps, rows, root // columns, top, bottom)
     has_root = left <= root % columns <= right and top <= root // columns <= bottom
-    state[transfer + at.ROOT] = root
-    state[transfer + at.LOW], state[transfer + at.HIGH] = top * columns + left, bottom * columns + right
-    state[transfer + at.REACHES] = (
+    state[u(transfer + at.ROOT)] = root
+    state[u(transfer + at.LOW)], state[u(transfer + at.HIGH)] = top * columns + left, bottom * columns + right
+    state[u(transfer + at.REACHES)] = (
         to_right << at.REACH_BITS * RIGHT | to_left << at.REACH_BITS * LEFT
         | to_bottom << at.REACH_BITS * DOWN | to_top << at.REACH_BITS * UP
     )  # fmt: skip
     links = to_right + to_left + across * (to_bottom + to_top)
-    state[at.SUM_HOP_BYTES] += state[transfer + at.SIZE] * links
+    state[at.SUM_HOP_BYTES] += state[u(transfer + at.SIZE)] * links
     return across * down - has_root, max(to_right, to_left) + max(to_bottom, to_top)
 
 
 @kernel(**at.NO_ALLOCATION)
-def _cycles(state: IntArray, size: int, resource: int) -> int:
-    """Cycles in which a port passes a packet of `size` bytes and its header (N3)."""
-    width = state[resource + at.WIDTH_NUM]
-    return int(((size + state[at.HEADER_BYTES]) * state[resource + at.WIDTH_DEN] + width - 1) // width)
+def _cycles(state: IntArray, size: int, place: int) -> int:
+    """Cycles in which `size` bytes and a header pass a width that stands at `place` (N3)."""
+    width = state[u(place)]
+    return int(((size + state[at.HEADER_BYTES]) * state[u(place + 1)] + width - 1) // width)
 
 
 @kernel(**at.NO_ALLOCATION)
@@ -134,34 +135,34 @@ def _set_uncontended_times(state: IntArray, transfer: int, source: int, destinat
     Before the last packet, packets follow each other at the pace of the slowest resource so far; the last one
     finishes where that pace plus its own hold is longest.
     """
-    others = state[transfer + at.N_PACKETS] - 1
-    last_size = state[transfer + at.SIZE] - others * state[at.PACKET_BYTES]
-    port = state[at.INJECTIONS] + at.RESOURCE * source
-    state[transfer + at.LAST + at.INJECTION] = last = _cycles(state, last_size, port)
-    pace = state[port + at.FULL]
-    longest = others * pace + last
-    if state[transfer + at.HOPS] != 0:
-        width = state[at.LINK_NUM]
-        last = ((last_size + state[at.HEADER_BYTES]) * state[at.LINK_DEN] + width - 1) // width
-        state[transfer + at.LAST + at.LINK] = last
-        pace = max(pace, state[at.LINK_FULL])
-        longest = max(longest, others * pace + last)
-    port = state[at.EJECTIONS] + at.RESOURCE * destination
-    state[transfer + at.LAST + at.EJECTION] = last = _cycles(state, last_size, port)
-    longest = max(longest, others * max(pace, state[port + at.FULL]) + last)
+    others = state[u(transfer + at.N_PACKETS)] - 1
+    last_size = state[u(transfer + at.SIZE)] - others * state[at.PACKET_BYTES]
+    nodes, has_links = state[at.NODES], state[u(transfer + at.HOPS)] != 0
+    pace, longest, last, before = 0, 0, 0, -1
+    for kind in range(3):
+        port = source if kind == at.INJECTION else 2 * nodes if kind == at.LINK else nodes + destination
+        place = state[at.WIDTHS] + at.WIDTH * port
+        if before < 0 or state[u(place)] != state[u(before)] or state[u(place + 1)] != state[u(before + 1)]:
+            last = _cycles(state, last_size, place)  # a division, which equal widths share
+        before = place
+        state[u(transfer + at.LAST + kind)] = last
+        if kind != at.LINK or has_links:
+            resource = state[at.INJECTIONS] + at.RESOURCE * port
+            pace = max(pace, state[at.LINK_FULL] if kind == at.LINK else state[u(resource + at.FULL)])
+            longest = max(longest, others * pace + last)
     head += state[at.EJECTION_CYCLES]
-    state[transfer + at.AT_FIRST] = head + 1
-    state[transfer + at.AT_DONE] = head + longest
+    state[u(transfer + at.AT_FIRST)] = head + 1
+    state[u(transfer + at.AT_DONE)] = head + longest
 
 
 @kernel(**at.NO_ALLOCATION)
 def _start(state: IntArray, transfer: int, source: int, destination: int, arrival: int) -> None:
     """The first packet of a transfer from one node to another."""
-    state[transfer + at.SOURCE], state[transfer + at.DESTINATION] = source, destination
+    state[u(transfer + at.SOURCE)], state[u(transfer + at.DESTINATION)] = source, destination
     head = _set_route(state, transfer, source, destination)
     _set_uncontended_times(state, transfer, source, destination, arrival + head)
-    links = state[transfer + at.HOPS] if state[at.NUMBERED_LINKS] > 0 else 1
-    state[at.SUM_HOP_BYTES] += state[transfer + at.SIZE] * links
+    links = state[u(transfer + at.HOPS)] if state[at.NUMBERED_LINKS] > 0 else 1
+    state[at.SUM_HOP_BYTES] += state[u(transfer + at.SIZE)] * links
     inject(state, transfer, source, 0, arrival)
 
 
@@ -171,17 +172,17 @@ def _start_tree(state: IntArray, transfer: int, request: IntArray, arrival: int)
     spreads = request[FLAGS] & MULTICAST != 0
     root, corner = (request[1], request[2]) if spreads else (request[2], request[1])
     cores, steps = _set_tree(state, transfer, root, corner, request[FLAGS] >> OPPOSITE_SHIFT)
-    state[transfer + at.HOPS] = at.SPREADS if spreads else at.GATHERS
-    state[transfer + at.JOINS] = 0
+    state[u(transfer + at.HOPS)] = at.SPREADS if spreads else at.GATHERS
+    state[u(transfer + at.JOINS)] = 0
     port, link = state[at.INJECTIONS] + at.LATENCY, state[at.RESOURCES] + at.LATENCY
-    head = arrival + state[port] + steps * state[link]
+    head = arrival + state[u(port)] + steps * state[u(link)]
     _set_uncontended_times(state, transfer, root, root, head)
     if spreads:
-        state[transfer + at.LEFT] *= cores
-        state[transfer + at.FIRST_LEFT] *= cores if state[transfer + at.FIRST_LEFT] > 0 else 1
+        state[u(transfer + at.LEFT)] *= cores
+        state[u(transfer + at.FIRST_LEFT)] *= cores if state[u(transfer + at.FIRST_LEFT)] > 0 else 1
         inject(state, transfer, root, 0, arrival)
         return
-    columns, low, high = state[at.COLUMNS], state[transfer + at.LOW], state[transfer + at.HIGH]
+    columns, low, high = state[at.COLUMNS], state[u(transfer + at.LOW)], state[u(transfer + at.HIGH)]
     for row in range(low // columns, high // columns + 1):
         for column in range(low % columns, high % columns + 1):
             if row * columns + column != root and state[ERROR] == 0:
@@ -223,11 +224,11 @@ def enqueue(state: IntArray, task: int, request: IntArray) -> None:
     if transfer == 0:
         state[ERROR] = at.TOO_MANY_TRANSFERS
         return
-    state[transfer + at.TASK] = task
-    state[transfer + at.FIRST_LEFT] = 1 if flags & WANTS_FIRST else at.FIRST_UNWANTED
-    state[transfer + at.SIZE] = size
-    state[transfer + at.N_PACKETS] = packets  # N1
-    state[transfer + at.LEFT] = packets
+    state[u(transfer + at.TASK)] = task
+    state[u(transfer + at.FIRST_LEFT)] = 1 if flags & WANTS_FIRST else at.FIRST_UNWANTED
+    state[u(transfer + at.SIZE)] = size
+    state[u(transfer + at.N_PACKETS)] = packets  # N1
+    state[u(transfer + at.LEFT)] = packets
     boundary = -(-state[NOW] * state[at.DEN] // state[at.NUM])  # N5
     arrival = boundary + state[at.START_CYCLES]  # N1
     if flags & (MULTICAST | REDUCE) == 0:
@@ -235,6 +236,6 @@ def enqueue(state: IntArray, task: int, request: IntArray) -> None:
     else:
         _start_tree(state, transfer, request, arrival)
     state[at.SUM_TRANSFERS] += 1
-    promised = state[transfer + at.AT_FIRST] if flags & WANTS_FIRST else state[transfer + at.AT_DONE]
+    promised = state[u(transfer + at.AT_FIRST)] if flags & WANTS_FIRST else state[u(transfer + at.AT_DONE)]
     push(state, state[at.PROMISES], state[at.N_PROMISES], promised, task, transfer)
     state[at.N_PROMISES] += 1

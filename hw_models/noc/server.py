@@ -109,6 +109,7 @@ def _state(spec: PacketSpec, wires: _Wires, clock: Clock, max_transfers: int, ma
         at.RESOURCES: links * at.RESOURCE,
         at.INJECTIONS: nodes * at.RESOURCE,
         at.EJECTIONS: nodes * at.RESOURCE,
+        at.WIDTHS: (2 * nodes + 1) * at.WIDTH,
         at.NODE_ROUTERS: wires.node_router.size,
         at.TURNS: wires.node_router.size,
         at.TABLES: wires.tables.size,
@@ -118,7 +119,7 @@ def _state(spec: PacketSpec, wires: _Wires, clock: Clock, max_transfers: int, ma
         at.FAR: packets * ENTRY,
         at.BUCKETS: at.SPAN,
         at.WORDS: at.SPAN // 64,
-        at.BATCH_END: packets,
+        at.BATCH: links + 2 * nodes,
         DONE_AT: 2 * max_transfers,
     }
     state = np.zeros(at.BODY + sum(regions.values()), dtype=np.int64)
@@ -126,7 +127,6 @@ def _state(spec: PacketSpec, wires: _Wires, clock: Clock, max_transfers: int, ma
     for slot, words in regions.items():
         state[slot] = offset
         offset += words
-    state[at.BATCH_END] += packets
     for slot, values in (
         (at.NEIGHBOURS, wires.far),
         (at.LINK_SOURCES, wires.near),
@@ -150,19 +150,19 @@ def _write_parameters(state: IntArray, spec: PacketSpec, wires: _Wires) -> None:
     state[at.CREDIT_CYCLES], state[at.CHANNELS] = spec.credit_cycles, spec.channels or at.MANY_CHANNELS
     state[at.LIMITED] = spec.buffer_flits is not None or spec.channels is not None
     link = spec.link_width
-    state[at.LINK_NUM], state[at.LINK_DEN] = link.numerator, link.denominator
     state[at.LINK_FULL] = spec.full_cycles(link)
-    nodes = wires.nodes
-    for begin, widths, latency in (
+    injection = spec.port_widths(spec.injection_bytes_per_cycle, wires.nodes)
+    ejection = spec.port_widths(spec.ejection_bytes_per_cycle, wires.nodes)
+    widths = [number for width in (*injection, *ejection, link) for number in (width.numerator, width.denominator)]
+    state[state[at.WIDTHS] : state[at.WIDTHS] + len(widths)] = widths
+    for begin, of_class, latency in (
         (at.RESOURCES, [link] * wires.far.size, wires.latency),
-        (at.INJECTIONS, spec.port_widths(spec.injection_bytes_per_cycle, nodes), spec.injection_cycles),
-        (at.EJECTIONS, spec.port_widths(spec.ejection_bytes_per_cycle, nodes), spec.ejection_cycles),
+        (at.INJECTIONS, injection, spec.injection_cycles),
+        (at.EJECTIONS, ejection, spec.ejection_cycles),
     ):
-        table = state[state[begin] : state[begin] + at.RESOURCE * len(widths)].reshape(-1, at.RESOURCE)
+        table = state[state[begin] : state[begin] + at.RESOURCE * len(of_class)].reshape(-1, at.RESOURCE)
         table[:, at.LATENCY] = latency
-        table[:, at.WIDTH_NUM] = [width.numerator for width in widths]
-        table[:, at.WIDTH_DEN] = [width.denominator for width in widths]
-        table[:, at.FULL] = [spec.full_cycles(width) for width in widths]
+        table[:, at.FULL] = [spec.full_cycles(width) for width in of_class]
 
 
 def counters(state: IntArray) -> Mapping[str, Any]:
@@ -175,7 +175,7 @@ def counters(state: IntArray) -> Mapping[str, Any]:
     """
     far = state[state[at.NEIGHBOURS] : state[at.LINK_SOURCES]]
     exists = np.flatnonzero(far >= 0)
-    ends = (at.RESOURCES, at.INJECTIONS, at.EJECTIONS, at.NODE_ROUTERS)
+    ends = (at.RESOURCES, at.INJECTIONS, at.EJECTIONS, at.WIDTHS)
     links, injection, ejection = (
         state[state[begin] : state[end]].reshape(-1, at.RESOURCE) for begin, end in pairwise(ends)
     )
