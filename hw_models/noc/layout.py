@@ -56,7 +56,7 @@ LINK_SOURCES: Final = HEADER + 22  # (links,) router at the near end
 RESOURCES: Final = HEADER + 23
 INJECTIONS: Final = HEADER + 24
 EJECTIONS: Final = HEADER + 25
-NODE_ROUTERS: Final = HEADER + 26  # (nodes,) with tables alone
+NODE_ROUTERS: Final = HEADER + 26  # (nodes,) with tables: the router of each; else its row << PLACE_BITS | column
 TURNS: Final = HEADER + 27  # (nodes,) table of the next transfer of each source
 TABLES: Final = HEADER + 28  # (tables, routers, nodes)
 TRANSFERS: Final = HEADER + 29
@@ -85,6 +85,7 @@ MAX_WAIT: Final = HEADER + 48
 LIMITED: Final = HEADER + 49  # whether buffers or channels are
 BODY: Final = HEADER + 50
 
+PLACE_BITS: Final = 20
 MANY_CHANNELS: Final = 1 << 40  # more than any packet has cycles
 
 # Classes of resources: index into LAST.

@@ -75,9 +75,13 @@ def _set_route(state: IntArray, transfer: int, source: int, destination: int) ->
             head += state[links + at.RESOURCE * link + at.LATENCY]
             link = state[route + nodes * state[u(neighbours + link)]]
     elif state[at.NUMBERED_LINKS] > 0 and source != destination:
-        columns, wraps = state[at.COLUMNS], state[at.WRAPS]
-        x = signed_steps_kernel(wraps, columns, source % columns, destination % columns)
-        y = signed_steps_kernel(wraps, state[at.ROWS], source // columns, destination // columns)
+        places, wraps, column = state[at.NODE_ROUTERS], state[at.WRAPS], (1 << at.PLACE_BITS) - 1
+        here, there = state[u(places + source)], state[u(places + destination)]
+        x = (there & column) - (here & column)
+        y = (there >> at.PLACE_BITS) - (here >> at.PLACE_BITS)
+        if wraps != 0:
+            x = signed_steps_kernel(wraps, state[at.COLUMNS], here & column, there & column)
+            y = signed_steps_kernel(wraps, state[at.ROWS], here >> at.PLACE_BITS, there >> at.PLACE_BITS)
         directions = (RIGHT if x > 0 else LEFT) << 2 | (DOWN if y > 0 else UP)
         state[u(transfer + at.DIRECTIONS_XY)] = directions
         state[u(transfer + at.STEPS_X)] = abs(x)
@@ -216,7 +220,9 @@ def enqueue(state: IntArray, task: int, request: IntArray) -> None:
     if state[ERROR] != 0:
         return
     flags, size = request[FLAGS], request[3]
-    packets = max(1, (size + state[at.PACKET_BYTES] - 1) // state[at.PACKET_BYTES])  # N1
+    packets = 1
+    if size > state[at.PACKET_BYTES]:
+        packets = (size + state[at.PACKET_BYTES] - 1) // state[at.PACKET_BYTES]  # N1
     if _is_bad(state, task, request, packets):
         state[ERROR] = at.BAD_REQUEST
         return

@@ -24,7 +24,10 @@ from cairn.hw_models.server import DONE_AT, Server, ServerKind, server_kinds
 
 @dataclass(frozen=True)
 class _Wires:
-    """What is between the ports: far and near end and latency of each link (links,), tables of routes or none."""
+    """What is between the ports: far and near end and latency of each link (links,), tables of routes or none.
+
+    `node_router` (nodes,) is the router of each node; where there are no tables, its place (`layout.NODE_ROUTERS`).
+    """
 
     nodes: int
     routers: int
@@ -51,15 +54,15 @@ def build_noc_server(
         state = _state(spec.packets, wires, spec.clock(clock), max_transfers, max_packets)
         return Server(noc_kind, state, {"topology": spec.topology.value, "rows": rows, "columns": columns})
     neighbour = wire(spec.topology, rows, columns).neighbour
-    nodes = rows * columns
+    node = np.arange(rows * columns)
     far = neighbour.ravel()
     wires = _Wires(
-        nodes=nodes,
-        routers=nodes,
+        nodes=node.size,
+        routers=node.size,
         far=far,
         near=np.arange(far.size) // DIRECTIONS,
         latency=np.full(far.size, spec.hop_cycles),
-        node_router=np.empty(0, dtype=np.int64),
+        node_router=node // columns << at.PLACE_BITS | node % columns,
         tables=np.empty((0, 0, 0), dtype=np.int64),
     )
     state = _state(spec.packets, wires, spec.clock(clock), max_transfers, max_packets)
