@@ -10,6 +10,7 @@ from cairn.hw_models.compute.systolic.cost import systolic_area_mm2
 from cairn.hw_models.compute.vector.cost import vector_area_mm2
 from cairn.hw_models.dram.area import DramDieSpec, dram_die_area, via_area_mm2
 from cairn.hw_models.dram.charge import COMPONENT, DramChargeSpec, dynamic_pj, static_w
+from cairn.hw_models.noc.cost import mesh_routers
 from cairn.hw_models.sram.cost import sram_area_mm2
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class EnergySpec(Spec):
     noc_per_hop: bool = sourced(
         False,
         f"{_VOXEL} (vx.e_noc): charged once per byte that is moved, however far; true charges noc_pj_per_byte on "
-        "every hop",
+        "every hop, for which 1.395 was measured (noc/cost.py)",
     )
     dram_pj_per_byte: float = sourced(7.0, f"{_VOXEL} (vx.e_dram), 0.875 pJ/bit", ge=0)
     tsv_pj_per_byte: float = sourced(0.6, f"{_VOXEL} (vx.e_tsv), on every byte to or from DRAM", ge=0)
@@ -96,7 +97,10 @@ def area_mm2(chip: ChipSpec) -> dict[str, float]:
         "matrix": cores * systolic_area_mm2(chip.matrix_unit, area.matrix_mm2_at_32x32),
         "vector": cores * vector_area_mm2(chip.vector_unit, area.vector_mm2_at_32_lanes),
         "sram": cores * sram_area_mm2(chip.sram),
-        "noc": cores * area.router_mm2_at_32_bytes * chip.noc.link_bytes_per_cycle / 32,
+        "noc": mesh_routers(chip.noc, chip.cores.rows, chip.cores.columns)
+        * area.router_mm2_at_32_bytes
+        * chip.noc.link_bytes_per_cycle
+        / 32,
         "tsv": vias,
     }
 

@@ -84,6 +84,19 @@ def transfer_cycles(noc: NocArrays, hops: npt.ArrayLike, size_bytes: npt.ArrayLi
     return head_cycles(noc, hops) - 1 + longest
 
 
+def tree_hops(spec: NocSpec, rows: int, columns: int, root: int, one: int, other: int) -> tuple[int, int]:
+    """Links of the tree between a root and the rectangle of cores with corners `one` and `other` (rule N8), and of the
+    longest way in it. On a mesh or torus with routes by xy. Alone, such a transfer takes the `transfer_cycles` of its
+    longest way, in either direction."""
+    (row, column), (to_row, to_column) = divmod(one, columns), divmod(other, columns)
+    line = np.arange(min(column, to_column), max(column, to_column) + 1)
+    along = steps(spec, rows, columns, root, root // columns * columns + line)[0]
+    places = np.arange(min(row, to_row), max(row, to_row) + 1)
+    across = steps(spec, rows, columns, root, places * columns + root % columns)[1]
+    trunk, branch = ((max(int(way.max()), 0), max(int(-way.min()), 0)) for way in (along, across))
+    return sum(trunk) + line.size * sum(branch), max(trunk) + max(branch)
+
+
 def ring_hops(noc: NocArrays, size: npt.ArrayLike, members: npt.ArrayLike, stride: npt.ArrayLike = 1) -> IntArray:
     """Links of the longest step of a ring of `members` (>= 2) cores, every `stride`-th of a row of `size` cores.
 

@@ -25,6 +25,14 @@ N6. Buffers and channels may be limited. What passes in a cycle is a flit. With 
 N7. In a network given as data, `next_link` of its routes names the link at every router; a link's latency is
     `router_cycles` and its own `link_cycles`. Where there are several tables, the transfers of a node take them in
     turn, in the order of their requests; all packets of a transfer take the same one.
+N8. A request may go to all cores of a rectangle of a mesh or torus with routes by xy, other than its source (flag
+    MULTICAST). Its packets pass each link of a tree once: the links of the XY routes from the source. At a router a
+    packet arrives at the same time at every link on which the tree goes on and, where the core is one of the
+    rectangle, at its ejection port. FIRST and DONE are those of the destination that is last.
+N9. A request may add up what all cores of a rectangle send to one core (flag REDUCE), whose own share, where it is one
+    of them, is there already. All of them send at once, each packet by packet as in N1. Packets of one number go the
+    links of the tree of N8 the other way. At a router one of them goes on with the head of the one that arrives last,
+    and a tail no earlier than that of any; each link carries the bytes once. Adding takes no time of its own.
 
 The model knows no back-pressure: against a flit-level simulator it is to be trusted below
 about half of the saturation load, and it overstates saturation throughput with small buffers by 1.5 to 4.4 times
@@ -34,6 +42,7 @@ How it runs. Nothing that is requested at a tick reaches a resource in that same
 the present can be processed in the order of N2, each as next-free-time arithmetic on its resource. Every transfer
 has a promise: a lower bound on its next completion, the uncontended time at first, raised when its packets wait.
 Arrivals are processed only as far as the earliest promise needs; that promise is also what `next_event` answers.
+The heads that arrive in one cycle need an order only where they arrive at one resource, so there they are put in line.
 """
 
 from __future__ import annotations
@@ -43,8 +52,10 @@ from cairn.base.ticks import NEVER
 from cairn.hw_models.noc import layout as at
 from cairn.hw_models.noc import wheel
 from cairn.hw_models.noc.heap import drop_top, replace_top
+from cairn.hw_models.noc.layout import u
 from cairn.hw_models.noc.request import give_back, inject, with_credits
 from cairn.hw_models.noc.topology import DIRECTIONS
+from cairn.hw_models.noc.tree import go_on
 from cairn.hw_models.server import (
     ADVANCE_SIGNATURE,
     COUNT,
@@ -61,51 +72,78 @@ from cairn.hw_models.server import (
 @kernel(**at.NO_ALLOCATION)
 def _note_wait(state: IntArray, resource: int, transfer: int, wait: int, head_ejects: int, done: int) -> None:
     """A packet waited for a resource; it cannot start on the ejection port before `head_ejects`."""
-    state[resource + at.WAIT] += wait
+    state[u(resource + at.WAIT)] += wait
     state[at.SUM_WAIT] += wait
     state[at.MAX_WAIT] = max(state[at.MAX_WAIT], wait)
-    state[transfer + at.AT_DONE] = max(state[transfer + at.AT_DONE], done)
+    state[u(transfer + at.AT_DONE)] = max(state[u(transfer + at.AT_DONE)], done)
     if head_ejects > 0:
-        state[transfer + at.AT_FIRST] = max(state[transfer + at.AT_FIRST], head_ejects + 1 + state[at.EJECTION_CYCLES])
+        first = head_ejects + 1 + state[at.EJECTION_CYCLES]
+        state[u(transfer + at.AT_FIRST)] = max(state[u(transfer + at.AT_FIRST)], first)
 
 
 @kernel(**at.NO_ALLOCATION)
-def _next_resource(state: IntArray, packet: int, transfer: int, passed: int) -> tuple[int, int]:
+def _next_resource(state: IntArray, packet: int) -> tuple[int, int]:
     """Class and offset of the resource at which a packet arrives; NODE is then the router behind it."""
+    transfer, passed = state[u(packet + at.OWNER)], state[u(packet + at.PASSED)]
+    node, hops = state[u(packet + at.NODE)], state[u(transfer + at.HOPS)]
     if passed == 0:
-        return at.INJECTION, state[at.INJECTIONS] + at.RESOURCE * state[transfer + at.SOURCE]
-    if passed > state[transfer + at.HOPS]:
-        return at.EJECTION, state[at.EJECTIONS] + at.RESOURCE * state[transfer + at.DESTINATION]
-    node = state[packet + at.NODE]
-    if state[at.N_TABLES] > 0:
-        link = state[state[transfer + at.ROUTE] + state[at.NODES] * node]
+        return at.INJECTION, state[at.INJECTIONS] + at.RESOURCE * node
+    if hops < 0:  # a tree
+        if passed == at.TO_EJECT:
+            return at.EJECTION, state[at.EJECTIONS] + at.RESOURCE * node
+        link = DIRECTIONS * node + passed - 1
+    elif passed > hops:
+        return at.EJECTION, state[at.EJECTIONS] + at.RESOURCE * state[u(transfer + at.DESTINATION)]
+    elif state[at.N_TABLES] > 0:
+        link = state[u(state[u(transfer + at.ROUTE)] + state[at.NODES] * node)]
     else:
-        directions = state[transfer + at.DIRECTIONS_XY]
-        link = DIRECTIONS * node + (directions >> 2 if passed <= state[transfer + at.STEPS_X] else directions & 3)
-    state[packet + at.NODE] = state[state[at.NEIGHBOURS] + link]
+        directions = state[u(transfer + at.DIRECTIONS_XY)]
+        link = DIRECTIONS * node + (directions >> 2 if passed <= state[u(transfer + at.STEPS_X)] else directions & 3)
+    state[u(packet + at.NODE)] = state[u(state[at.NEIGHBOURS] + link)]
     return at.LINK, state[at.RESOURCES] + at.RESOURCE * link
 
 
 @kernel(**at.NO_ALLOCATION)
-def _arrive(state: IntArray, packet: int, cycle: int) -> None:
-    """The head of a packet arrives at its next resource at `cycle`, and is sent on to the one after it."""
-    number = state[packet + at.KEY] & at.NUMBER_MASK
-    transfer, passed = state[packet + at.OWNER], state[packet + at.PASSED]
-    later = state[transfer + at.N_PACKETS] - 1 - number
-    ahead = state[packet + at.AHEAD]
-    kind, resource = _next_resource(state, packet, transfer, passed)
-    last = state[transfer + at.LAST + kind]
-    full = state[resource + at.FULL]
+def _line_up(state: IntArray, packet: int, cycle: int, count: int) -> int:
+    """Put a packet into the line of those that arrive at its resource in `cycle`, in the order of keys (N2).
+
+    The first `count` resources of the batch have such lines; answers how many then.
+    """
+    kind, resource = _next_resource(state, packet)
+    state[u(packet + at.KIND)] = kind
+    if state[u(resource + at.STAMP)] != cycle:
+        state[u(resource + at.STAMP)], state[u(resource + at.LINE)] = cycle, packet
+        state[u(packet + at.NEXT)] = 0
+        batch = state[at.BATCH]
+        state[u(batch + count)] = resource
+        return count + 1
+    before, other = resource + at.LINE, state[u(resource + at.LINE)]
+    while other != 0 and state[u(other + at.KEY)] < state[u(packet + at.KEY)]:
+        before, other = other + at.NEXT, state[u(other + at.NEXT)]
+    state[u(packet + at.NEXT)] = other
+    state[u(before)] = packet
+    return count
+
+
+@kernel(**at.NO_ALLOCATION)
+def _arrive(state: IntArray, packet: int, resource: int, cycle: int) -> None:
+    """The head of a packet arrives at a resource at `cycle`, and is sent on to the one after it."""
+    number = state[u(packet + at.KEY)] & at.NUMBER_MASK
+    transfer, kind = state[u(packet + at.OWNER)], state[u(packet + at.KIND)]
+    later = state[u(transfer + at.N_PACKETS)] - 1 - number
+    ahead, node = state[u(packet + at.AHEAD)], state[u(packet + at.NODE)]
+    last = state[u(transfer + at.LAST + kind)]
+    full = state[u(resource + at.FULL)]
     hold = full if later > 0 else last  # N3
-    start = max(cycle, state[resource + at.FREE_AT])  # N2
-    tail = max(start + hold, state[packet + at.TAIL])  # N3
+    start = max(cycle, state[u(resource + at.FREE_AT)])  # N2
+    tail = max(start + hold, state[u(packet + at.TAIL)])  # N3
     if state[at.LIMITED] != 0 and kind != at.EJECTION:  # N6
         tail = max(tail, start + with_credits(state, hold))
         hold = max(hold, -(-(tail - start) // state[at.CHANNELS]))
-    state[resource + at.FREE_AT] = start + hold
-    state[resource + at.BUSY] += hold
-    state[resource + at.BYTES] += (
-        state[at.PACKET_BYTES] if later > 0 else state[transfer + at.SIZE] - number * state[at.PACKET_BYTES]
+    state[u(resource + at.FREE_AT)] = start + hold
+    state[u(resource + at.BUSY)] += hold
+    state[u(resource + at.BYTES)] += (
+        state[at.PACKET_BYTES] if later > 0 else state[u(transfer + at.SIZE)] - number * state[at.PACKET_BYTES]
     )
     if start > cycle:
         done = start + ahead + later * full + last + state[at.EJECTION_CYCLES]
@@ -113,38 +151,53 @@ def _arrive(state: IntArray, packet: int, cycle: int) -> None:
     if kind == at.EJECTION:
         _eject(state, transfer, packet, number, start, tail)
         return
-    latency = state[resource + at.LATENCY]
-    state[packet + at.PASSED] = passed + 1
-    state[packet + at.TAIL] = tail + latency
-    state[packet + at.AHEAD] = ahead - latency
-    wheel.put(state, packet, start + latency)
+    latency = state[u(resource + at.LATENCY)]
+    state[u(packet + at.TAIL)] = tail + latency
+    if kind == at.INJECTION and state[at.N_TABLES] > 0:
+        routers = state[at.NODE_ROUTERS]
+        state[u(packet + at.NODE)] = state[u(routers + node)]
+    if state[u(transfer + at.HOPS)] < 0:
+        go_on(state, transfer, packet, start + latency)
+    else:
+        state[u(packet + at.PASSED)] += 1
+        state[u(packet + at.AHEAD)] = ahead - latency
+        wheel.put(state, packet, start + latency)
     if kind == at.INJECTION and later > 0:
-        inject(state, transfer, number + 1, start + hold)  # N1
+        inject(state, transfer, node, number + 1, start + hold)  # N1
 
 
 @kernel(**at.NO_ALLOCATION)
 def _eject(state: IntArray, transfer: int, packet: int, number: int, start: int, tail: int) -> None:
     """A packet leaves the network; with the last one that is to come, that time becomes exact (N4)."""
     state[at.SUM_PACKETS] += 1
-    state[transfer + at.LEFT] -= 1
+    state[u(transfer + at.LEFT)] -= 1
     arrived = state[at.EJECTION_CYCLES]
     if number == 0:
-        state[transfer + at.AT_FIRST] = max(state[transfer + at.AT_FIRST], start + 1 + arrived)
-        if state[transfer + at.FIRST_LEFT] > 0:
-            state[transfer + at.FIRST_LEFT] -= 1
-    state[transfer + at.AT_DONE] = max(state[transfer + at.AT_DONE], tail + arrived)
+        state[u(transfer + at.AT_FIRST)] = max(state[u(transfer + at.AT_FIRST)], start + 1 + arrived)
+        if state[u(transfer + at.FIRST_LEFT)] > 0:
+            state[u(transfer + at.FIRST_LEFT)] -= 1
+    state[u(transfer + at.AT_DONE)] = max(state[u(transfer + at.AT_DONE)], tail + arrived)
     give_back(state, at.RETURNED_PACKET, packet)
 
 
 @kernel(**at.NO_ALLOCATION)
 def _run_before(state: IntArray, end: int) -> None:
     """Let every head arrive that is to arrive before cycle `end`."""
-    batch_end = state[at.BATCH_END]
     cycle = wheel.earliest(state)
     while cycle < end:
-        count = wheel.open_bucket(state, cycle)
-        for place in range(batch_end - count, batch_end):
-            _arrive(state, state[place], cycle)
+        packet, count = wheel.open_bucket(state, cycle), 0
+        while packet != 0:
+            following = state[u(packet + at.NEXT)]
+            count = _line_up(state, packet, cycle, count)
+            packet = following
+        batch = state[at.BATCH]
+        for place in range(count):
+            resource = state[u(batch + place)]
+            packet = state[u(resource + at.LINE)]
+            while packet != 0:
+                following = state[u(packet + at.NEXT)]
+                _arrive(state, packet, resource, cycle)
+                packet = following
         cycle = wheel.earliest(state)
 
 
@@ -155,23 +208,23 @@ def _keep_promise(state: IntArray, done_at: int) -> bool:
     All arrivals before the promised cycle have been processed.
     """
     promises = state[at.PROMISES]
-    promised, task, transfer = state[promises], state[promises + 1], state[promises + 2]
+    promised, task, transfer = state[u(promises)], state[u(promises + 1)], state[u(promises + 2)]
     count = state[at.N_PROMISES]
-    if state[transfer + at.FIRST_LEFT] != at.FIRST_UNWANTED:
-        event, earliest = FIRST, state[transfer + at.AT_FIRST]
-        known = state[transfer + at.FIRST_LEFT] == 0
+    if state[u(transfer + at.FIRST_LEFT)] != at.FIRST_UNWANTED:
+        event, earliest = FIRST, state[u(transfer + at.AT_FIRST)]
+        known = state[u(transfer + at.FIRST_LEFT)] == 0
     else:
-        event, earliest = DONE, state[transfer + at.AT_DONE]
-        known = state[transfer + at.LEFT] == 0
+        event, earliest = DONE, state[u(transfer + at.AT_DONE)]
+        known = state[u(transfer + at.LEFT)] == 0
     if not known:  # every completion follows an arrival by a cycle or more
         earliest = max(earliest, wheel.earliest(state) + 1)
     if earliest > promised:
         replace_top(state, promises, count, earliest, task, transfer)
         return False
-    state[done_at] = 2 * task + event
+    state[u(done_at)] = 2 * task + event
     if event == FIRST:
-        state[transfer + at.FIRST_LEFT] = at.FIRST_UNWANTED
-        replace_top(state, promises, count, max(promised, state[transfer + at.AT_DONE]), task, transfer)
+        state[u(transfer + at.FIRST_LEFT)] = at.FIRST_UNWANTED
+        replace_top(state, promises, count, max(promised, state[u(transfer + at.AT_DONE)]), task, transfer)
     else:
         drop_top(state, promises, count)
         state[at.N_PROMISES] = count - 1
@@ -186,8 +239,8 @@ def advance(state: IntArray, until: int) -> int:
     promises = state[at.PROMISES]
     last = ((until + 1) * den - 1) // num if until < state[at.LAST_TICK] else NEVER
     count = 0
-    while state[at.N_PROMISES] > 0 and state[promises] <= last:
-        promised = state[promises]
+    while state[at.N_PROMISES] > 0 and state[u(promises)] <= last:
+        promised = state[u(promises)]
         _run_before(state, promised)
         if state[ERROR] != 0:  # a lost packet: nothing completes any more
             state[at.N_PROMISES] = 0

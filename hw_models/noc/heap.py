@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from cairn.base.kernel import kernel
-from cairn.hw_models.noc.layout import NO_ALLOCATION
+from cairn.hw_models.noc.layout import NO_ALLOCATION, u
 from cairn.hw_models.server import IntArray
 
 ENTRY: Final = 3
@@ -22,17 +22,17 @@ def push(state: IntArray, heap: int, count: int, cycle: int, key: int, record: i
     while hole > 0:
         parent = (hole - 1) >> 2
         above = heap + parent * ENTRY
-        if state[above] < cycle or (state[above] == cycle and state[above + 1] < key):
+        if state[u(above)] < cycle or (state[u(above)] == cycle and state[u(above + 1)] < key):
             break
         here = heap + hole * ENTRY
-        state[here] = state[above]
-        state[here + 1] = state[above + 1]
-        state[here + 2] = state[above + 2]
+        state[u(here)] = state[u(above)]
+        state[u(here + 1)] = state[u(above + 1)]
+        state[u(here + 2)] = state[u(above + 2)]
         hole = parent
     here = heap + hole * ENTRY
-    state[here] = cycle
-    state[here + 1] = key
-    state[here + 2] = record
+    state[u(here)] = cycle
+    state[u(here + 1)] = key
+    state[u(here + 2)] = record
 
 
 @kernel(**NO_ALLOCATION)
@@ -45,20 +45,21 @@ def replace_top(state: IntArray, heap: int, count: int, cycle: int, key: int, re
         best = child
         for other in range(child + 1, min(child + 4, count)):
             there = heap + other * ENTRY
-            if state[there] < state[least] or (state[there] == state[least] and state[there + 1] < state[least + 1]):
+            ahead = state[u(there)] - state[u(least)]
+            if ahead < 0 or (ahead == 0 and state[u(there + 1)] < state[u(least + 1)]):
                 least, best = there, other
-        if cycle < state[least] or (cycle == state[least] and key < state[least + 1]):
+        if cycle < state[u(least)] or (cycle == state[u(least)] and key < state[u(least + 1)]):
             break
         here = heap + hole * ENTRY
-        state[here] = state[least]
-        state[here + 1] = state[least + 1]
-        state[here + 2] = state[least + 2]
+        state[u(here)] = state[u(least)]
+        state[u(here + 1)] = state[u(least + 1)]
+        state[u(here + 2)] = state[u(least + 2)]
         hole = best
         child = 4 * hole + 1
     here = heap + hole * ENTRY
-    state[here] = cycle
-    state[here + 1] = key
-    state[here + 2] = record
+    state[u(here)] = cycle
+    state[u(here + 1)] = key
+    state[u(here + 2)] = record
 
 
 @kernel(**NO_ALLOCATION)
@@ -66,4 +67,4 @@ def drop_top(state: IntArray, heap: int, count: int) -> None:
     """Remove the top of a heap of `count` entries (>= 1)."""
     last = heap + (count - 1) * ENTRY
     if count > 1:
-        replace_top(state, heap, count - 1, state[last], state[last + 1], state[last + 2])
+        replace_top(state, heap, count - 1, state[u(last)], state[u(last + 1)], state[u(last + 2)])

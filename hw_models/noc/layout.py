@@ -6,15 +6,23 @@
 A resource (link, injection port, ejection port) is RESOURCE words; links come first, then the injection ports,
 then the ejection ports. Routes are tables (`network.Routes`), or nothing where directions decide. Transfers and packets
 are records taken from a pool: a list of returned records, then records never used. Promises and far arrivals are
-heaps (`heap.py`); buckets, words and batch belong to the wheel of near arrivals (`wheel.py`).
+heaps (`heap.py`); buckets and words belong to the wheel of near arrivals (`wheel.py`), the batch has the
+resources at which heads arrive in the cycle at hand.
+
+Indices of what is looked at for every packet are unsigned (`u`): Numba asks of every signed one whether it counts from
+the end, which took a quarter of the time.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from cairn.hw_models.noc.spec import MAX_PACKETS
 from cairn.hw_models.server import HEADER
+
+u: Final = np.uint64
 
 # Reasons in the header slot ERROR.
 TOO_MANY_TRANSFERS: Final = 1
@@ -33,8 +41,7 @@ START_CYCLES: Final = HEADER + 7
 EJECTION_CYCLES: Final = HEADER + 8
 PACKET_BYTES: Final = HEADER + 9
 HEADER_BYTES: Final = HEADER + 10
-LINK_NUM: Final = HEADER + 11  # bytes per cycle of a link: a fraction
-LINK_DEN: Final = HEADER + 12
+WIDTHS: Final = HEADER + 11  # offset of (2 nodes + 1,) widths: of injection ports, ejection ports, and links
 LINK_FULL: Final = HEADER + 13  # cycles of a full packet on a link
 NODES: Final = HEADER + 14
 ROUTERS: Final = HEADER + 15
@@ -49,7 +56,7 @@ LINK_SOURCES: Final = HEADER + 22  # (links,) router at the near end
 RESOURCES: Final = HEADER + 23
 INJECTIONS: Final = HEADER + 24
 EJECTIONS: Final = HEADER + 25
-NODE_ROUTERS: Final = HEADER + 26  # (nodes,) with tables alone
+NODE_ROUTERS: Final = HEADER + 26  # (nodes,) with tables: the router of each; else its row << PLACE_BITS | column
 TURNS: Final = HEADER + 27  # (nodes,) table of the next transfer of each source
 TABLES: Final = HEADER + 28  # (tables, routers, nodes)
 TRANSFERS: Final = HEADER + 29
@@ -58,7 +65,7 @@ PROMISES: Final = HEADER + 31
 FAR: Final = HEADER + 32
 BUCKETS: Final = HEADER + 33
 WORDS: Final = HEADER + 34
-BATCH_END: Final = HEADER + 35
+BATCH: Final = HEADER + 35
 # Fill of the heaps; words of the wheel in use, and the last cycle that was opened.
 N_PROMISES: Final = HEADER + 36
 N_FAR: Final = HEADER + 37
@@ -78,6 +85,7 @@ MAX_WAIT: Final = HEADER + 48
 LIMITED: Final = HEADER + 49  # whether buffers or channels are
 BODY: Final = HEADER + 50
 
+PLACE_BITS: Final = 20
 MANY_CHANNELS: Final = 1 << 40  # more than any packet has cycles
 
 # Classes of resources: index into LAST.
@@ -92,8 +100,8 @@ BYTES: Final = 2
 WAIT: Final = 3
 FULL: Final = 4  # cycles of a full packet
 LATENCY: Final = 5  # cycles from here to the next resource
-WIDTH_NUM: Final = 6  # bytes per cycle: a fraction
-WIDTH_DEN: Final = 7
+STAMP: Final = 6  # the last cycle in which heads arrived, and the first of them
+LINE: Final = 7
 
 TRANSFER: Final = 16
 # The first eight words are read at every arrival, the others at the ends of the way.
@@ -113,6 +121,15 @@ AT_FIRST: Final = 13  # earliest cycle of FIRST, exact once no destination is le
 AT_DONE: Final = 14  # earliest cycle of DONE, exact once no ejection is left
 HEAD: Final = 15  # cycles of a head from its start on the injection port to the ejection port, unless it waits
 FIRST_UNWANTED: Final = -1
+# Of a transfer from or to a rectangle of cores (`tree.py`), whose HOPS is one of the two negative numbers:
+SPREADS: Final = -1
+GATHERS: Final = -2
+HIGH: Final = 3  # the corner of the rectangle with the largest coordinates
+REACHES: Final = 4  # steps of the tree from its root to the right, left, down, up: REACH_BITS each
+ROOT: Final = 10
+LOW: Final = 11  # the corner with the smallest coordinates
+JOINS: Final = 15  # list of packets that wait at a router for others of their number; linked by NEXT
+REACH_BITS: Final = 15
 
 PACKET: Final = 8
 OWNER: Final = 0
@@ -120,8 +137,14 @@ PASSED: Final = 1
 NODE: Final = 2  # the router where it is
 TAIL: Final = 3  # no earlier than this does the tail leave the next resource
 KEY: Final = 4
-NEXT: Final = 5  # in the same bucket of the wheel
+NEXT: Final = 5  # in the same bucket of the wheel, or in line at the same resource
 AHEAD: Final = 6  # cycles of its head from the start on its next resource to the ejection port, unless it waits
+# In a tree PASSED is 0 at the injection port, 1 + direction at a link, TO_EJECT at the ejection port; of a packet that
+# waits for others, how many are missing, and AHEAD is when the last of those that are there arrived.
+TO_EJECT: Final = 5
+KIND: Final = 7  # class of the resource at which it arrives now
+
+WIDTH: Final = 2  # words of a width: bytes per cycle as a fraction, numerator and denominator
 
 SPAN: Final = 4096
 """Cycles of the wheel: 64 words of 64 bits; eight full packets of 16 KiB on a 32-byte link."""

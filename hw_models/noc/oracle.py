@@ -1,4 +1,4 @@
-"""The rules N1 to N7 of `cycle.py` in plain Python, cycle by cycle, for small cases.
+"""The rules N1 to N9 of `cycle.py` in plain Python, cycle by cycle, for small cases.
 
 Written from the rules: resources with visible queues of packets, and time that visits every cycle in which something
 happens. Nothing is shared with the compiled model but the parameters and the wiring; routes are walked node by node.
@@ -10,27 +10,32 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil, floor
 
 from cairn.base.ticks import Clock
 from cairn.hw_models.noc.network import EJECT, Routes
 from cairn.hw_models.noc.network import Network as Wiring
 from cairn.hw_models.noc.packets import PacketSpec
-from cairn.hw_models.noc.spec import NocSpec, NocTopology
+from cairn.hw_models.noc.spec import MULTICAST, OPPOSITE_SHIFT, REDUCE, NocSpec, NocTopology
 from cairn.hw_models.server import DONE, FIRST, WANTS_FIRST
 
 Place = tuple[str, int, int]
-"""A resource: ("injection", node, node), ("link", from, to or number) or ("ejection", node, node)."""
+"""A resource: ("injection", node, node), ("link", from, direction or number) or ("ejection", node, node)."""
+
+
+Ways = dict[Place, list[Place]]
+"""The resources at which a packet arrives after each one."""
 
 
 @dataclass
 class Packet:
-    """One packet on its way: what it still has to pass, and when its tail may leave the next resource."""
+    """One packet, or a copy of it, on its way: where it arrives next, and when its tail may leave from there."""
 
     task: int
     number: int
     size: int
-    chain: deque[Place]
+    place: Place
     tail: int = 0
 
 
@@ -44,11 +49,17 @@ class Resource:
 
 @dataclass
 class Transfer:
+    """`waiting` has the packets that are still to be sent by each port, `ejections` how many are to come."""
+
     task: int
     flags: int
-    waiting: deque[Packet]
-    unfinished: int
+    ways: Ways
+    waiting: dict[Place, deque[Packet]]
+    firsts: int
+    ejections: int
+    first: int = 0
     last_tail: int = 0
+    joined: dict[tuple[int, Place], list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
 
 
 class PacketNetwork:
@@ -80,13 +91,41 @@ class PacketNetwork:
 
     def _request(self, tick: int, task: int, flags: int, source: int, destination: int, size: int) -> None:
         limit = self.spec.max_packet_bytes
-        chain: list[Place] = [("injection", source, source), *self.links(source, destination)]
-        chain.append(("ejection", destination, destination))
         sizes = [min(limit, size - begin) for begin in range(0, size, limit)] or [0]  # N1
-        packets = deque(Packet(task, number, part, deque(chain)) for number, part in enumerate(sizes))
-        self.transfers[task] = Transfer(task, flags, packets, len(packets))
+        ways = self._ways(flags, source, destination)
+        ports = [place for place in ways if place[0] == "injection"]
+        waiting = {port: deque(Packet(task, number, part, port) for number, part in enumerate(sizes)) for port in ports}
+        ends = len({place for places in ways.values() for place in places if place[0] == "ejection"})
+        self.transfers[task] = Transfer(task, flags, ways, waiting, ends, ends * len(sizes))
         cycle = ceil(Fraction(tick) / self.period)  # N5
-        self.heads[cycle + self.spec.start_cycles].append(packets.popleft())  # N1
+        for packets in waiting.values():
+            self.heads[cycle + self.spec.start_cycles].append(packets.popleft())  # N1
+
+    def _ways(self, flags: int, source: int, destination: int) -> Ways:
+        """What follows what: one chain, or the chains of all cores of a rectangle laid over each other."""
+        ways: Ways = defaultdict(list)
+        if not flags & (MULTICAST | REDUCE):
+            pairs = [(source, destination)]
+        elif flags & MULTICAST:  # N8
+            pairs = [(source, core) for core in self.rectangle(destination, flags >> OPPOSITE_SHIFT) if core != source]
+        else:
+            cores = self.rectangle(source, flags >> OPPOSITE_SHIFT)
+            pairs = [(destination, core) for core in cores if core != destination]
+        for near, far in pairs:
+            links = list(self.links(near, far))
+            if flags & REDUCE:  # N9: the same links, the other way: from their far ends, in the opposite direction
+                ends = [*(router for _, router, _ in links[1:]), far]
+                links = [("link", end, way ^ 1) for end, (_, _, way) in zip(ends, links, strict=True)][::-1]
+                near, far = far, near
+            chain: list[Place] = [("injection", near, near), *links, ("ejection", far, far)]
+            for here, there in pairwise(chain):
+                if there not in ways[here]:
+                    ways[here].append(there)
+        return ways
+
+    def rectangle(self, one: int, other: int) -> list[int]:
+        """The cores of a rectangle with these corners."""
+        raise NotImplementedError
 
     def _next_cycle(self) -> int:
         frees = [resource.free_at for resource in self.resources.values() if resource.queue]
@@ -95,7 +134,7 @@ class PacketNetwork:
     def _step(self, cycle: int) -> None:
         arriving = sorted(self.heads.pop(cycle, []), key=lambda packet: (packet.task, packet.number))
         for packet in arriving:  # N2
-            self.resources[packet.chain[0]].queue.append(packet)
+            self.resources[packet.place].queue.append(packet)
         for place, resource in self.resources.items():
             if resource.queue and resource.free_at <= cycle:
                 self._serve(place, resource, resource.queue.popleft(), cycle)
@@ -127,23 +166,35 @@ class PacketNetwork:
                 hold = max(hold, ceil(Fraction(packet.tail - cycle, spec.channels)))
         resource.free_at = cycle + hold
         transfer = self.transfers[packet.task]
-        packet.chain.popleft()
-        if kind == "injection" and transfer.waiting:
-            self.heads[cycle + hold].append(transfer.waiting.popleft())  # N1
+        if kind == "injection" and transfer.waiting[place]:
+            self.heads[cycle + hold].append(transfer.waiting[place].popleft())  # N1
         if kind == "ejection":
             self._finish(transfer, packet, cycle)
             return
         latency = spec.injection_cycles if kind == "injection" else self.link_latency(place)  # N3
-        packet.tail += latency
-        self.heads[cycle + latency].append(packet)
+        for following in transfer.ways[place]:
+            self._send(transfer, packet, following, cycle + latency, packet.tail + latency)
+
+    def _send(self, transfer: Transfer, packet: Packet, following: Place, head: int, tail: int) -> None:
+        """A packet reaches the router before `following`; where several of its number meet, the last goes on (N9)."""
+        parts = sum(following in places for places in transfer.ways.values())
+        met = transfer.joined[packet.number, following]
+        met.append((head, tail))
+        if len(met) == parts:
+            last = max(head for head, _ in met)
+            onwards = Packet(packet.task, packet.number, packet.size, following, max(tail for _, tail in met))
+            self.heads[last].append(onwards)
 
     def _finish(self, transfer: Transfer, packet: Packet, cycle: int) -> None:
         arrived = self.spec.ejection_cycles
-        transfer.unfinished -= 1
+        transfer.ejections -= 1
         transfer.last_tail = max(transfer.last_tail, packet.tail)
-        if packet.number == 0 and transfer.flags & WANTS_FIRST:
-            self.completions.append((self._tick(cycle + 1 + arrived), packet.task, FIRST))  # N4
-        if transfer.unfinished == 0:
+        if packet.number == 0:
+            transfer.firsts -= 1
+            transfer.first = max(transfer.first, cycle + 1)
+            if transfer.firsts == 0 and transfer.flags & WANTS_FIRST:
+                self.completions.append((self._tick(transfer.first + arrived), packet.task, FIRST))  # N4
+        if transfer.ejections == 0:
             self.completions.append((self._tick(transfer.last_tail + arrived), packet.task, DONE))  # N4
 
     def _tick(self, cycle: int) -> int:
@@ -176,6 +227,15 @@ class Network(PacketNetwork):
 
     def link_latency(self, place: Place) -> int:
         return self.noc.hop_cycles
+
+    def rectangle(self, one: int, other: int) -> list[int]:
+        (row, column), (to_row, to_column) = divmod(one, self.columns), divmod(other, self.columns)
+        rows, columns = sorted((row, to_row)), sorted((column, to_column))
+        return [
+            each * self.columns + place
+            for each in range(rows[0], rows[1] + 1)
+            for place in range(columns[0], columns[1] + 1)
+        ]
 
     def _shape(self) -> list[int]:
         across, down = self.noc.concentration

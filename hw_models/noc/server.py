@@ -24,7 +24,10 @@ from cairn.hw_models.server import DONE_AT, Server, ServerKind, server_kinds
 
 @dataclass(frozen=True)
 class _Wires:
-    """What is between the ports: far and near end and latency of each link (links,), tables of routes or none."""
+    """What is between the ports: far and near end and latency of each link (links,), tables of routes or none.
+
+    `node_router` (nodes,) is the router of each node; where there are no tables, its place (`layout.NODE_ROUTERS`).
+    """
 
     nodes: int
     routers: int
@@ -51,15 +54,15 @@ def build_noc_server(
         state = _state(spec.packets, wires, spec.clock(clock), max_transfers, max_packets)
         return Server(noc_kind, state, {"topology": spec.topology.value, "rows": rows, "columns": columns})
     neighbour = wire(spec.topology, rows, columns).neighbour
-    nodes = rows * columns
+    node = np.arange(rows * columns)
     far = neighbour.ravel()
     wires = _Wires(
-        nodes=nodes,
-        routers=nodes,
+        nodes=node.size,
+        routers=node.size,
         far=far,
         near=np.arange(far.size) // DIRECTIONS,
         latency=np.full(far.size, spec.hop_cycles),
-        node_router=np.empty(0, dtype=np.int64),
+        node_router=node // columns << at.PLACE_BITS | node % columns,
         tables=np.empty((0, 0, 0), dtype=np.int64),
     )
     state = _state(spec.packets, wires, spec.clock(clock), max_transfers, max_packets)
@@ -109,6 +112,7 @@ def _state(spec: PacketSpec, wires: _Wires, clock: Clock, max_transfers: int, ma
         at.RESOURCES: links * at.RESOURCE,
         at.INJECTIONS: nodes * at.RESOURCE,
         at.EJECTIONS: nodes * at.RESOURCE,
+        at.WIDTHS: (2 * nodes + 1) * at.WIDTH,
         at.NODE_ROUTERS: wires.node_router.size,
         at.TURNS: wires.node_router.size,
         at.TABLES: wires.tables.size,
@@ -118,7 +122,7 @@ def _state(spec: PacketSpec, wires: _Wires, clock: Clock, max_transfers: int, ma
         at.FAR: packets * ENTRY,
         at.BUCKETS: at.SPAN,
         at.WORDS: at.SPAN // 64,
-        at.BATCH_END: packets,
+        at.BATCH: links + 2 * nodes,
         DONE_AT: 2 * max_transfers,
     }
     state = np.zeros(at.BODY + sum(regions.values()), dtype=np.int64)
@@ -126,7 +130,6 @@ def _state(spec: PacketSpec, wires: _Wires, clock: Clock, max_transfers: int, ma
     for slot, words in regions.items():
         state[slot] = offset
         offset += words
-    state[at.BATCH_END] += packets
     for slot, values in (
         (at.NEIGHBOURS, wires.far),
         (at.LINK_SOURCES, wires.near),
@@ -150,19 +153,19 @@ def _write_parameters(state: IntArray, spec: PacketSpec, wires: _Wires) -> None:
     state[at.CREDIT_CYCLES], state[at.CHANNELS] = spec.credit_cycles, spec.channels or at.MANY_CHANNELS
     state[at.LIMITED] = spec.buffer_flits is not None or spec.channels is not None
     link = spec.link_width
-    state[at.LINK_NUM], state[at.LINK_DEN] = link.numerator, link.denominator
     state[at.LINK_FULL] = spec.full_cycles(link)
-    nodes = wires.nodes
-    for begin, widths, latency in (
+    injection = spec.port_widths(spec.injection_bytes_per_cycle, wires.nodes)
+    ejection = spec.port_widths(spec.ejection_bytes_per_cycle, wires.nodes)
+    widths = [number for width in (*injection, *ejection, link) for number in (width.numerator, width.denominator)]
+    state[state[at.WIDTHS] : state[at.WIDTHS] + len(widths)] = widths
+    for begin, of_class, latency in (
         (at.RESOURCES, [link] * wires.far.size, wires.latency),
-        (at.INJECTIONS, spec.port_widths(spec.injection_bytes_per_cycle, nodes), spec.injection_cycles),
-        (at.EJECTIONS, spec.port_widths(spec.ejection_bytes_per_cycle, nodes), spec.ejection_cycles),
+        (at.INJECTIONS, injection, spec.injection_cycles),
+        (at.EJECTIONS, ejection, spec.ejection_cycles),
     ):
-        table = state[state[begin] : state[begin] + at.RESOURCE * len(widths)].reshape(-1, at.RESOURCE)
+        table = state[state[begin] : state[begin] + at.RESOURCE * len(of_class)].reshape(-1, at.RESOURCE)
         table[:, at.LATENCY] = latency
-        table[:, at.WIDTH_NUM] = [width.numerator for width in widths]
-        table[:, at.WIDTH_DEN] = [width.denominator for width in widths]
-        table[:, at.FULL] = [spec.full_cycles(width) for width in widths]
+        table[:, at.FULL] = [spec.full_cycles(width) for width in of_class]
 
 
 def counters(state: IntArray) -> Mapping[str, Any]:
@@ -175,7 +178,7 @@ def counters(state: IntArray) -> Mapping[str, Any]:
     """
     far = state[state[at.NEIGHBOURS] : state[at.LINK_SOURCES]]
     exists = np.flatnonzero(far >= 0)
-    ends = (at.RESOURCES, at.INJECTIONS, at.EJECTIONS, at.NODE_ROUTERS)
+    ends = (at.RESOURCES, at.INJECTIONS, at.EJECTIONS, at.WIDTHS)
     links, injection, ejection = (
         state[state[begin] : state[end]].reshape(-1, at.RESOURCE) for begin, end in pairwise(ends)
     )

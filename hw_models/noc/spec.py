@@ -18,6 +18,12 @@ from cairn.hw_models.noc.packets import PacketSpec
 IntArray = npt.NDArray[np.int64]
 
 REQUEST_COLUMNS: Final = ("flags", "source", "destination", "bytes")
+MULTICAST: Final = 4
+"""Flag of a request to all cores of the rectangle whose corners are its destination and the core in its flags."""
+REDUCE: Final = 8
+"""Flag of a request that adds up what the rectangle between its source and the core in its flags sends."""
+OPPOSITE_SHIFT: Final = 8
+"""Place, in the flags, of the number of the core in the opposite corner of the rectangle."""
 MAX_PACKETS: Final = 1 << 28
 """A transfer has fewer packets: their number shares one 64-bit key with the number of the task (`layout.py`)."""
 MAX_TASK: Final = 1 << 34
@@ -202,20 +208,39 @@ class NocSpec(Spec):
         return chip if self.clock_ghz is None else Clock.from_ghz(self.clock_ghz)
 
 
+def multicast_flags(opposite: IntArray | int) -> IntArray:
+    """Flags of requests to all cores of a rectangle with a corner at their destination and one at `opposite`."""
+    return np.asarray(opposite, dtype=np.int64) << OPPOSITE_SHIFT | MULTICAST
+
+
+def reduce_flags(opposite: IntArray | int) -> IntArray:
+    """Flags of requests that add up what a rectangle sends, a corner at their source and one at `opposite`."""
+    return np.asarray(opposite, dtype=np.int64) << OPPOSITE_SHIFT | REDUCE
+
+
 def check_requests(spec: NocSpec, rows: int, columns: int, requests: IntArray) -> None:
     """Refuse a table of requests (n, 4) that the network cannot carry; the message names the first such row.
 
-    A request goes from one core to another, cores are `0 .. rows * columns - 1`, and it carries at least one byte
-    and fewer than 2^40 bytes and 2^28 packets. Raises ConfigError.
+    A request goes from one core to another, or with the flags of a rectangle to or from all of its cores, on a mesh or
+    torus with routes by xy. Cores are `0 .. rows * columns - 1`, and it carries at least one byte and fewer than 2^40
+    bytes and 2^28 packets. Raises ConfigError.
     """
     if requests.ndim != 2 or requests.shape[1] != len(REQUEST_COLUMNS):
         raise ConfigError(f"network requests have columns {REQUEST_COLUMNS}, got an array of shape {requests.shape}")
     nodes = rows * columns
     source, destination, size = requests[:, 1], requests[:, 2], requests[:, 3]
-    outside = (np.minimum(source, destination) < 0) | (np.maximum(source, destination) >= nodes)
+    tree = requests[:, 0] & (MULTICAST | REDUCE)
+    opposite = np.where(tree, requests[:, 0] >> OPPOSITE_SHIFT, source)
+    lowest, highest = (take(take(source, destination), opposite) for take in (np.minimum, np.maximum))
+    on_grid = spec.by_direction and spec.topology is not NocTopology.ALL_TO_ALL
     rules = (
-        (outside, f"a core outside 0..{nodes - 1}"),
-        (source == destination, "the same core as source and destination: what stays in a core needs no network"),
+        ((lowest < 0) | (highest >= nodes), f"a core outside 0..{nodes - 1}"),
+        (tree == MULTICAST | REDUCE, "two flags of a rectangle: it is sent to or gathered from"),
+        ((tree > 0) & (not on_grid), "a rectangle of cores, which needs a mesh or torus with routes by xy"),
+        (
+            (source == destination) & (opposite == source),
+            "the same core as source and destination: what stays in a core needs no network",
+        ),
         (size < 1, "less than one byte"),
         (size >= MAX_BYTES, "2^40 bytes or more"),
         (size > spec.max_packet_bytes * (MAX_PACKETS - 1), "2^28 packets or more"),

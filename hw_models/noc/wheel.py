@@ -1,9 +1,9 @@
-"""The heads that are to arrive, ordered by cycle and key: a wheel of near cycles and a heap of far ones.
+"""The heads that are to arrive, ordered by cycle: a wheel of near cycles and a heap of far ones.
 
 Each of the next SPAN cycles has a bucket, a list linked through the packets' records; what arrives later waits in a
 heap and moves to the wheel when its cycle comes near. One bit per bucket, 64 to a word, and one bit per word in a
-summary find the next bucket in use. A bucket is put in order when it is opened. That is correct because an arrival
-only ever causes arrivals at later cycles, and cheap because buckets are filled nearly in order.
+summary find the next bucket in use. A bucket is in no order: only heads that arrive at one resource in one cycle need
+one, and they are put in line when it is opened (`cycle.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from cairn.base.kernel import kernel
 from cairn.base.ticks import NEVER
 from cairn.hw_models.noc import layout as at
 from cairn.hw_models.noc.heap import drop_top, push
+from cairn.hw_models.noc.layout import u
 from cairn.hw_models.server import IntArray
 
 _PRIME: Final = 67
@@ -34,11 +35,11 @@ def _lowest_bit(word: int) -> int:
 def _put_near(state: IntArray, packet: int, cycle: int) -> None:
     slot = cycle & (at.SPAN - 1)
     bucket = state[at.BUCKETS] + slot
-    if state[bucket] == 0:
+    if state[u(bucket)] == 0:
         state[state[at.WORDS] + (slot >> 6)] |= 1 << (slot & 63)
         state[at.SUMMARY] |= 1 << (slot >> 6)
-    state[packet + at.NEXT] = state[bucket]
-    state[bucket] = packet
+    state[u(packet + at.NEXT)] = state[u(bucket)]
+    state[u(bucket)] = packet
 
 
 @kernel(**at.NO_ALLOCATION)
@@ -47,7 +48,7 @@ def put(state: IntArray, packet: int, cycle: int) -> None:
     if cycle - state[at.BASE] < at.SPAN:
         _put_near(state, packet, cycle)
     else:
-        push(state, state[at.FAR], state[at.N_FAR], cycle, state[packet + at.KEY], packet)
+        push(state, state[at.FAR], state[at.N_FAR], cycle, state[u(packet + at.KEY)], packet)
         state[at.N_FAR] += 1
 
 
@@ -59,62 +60,33 @@ def earliest(state: IntArray) -> int:
         far: int = state[state[at.FAR]]
         return far if state[at.N_FAR] > 0 else NEVER
     here = (base & (at.SPAN - 1)) >> 6
-    rest = state[words + here] & (-1 << (base & 63))
+    rest = state[u(words + here)] & (-1 << (base & 63))
     if rest != 0:
         slot = here << 6 | _lowest_bit(rest)
     else:  # the next word that is not empty, round the wheel; the lower bits of this one come last
         beyond = summary & (-1 << here) & ~(1 << here)
         word = _lowest_bit(beyond if beyond != 0 else summary)
-        slot = word << 6 | _lowest_bit(state[words + word])
+        slot = word << 6 | _lowest_bit(state[u(words + word)])
     cycle: int = base + ((slot - base) & (at.SPAN - 1))
     return cycle
 
 
 @kernel(**at.NO_ALLOCATION)
 def open_bucket(state: IntArray, cycle: int) -> int:
-    """Take all arrivals of `cycle`, the earliest one, off the wheel; answers how many.
-
-    They stand, ordered by key, in the state before offset BATCH_END.
-    """
+    """Take all arrivals of `cycle`, the earliest one, off the wheel: a list linked by NEXT, in no order; its first."""
     state[at.BASE] = cycle
     far = state[at.FAR]
-    while state[at.N_FAR] > 0 and state[far] < cycle + at.SPAN:
-        packet, its_cycle = state[far + 2], state[far]
+    while state[at.N_FAR] > 0 and state[u(far)] < cycle + at.SPAN:
+        packet, its_cycle = state[u(far + 2)], state[u(far)]
         drop_top(state, far, state[at.N_FAR])
         state[at.N_FAR] -= 1
         _put_near(state, packet, its_cycle)
     slot = cycle & (at.SPAN - 1)
-    packet = state[state[at.BUCKETS] + slot]
-    state[state[at.BUCKETS] + slot] = 0
+    bucket = state[at.BUCKETS] + slot
+    first: int = state[u(bucket)]
+    state[u(bucket)] = 0
     word = state[at.WORDS] + (slot >> 6)
-    state[word] &= ~(1 << (slot & 63))
-    if state[word] == 0:
+    state[u(word)] &= ~(1 << (slot & 63))
+    if state[u(word)] == 0:
         state[at.SUMMARY] &= ~(1 << (slot >> 6))
-    end = state[at.BATCH_END]
-    begin = end
-    ordered = True
-    while packet != 0:  # last in, first out: filling backwards restores the order of filling
-        ordered &= begin == end or state[packet + at.KEY] < state[state[begin] + at.KEY]
-        begin -= 1
-        state[begin] = packet
-        packet = state[packet + at.NEXT]
-    count: int = end - begin
-    if not ordered:
-        _sort_by_key(state, begin, count)
-    return count
-
-
-@kernel(**at.NO_ALLOCATION)
-def _sort_by_key(state: IntArray, begin: int, count: int) -> None:
-    """Shell sort of packets by key, gaps shrinking by 0.45."""
-    gap = count
-    while gap > 1:
-        gap = max(1, gap * 5 // 11)
-        for i in range(gap, count):
-            packet = state[begin + i]
-            key = state[packet + at.KEY]
-            j = i
-            while j >= gap and state[state[begin + j - gap] + at.KEY] > key:
-                state[begin + j] = state[begin + j - gap]
-                j -= gap
-            state[begin + j] = packet
+    return first

@@ -178,6 +178,9 @@ def _dram_dies(result: Result) -> Iterator[Text]:
 
 def _notes(result: Result) -> Iterator[Text]:
     yield from _dram_dies(result)
+    note = result.network.note() if result.network is not None else None
+    if note is not None:
+        yield Text(note, "yellow")
     shortened = [each for each in result.record.repetitions if each.simulated < each.repeat]
     for each in shortened[:REPETITIONS]:
         yield Text(

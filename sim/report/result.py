@@ -13,12 +13,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from cairn.base.ticks import PS_PER_S
+from cairn.hw_models.noc.trust import NetworkLoad
 from cairn.sim.record import RunRecord
 from cairn.sim.report.attribution import Steps, charge
 from cairn.sim.report.busy import ClassBusy, class_busy
 from cairn.sim.report.dram_energy import Activates, count_activates, dram_terms
 from cairn.sim.report.energy import area_table, dram_die_table, dynamic_energy_pj, power_density, static_power
 from cairn.sim.report.hardware import Peaks, unit_count
+from cairn.sim.report.network import load_of
 from cairn.sim.report.operators import bounds, operator_table, required_matrix_ops
 from cairn.sim.report.summary import content, headline, summary
 from cairn.sim.report.tables import bytes_table, energy_table, unit_table
@@ -144,6 +146,12 @@ class Result:
     def activates(self) -> Activates | None:
         """Activates of the run and how they are known; None where the DRAM is charged per byte."""
         return count_activates(self.record) if self.record.chip.energy.dram.by_command else None
+
+    @cached_property
+    def network(self) -> NetworkLoad | None:
+        """The load of the network over the blocks that were simulated, and whether the packet model was checked there;
+        None where no packet network counted."""
+        return load_of(self.record)
 
     @cached_property
     def area(self) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from cairn.hw_models.noc.trust import TRUSTED_QUEUEING
 from cairn.sim.report.dram_energy import dram_content
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def content(result: Result) -> dict[str, Any]:
         "area": result.area.to_dict("records"),
         "dram_area": result.dram_area.to_dict("records"),
         "bytes": result.bytes.to_dict("records"),
+        "network": _network(result),
         "repetition": [vars(repetition) for repetition in result.record.repetitions],
         "provenance": dict(result.provenance),
         "config": dict(result.record.config),
@@ -79,3 +81,16 @@ def _dram_energy(result: Result) -> dict[str, Any] | None:
     if result.activates is None or result.dram_energy is None:
         return None
     return dram_content(result.record.chip, result.activates, result.dram_energy)
+
+
+def _network(result: Result) -> dict[str, Any] | None:
+    """The load of the network; None where nobody counted it."""
+    load = result.network
+    if load is None:
+        return None
+    return {
+        "busiest_utilisation": load.busiest,
+        "queueing": load.queueing,
+        "queueing_limit": TRUSTED_QUEUEING,
+        "within_checked_range": load.is_trusted,
+    }
