@@ -62,8 +62,12 @@ def test_the_dram_benchmark_prints_a_rate_for_every_pattern_and_the_cold_time() 
     assert float(re.findall(r"(\d+\.\d+) s of CPU", cold)[0]) > 0
 
 
-def test_the_network_benchmark_prints_a_rate_for_every_case_of_the_flit_model() -> None:
-    lines = [line for line in printed("noc.py", "--cycles", "500", "--repeat", "1").splitlines() if "flits, " in line]
+def test_the_network_benchmark_prints_a_rate_for_every_case_of_both_models() -> None:
+    text = printed("noc.py", "--cycles", "500", "--repeat", "1", "--packets", "2000").splitlines()
+    packets = [line for line in text if line.startswith("packets")]
+    assert len(packets) == 6 and sum("target" in line for line in packets) == 2
+    assert all(float(re.findall(r"(\d+\.\d+) M packets/s", line)[0]) > 0 for line in packets)
+    lines = [line for line in text if line.startswith("flits")]
     assert len(lines) == 6
     assert all(float(re.findall(r"(\d+\.\d+) M router-cycles/s", line)[0]) > 0 for line in lines)
     assert sum("target" in line for line in lines) == 3
