@@ -16,7 +16,8 @@ from cairn.sim.mapping.different import different
 from cairn.sim.mapping.dram_rate import dram_bytes_per_cycle
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.matmul_cost import STREAM_TILES, CoreRates, aimed_tile_bytes
-from cairn.sim.mapping.options import MappingSpec
+from cairn.sim.mapping.options import MappingSpec, Paradigm
+from cairn.sim.twin.layout import Moves
 from cairn.sim.twin.swept import Path, Swept
 
 FloatArray = npt.NDArray[np.float64]
@@ -102,6 +103,15 @@ class Machine:
         return self.chip.synchronisation.task_issue_cycles
 
     @property
+    def spmd(self) -> bool:
+        return self.options.paradigm is Paradigm.SPMD
+
+    @property
+    def barrier_cycles(self) -> Any:
+        """Cycles after an operator in which all cores meet; none where data dependences alone order them."""
+        return self.chip.synchronisation.barrier_cycles if self.spmd else 0
+
+    @property
     def link(self) -> Any:
         """Bytes a cycle of a link or port."""
         noc = self.chip.noc
@@ -120,6 +130,14 @@ class Machine:
     def message_cycles(self, size_bytes: Any, hops: Any = 1) -> Any:
         """An uncontended transfer."""
         return self.chip.noc.start + PORT_CYCLES + hops * self.chip.noc.hop_cycles + size_bytes / self.link
+
+    def batch_cycles(self, moves: Moves) -> Any:
+        """Messages that all cores send at once: the busiest link or port is never idle; a core has `noc_depth` of them
+        under way."""
+        noc, depth = self.chip.noc, self.chip.dma.noc_depth
+        latency = noc.start + PORT_CYCLES + moves.hops * noc.hop_cycles
+        across = np.maximum(moves.crossing / self.link, (moves.messages - 1) * latency / depth)
+        return np.where(moves.sent > 0, latency + across, 0.0)
 
     def scatter_cycles(self, total_bytes: Any) -> Any:
         """A tensor of `total_bytes` that changes to a layout which has nothing to do with the one before.

@@ -12,37 +12,37 @@ from cairn.sim.mapping.choose import NO_SPLIT, Choice, arrangement_loads
 from cairn.sim.mapping.cost_kernel import overlapped
 from cairn.sim.mapping.grid import split_sizes
 from cairn.sim.mapping.matmul_cost import MatmulShape, ring_strides
+from cairn.sim.twin.layout import Moves, Operand
 from cairn.sim.twin.machine import Machine
+from cairn.sim.twin.places import Layouts
 from cairn.sim.twin.stage import Counts, Stage
-from cairn.sim.twin.traffic import ring_loads
+from cairn.sim.twin.traffic import group_reach, ring_loads
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-def product_stage(name: str, machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray) -> Stage:
-    """A product as `choice` splits it; `before` (designs,) is the split that left x, NO_SPLIT where none did."""
+def product_stage(
+    name: str, machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray, x: Layouts
+) -> Stage:  # fmt: skip
+    """A product as `choice` splits it; `before` (designs,) is the split that left x, NO_SPLIT where none did, and `x`
+    says how it lies.
+    """
     gm, gn, gk = split_sizes(machine.grid.rows, machine.grid.columns)[choice.split].T
     m, n, k = -(-shape.m // gm), -(-shape.n // gn), -(-shape.k // gk)
     rows = -(-m // choice.passes)
-    hops = ring_strides(machine.grid.rows, machine.grid.columns, machine.options.placement)
-    strides = {axis: stride[choice.split] for axis, stride in hops.items()}
     part = rows * k * shape.x_bits / 8 / gn  # of the rows of a pass
-    bring = _bring(machine, choice, before, part)
-    gather = _gather(machine, part, gn, strides["n"])
     compute, touched = _tiles(machine, shape, choice, rows, n, k)
     weights = k * n * shape.w_bits / 8 * choice.passes
     relayed = weights * (choice.sharers - 1) / choice.sharers
     sums = rows * n * choice.passes * shape.partial_bits / 8 * (gk - 1) / gk
-    stretch = _stretch(machine, shape, choice, rows, n, gk, strides["k"])
-    later = part * (gn - 1) * (choice.passes - 1)
-    crossing, beside_gather, beside_sums = _crossing(machine, choice, later, relayed, sums)
-    in_all = choice.reductions * choice.passes
-    reducing = ring_cycles(stretch, in_all, gk, beside_sums)
-    gathering = ring_cycles(Turn(gather.fixed + bring, gather.sent), choice.passes - 1, gn, beside_gather)
-    work = overlapped(overlapped(compute, np.maximum(reducing, crossing)), gathering)
+    flows = Flows(part, relayed, sums, rows * n / gk / choice.reductions)
+    network = (unicasts if machine.spmd else rings)(machine, shape, choice, before, x, flows)
+    work, slack, first = _together(machine, choice, compute, network)
+    share = 1 - 1 / x.stretches(machine)
+    loads = -(-n // choice.tile_n) * -(-k // choice.sharers // choice.tile_k) * choice.passes
     copies = gm // choice.sharers
-    moved = machine.cores * (part * (gn - 1) * choice.passes + sums + relayed)
+    moved = network.brought + machine.cores * (part * (gn - 1) * choice.passes * (not machine.spmd) + sums + relayed)
     loaded = shape.n * shape.k * shape.w_bits / 8 * choice.passes * copies
     added = machine.cores * sums * 8 / shape.partial_bits
     counts = Counts(
@@ -52,8 +52,106 @@ def product_stage(name: str, machine: Machine, shape: MatmulShape, choice: Choic
         noc_bytes=moved,
         dram_bytes=loaded,
     )
-    lead = machine.array(bring + gather.fixed + gather.sent)
-    return Stage(name, lead, work, stretch.fixed + stretch.sent, weights / choice.sharers, counts)
+    tail = network.last + machine.barrier_cycles
+    streamed = weights / choice.sharers
+    depth = machine.chip.dma.load_depth
+    return Stage(
+        name, first * (1 - share), work, tail, streamed, counts, 0.0, first * share, slack,
+        streamed / loads * (depth - 1) / 2, work * np.minimum(1.0, (depth + 1) / 2 / loads),
+    )  # fmt: skip
+
+
+def _together(
+    machine: Machine, choice: Choice, compute: FloatArray, network: Network
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Cycles of a product's work, those of them after its first stretch in which its network is idle, and its lead.
+
+    Where everyone is sent what it needs, cores begin at different times: the sums of the first pass the links and ports
+    before what the last are still waiting for.
+    """
+    work = overlapped(overlapped(compute, network.beside), network.gathering)
+    if machine.spmd:
+        used = network.beside / np.maximum(compute, 1.0)
+        delayed = np.minimum(network.first + network.beside, network.first / np.maximum(1 - used, 1e-9))
+        return np.where(network.first > 0, compute, work), 0.0 * work, np.where(network.first > 0, delayed, 0.0)
+    after = 1 - 1 / (choice.reductions * choice.passes)
+    return work, np.maximum(0.0, work - network.busy) * after, network.first
+
+
+@dataclass(frozen=True)
+class Flows:
+    """What a core sends for a product: bytes of its part of x in a pass, of weights, of partial sums, and elements of
+    one part of the sums of a stretch; arrays (designs,)."""
+
+    part: FloatArray
+    relayed: FloatArray
+    sums: FloatArray
+    elements: FloatArray
+
+
+@dataclass(frozen=True)
+class Network:
+    """Cycles of the network for a product, arrays (designs,): before its first tile; beside its tiles (weights, sums,
+    x of later passes); after the last; and the bytes that bring x from where it was made."""
+
+    first: FloatArray
+    beside: FloatArray
+    gathering: FloatArray
+    last: FloatArray
+    busy: FloatArray
+    """Cycles in which the busiest link or port is used beside the tiles."""
+    brought: FloatArray
+
+
+def rings(
+    machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray, x: Layouts, flows: Flows
+) -> Network:  # fmt: skip
+    """Parts go round rings (compute-shift)."""
+    _, gn, gk = split_sizes(machine.grid.rows, machine.grid.columns)[choice.split].T
+    hops = ring_strides(machine.grid.rows, machine.grid.columns, machine.options.placement)
+    strides = {axis: stride[choice.split] for axis, stride in hops.items()}
+    bring, brought = _bring(machine, shape, choice, before, x, flows.part)
+    gather = _gather(machine, flows.part, gn, strides["n"])
+    stretch = _stretch(machine, shape, flows.elements, gk, strides["k"])
+    later = flows.part * (gn - 1) * (choice.passes - 1)
+    crossing, beside_gather, beside_sums = _crossing(machine, choice, later, flows.relayed, flows.sums)
+    reducing = ring_cycles(stretch, choice.reductions * choice.passes, gk, beside_sums)
+    gathering = ring_cycles(Turn(gather.fixed + bring, gather.sent), choice.passes - 1, gn, beside_gather)
+    return Network(
+        bring + gather.fixed + gather.sent, np.maximum(reducing, crossing), gathering, stretch.fixed + stretch.sent,
+        crossing, brought,
+    )  # fmt: skip
+
+
+def unicasts(
+    machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray, x: Layouts, flows: Flows
+) -> Network:  # fmt: skip
+    """Everyone is sent what it needs by those that have it (SPMD)."""
+    _, gn, gk = split_sizes(machine.grid.rows, machine.grid.columns)[choice.split].T
+    bring, moves = _brought(machine, shape, choice, x)
+    later = flows.part * (gn - 1) * (choice.passes - 1)
+    crossing, _, _ = _crossing(machine, choice, later, flows.relayed, flows.sums)
+    size = flows.elements * shape.partial_bits / 8
+    added = machine.vector_cycles(flows.elements, "reduce_add")
+    nothing = np.zeros(machine.designs)
+    _, _, across = _crossing(machine, choice, nothing, nothing, size * (gk - 1), of_sums=True)
+    latency = machine.message_cycles(0.0, _reach(machine, choice))
+    in_all = choice.reductions * choice.passes
+    last = np.where(gk > 1, latency + np.maximum(across, (gk - 2) * added) + added, 0.0)
+    reducing = np.where(gk > 1, in_all * (gk - 1) * added, 0.0)
+    return Network(
+        bring, np.maximum(reducing, crossing), bring * (choice.passes - 1), last, crossing,
+        moves.sent * choice.passes,
+    )  # fmt: skip
+
+
+def _reach(machine: Machine, choice: Choice) -> FloatArray:
+    """Links of the longest way within the k group of each design."""
+    grid = machine.grid
+    longest = np.zeros(machine.designs)
+    for code, pick in _alike(choice.split[:, None]):
+        longest[pick] = group_reach(machine.topology, grid, choice.splits[code[0]])
+    return longest
 
 
 @dataclass(frozen=True)
@@ -82,7 +180,8 @@ def ring_cycles(turn: Turn, times: Any, members: IntArray, others: FloatArray) -
 
 
 def _crossing(
-    machine: Machine, choice: Choice, gathered: FloatArray, relayed: FloatArray, sums: FloatArray
+    machine: Machine, choice: Choice, gathered: FloatArray, relayed: FloatArray, sums: FloatArray,
+    of_sums: bool = False,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Cycles of the busiest link or port with the bytes that a core sends on each of its three rings, and cycles of
     what the links of the first and of the last ring carry beside it.
@@ -90,12 +189,13 @@ def _crossing(
     busiest, beside_first, beside_last = np.zeros((3, machine.designs))
     pairs = np.stack([choice.split, choice.sharers], axis=1)
     for code, pick in _alike(pairs):
-        loads = ring_loads(machine.topology, machine.grid, choice.splits[code[0]], code[1])
+        loads = ring_loads(machine.topology, machine.grid, choice.splits[code[0]], code[1], machine.spmd)
         sent = np.stack([gathered[pick], relayed[pick], sums[pick]], axis=1)
         busiest[pick] = (sent @ loads).max(axis=1)
         first, last = loads[:, loads[0] > 0], loads[:, loads[2] > 0]
         beside_first[pick] = (sent[:, 1:] @ first[1:]).max(axis=1, initial=0.0)
-        beside_last[pick] = (sent[:, :2] @ last[:2]).max(axis=1, initial=0.0)
+        others = slice(2, 3) if of_sums else slice(0, 2)
+        beside_last[pick] = (sent[:, others] @ last[others]).max(axis=1, initial=0.0)
     return busiest / machine.link, beside_first / machine.link, beside_last / machine.link
 
 
@@ -105,8 +205,10 @@ def _alike(rows: IntArray) -> list[tuple[list[int], IntArray]]:
     return [(row, np.nonzero(np.ravel(index) == number)[0]) for number, row in enumerate(different.tolist())]
 
 
-def _bring(machine: Machine, choice: Choice, before: IntArray, part: FloatArray) -> FloatArray:
-    """Cycles in which every core is brought its part of x from where it was made."""
+def _bring(
+    machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray, x: Layouts, part: FloatArray
+) -> tuple[FloatArray, FloatArray]:  # fmt: skip
+    """Cycles in which every core is brought its part of x from where it was made, and the bytes that move."""
     load = np.zeros(machine.designs)
     known = before != NO_SPLIT
     load[known] = arrangement_loads(
@@ -114,7 +216,23 @@ def _bring(machine: Machine, choice: Choice, before: IntArray, part: FloatArray)
     )
     across = (machine.grid.rows + machine.grid.columns) / 2
     bring = np.where(load > 0, machine.message_cycles(load * part, across), 0.0)
-    return machine.array(np.where(known, bring, machine.scatter_cycles(part * machine.cores)))
+    exact, moves = _brought(machine, shape, choice, x)
+    return machine.array(np.where(known, bring, exact)), np.where(known, 0.0, moves.sent)
+
+
+def _brought(machine: Machine, shape: MatmulShape, choice: Choice, x: Layouts) -> tuple[FloatArray, Moves]:
+    """Cycles in which the cores are brought the rows of a pass from where they lie, in one piece each or in parts that
+    a ring passes on; and what moves."""
+    gn = split_sizes(machine.grid.rows, machine.grid.columns)[choice.split][:, 1]
+
+    def want(design: int) -> Operand:
+        split = choice.splits[choice.split[design]]
+        parts = not machine.spmd and bool(gn[design] > 1)
+        return Operand(split, shape.m, shape.k, int(choice.passes[design]), parts)
+
+    moves = x.moves(machine, shape.x_bits, want, choice.split, choice.passes)
+    scattered = machine.scatter_cycles(shape.m * shape.k * shape.x_bits / 8 / choice.passes)
+    return machine.array(np.where(x.known, machine.batch_cycles(moves), scattered)), moves
 
 
 def _gather(machine: Machine, part: FloatArray, gn: IntArray, stride: FloatArray) -> Turn:
@@ -146,10 +264,9 @@ def _tiles(
 
 
 def _stretch(
-    machine: Machine, shape: MatmulShape, choice: Choice, rows: IntArray, n: IntArray, gk: IntArray, stride: FloatArray
-) -> Turn:
+    machine: Machine, shape: MatmulShape, elements: FloatArray, gk: IntArray, stride: FloatArray
+) -> Turn:  # fmt: skip
     """The partial sums of one stretch of columns, once round the ring, growing at each core."""
-    elements = rows * n / gk / choice.reductions
     hops = np.maximum(1, stride)
     step = machine.message_cycles(0.0, hops) + machine.vector_cycles(elements, "reduce_add")
     fixed = np.where(gk > 1, (gk - 1) * step + gk * machine.chip.noc.hop_cycles, 0.0)

@@ -19,6 +19,10 @@ WORK: Final = 1
 TAIL: Final = 2
 STREAMED: Final = 3
 WRITTEN: Final = 4
+EARLY: Final = 5
+SLACK: Final = 6
+LAG: Final = 7
+LAST: Final = 8
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,10 @@ class Stage:
     `lead` passes before the stage uses what streams from DRAM; during `work` it uses `streamed_bytes` at an even pace,
     if they are there; `tail` passes after that. To `lead` comes the time in which DRAM takes `written_bytes`, if any;
     what is streamed is then read back from there, and nothing of it comes earlier.
+
+    `early` is what of the lead may pass while the stage before is at work, whose network is idle for `slack` cycles
+    after its first results are there. Loads that are under way together share the DRAM: with the last of this stage
+    come `lag_bytes` of others, and `last` cycles of the work are left when it is there.
     """
 
     name: str
@@ -51,6 +59,10 @@ class Stage:
     streamed_bytes: Any = 0.0
     counts: Counts = field(default_factory=Counts)
     written_bytes: Any = 0.0
+    early: Any = 0.0
+    slack: Any = 0.0
+    lag_bytes: Any = 0.0
+    last: Any = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,7 @@ class Stages:
     """The stages of a block on many designs."""
 
     numbers: FloatArray
-    """(rows, 5): lead, work, tail, streamed and written bytes."""
+    """(rows, 9): lead, work, tail, streamed and written bytes, early and slack, lag in bytes, last."""
     counts: FloatArray
     """(rows, counts): as COUNTED names them."""
     rows: IntArray
@@ -78,7 +90,10 @@ class Stages:
         numbers, counts, rows, begin = [], [], [], 0
         for each in placed:
             stage, size = each.stage, int(each.row.max(initial=0)) + 1
-            timed = (stage.lead, stage.work, stage.tail, stage.streamed_bytes, stage.written_bytes)
+            timed = (
+                stage.lead, stage.work, stage.tail, stage.streamed_bytes, stage.written_bytes, stage.early, stage.slack,
+                stage.lag_bytes, stage.last,
+            )  # fmt: skip
             numbers.append(_table(timed, size))
             counts.append(_table([getattr(stage.counts, name) for name in COUNTED], size))
             rows.append(each.row + begin)

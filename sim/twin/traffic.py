@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.hw_models.noc.analytical import link_loads
+from cairn.hw_models.noc.routing import hops
 from cairn.hw_models.noc.spec import NocSpec, NocTopology
 from cairn.sim.mapping.grid import Grid, Split, ranks_of
 
@@ -27,27 +28,38 @@ _SCALE = 1024.0
 
 
 @lru_cache(maxsize=4096)
-def ring_loads(topology: NocTopology, grid: Grid, split: Split, sharers: int) -> FloatArray:
+def ring_loads(topology: NocTopology, grid: Grid, split: Split, sharers: int, spread: bool = False) -> FloatArray:
     """(3, links and ports): messages on each when every core sends one to its neighbour on the ring of its n group, of
-    the cores that share its weights, and of its k group. Only those that may be the busiest, whatever is sent.
+    the cores that share its weights, and of its k group; where they are `spread`, it sends every other member an equal
+    part of it. Only those that may be the busiest, whatever is sent.
     """
     ranks = ranks_of(split, grid.rows, grid.columns, grid.placement)
     first = ranks.m - ranks.m % sharers
-    successor = {
-        "n": ranks.neighbour("n", 1),
-        "m": ranks.index[first + (ranks.m + 1 - first) % sharers, ranks.n, ranks.k],
-        "k": ranks.neighbour("k", 1),
-    }
     core = np.arange(grid.size)
-    rows = []
-    for target in successor.values():
+    rows: list[FloatArray] = []
+    for members in (split.sizes[1], sharers, split.sizes[2]):
+        turns = range(1, members) if spread else (1,)
         traffic = np.zeros((grid.size, grid.size))
-        traffic[core, target] = 1.0
+        for turn in turns:
+            target = {
+                0: ranks.neighbour("n", turn),
+                1: ranks.index[first + (ranks.m + turn - first) % sharers, ranks.n, ranks.k],
+                2: ranks.neighbour("k", turn),
+            }[len(rows)]
+            traffic[core, target] += 1.0 / len(turns)
         rows.append(loads_of(topology, grid, traffic))
     loads = np.unique(np.stack(rows), axis=1)
     beaten = np.asarray((loads[:, :, None] <= loads[:, None, :]).all(axis=0))
     np.fill_diagonal(beaten, False)
     return loads[:, ~beaten.any(axis=1)]
+
+
+@lru_cache(maxsize=4096)
+def group_reach(topology: NocTopology, grid: Grid, split: Split) -> int:
+    """Links of the longest way between two members of a k group."""
+    ranks = ranks_of(split, grid.rows, grid.columns, grid.placement)
+    first, last = ranks.index[:, :, :, None], ranks.index[:, :, None, :]
+    return int(hops(NocSpec(topology=topology), grid.rows, grid.columns, first, last).max())
 
 
 def busiest(loads: FloatArray) -> float:
