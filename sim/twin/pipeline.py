@@ -52,15 +52,16 @@ def _follow(
         places, slack = rows.shape[1], 0.0
         for _ in range(rounds):
             began, took = here, 0.0
+            following = numbers[rows[design, 0]]
             for place in range(places):
-                stage = numbers[rows[design, place]]
+                stage, following = following, numbers[rows[design, place + 1 if place + 1 < places else 0]]
                 lead = stage[LEAD] + max(stage[EARLY] - slack, 0.0) + stage[WRITTEN] / speed
                 here = min(room, here + speed * lead) if stage[WRITTEN] == 0.0 else 0.0
                 work = stage[WORK]
                 if stage[STREAMED] > 0.0:
                     # loads behind those of this stage do not begin where the next one reads what it writes before
-                    barred = numbers[rows[design, (place + 1) % places], WRITTEN] > 0.0
-                    missing = stage[STREAMED] + (0.0 if barred else min(stage[LAG], room)) - here
+                    others = 0.0 if following[WRITTEN] > 0.0 else min(stage[LAG], room)
+                    missing = stage[STREAMED] + others - here
                     if missing > 0.0:
                         work = max(work, missing / speed + stage[LAST])
                 here = min(max(here + speed * work - stage[STREAMED], 0.0), room)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.mapping.choices import matmul_shape
-from cairn.sim.mapping.choose import Choice, Ways
+from cairn.sim.mapping.choose import Ways
 from cairn.sim.mapping.context import tile_counts
 from cairn.sim.mapping.different import different
-from cairn.sim.mapping.grid import bounds
+from cairn.sim.mapping.grid import Split, bounds
 from cairn.sim.mapping.matmul_cost import MatmulShape, elements_per_byte
 from cairn.sim.mapping.schedule import every_step
 from cairn.sim.twin.heads import OnUnits
@@ -35,6 +36,8 @@ class Places:
     machine: Machine
     table: list[Layout] = field(default_factory=list)
     _number: dict[Layout, int] = field(default_factory=dict)
+    _left: dict[tuple[str, str], IntArray] = field(default_factory=dict)
+    """Where products and attentions leave their results, by block and operator: it does not depend on their inputs."""
 
     def number(self, layout: Layout) -> int:
         """The row of a layout."""
@@ -50,7 +53,7 @@ class Places:
         for operator in block.operators:
             y, x = operator.outputs[0], operator.inputs[0]
             if operator.kind is OpKind.MATMUL:
-                lies[y] = self._results(block, operator, ways[operator.name])
+                lies[y] = self._once(block, operator, lambda op=operator: self._results(block, op, ways[op.name]))  # type: ignore[misc]
             elif operator.kind in (OpKind.NORM, OpKind.ROPE):  # those of heads are done where attention wants them
                 lies[y] = lies.get(x, none)
             elif operator.kind is OpKind.ADD:
@@ -62,13 +65,25 @@ class Places:
             elif operator.kind is OpKind.DISPATCH:
                 lies[y] = self._changed(lies.get(x, none), lambda layout, op=operator: Picked(layout, tuple(op.rows)))  # type: ignore[misc]
             elif operator.kind is OpKind.ATTENTION:
-                lies[y] = self._attended(operator)
+                lies[y] = self._once(block, operator, lambda op=operator: self._attended(op))  # type: ignore[misc]
         return lies
 
+    def _once(self, block: Block, operator: Operator, find: Callable[[], IntArray]) -> IntArray:
+        key = block.name, operator.name
+        if key not in self._left:
+            self._left[key] = find()
+        return self._left[key]
+
     def _results(self, block: Block, operator: Operator, ways: Ways) -> IntArray:
-        shape = matmul_shape(block, operator, self.machine.options)
-        rows = [self.number(result_of(shape, ways.choice, way)) for way in range(ways.first.size)]
-        return np.array(rows, dtype=np.int64)[ways.way]
+        shape, choice = matmul_shape(block, operator, self.machine.options), ways.choice
+        number, first = different(choice.split, choice.tile_n, choice.reductions)
+        rows = [
+            self.number(result_of(shape, choice.splits[split], tile_n, reductions))
+            for split, tile_n, reductions in zip(
+                *(column[first].tolist() for column in (choice.split, choice.tile_n, choice.reductions)), strict=True
+            )
+        ]
+        return np.array(rows, dtype=np.int64)[number][ways.way]
 
     def _activated(self, block: Block, operator: Operator, lies: IntArray) -> IntArray:
         if block.tensor(operator.inputs[0]).columns == block.tensor(operator.outputs[0]).columns:
@@ -133,11 +148,11 @@ class Layouts:
         return np.asarray(self.rows != UNKNOWN)
 
 
-def result_of(shape: MatmulShape, choice: Choice, way: int) -> Result:
-    """The layout in which a product leaves its result."""
-    split, tile_n = choice.splits[choice.split[way]], int(choice.tile_n[way])
+@lru_cache(maxsize=1 << 14)
+def result_of(shape: MatmulShape, split: Split, tile_n: int, reductions: int) -> Result:
+    """The layout in which a product leaves its result, done with tiles of so many columns in so many stretches."""
     quantum = int(np.lcm(shape.quantum, elements_per_byte(shape.w_bits)))
     tiles = tile_counts(int(np.diff(bounds(shape.n, split.sizes[1], quantum)).max()), tile_n)
-    stretches = every_step(1, tiles, min(int(choice.reductions[way]), tiles))[0].stretches
+    stretches = every_step(1, tiles, min(reductions, tiles))[0].stretches
     edges = (*(stretch.begin for stretch in stretches), stretches[-1].end)
     return Result(split, shape.m, shape.n, quantum, tile_n, edges)

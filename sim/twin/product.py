@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from cairn.sim.mapping.choose import NO_SPLIT, Choice, arrangement_loads
 from cairn.sim.mapping.cost_kernel import overlapped
+from cairn.sim.mapping.different import different
 from cairn.sim.mapping.grid import split_sizes
-from cairn.sim.mapping.matmul_cost import MatmulShape, ring_strides
+from cairn.sim.mapping.matmul_cost import MatmulShape
 from cairn.sim.twin.layout import Moves, Operand
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.places import Layouts
 from cairn.sim.twin.stage import Counts, Stage
-from cairn.sim.twin.traffic import group_reach, ring_loads
+from cairn.sim.twin.traffic import group_reach, ring_loads, ring_ways
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -66,14 +67,17 @@ def _together(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Cycles of a product's work, those of them after its first stretch in which its network is idle, and its lead.
 
-    Where everyone is sent what it needs, cores begin at different times: the sums of the first pass the links and ports
-    before what the last are still waiting for.
+    Where everyone is sent what it needs, cores begin evenly spread over the time in which x comes, on average half of
+    it before the last. The sums that they send meanwhile delay what the last still wait for: they share its links, and
+    each message of x finds a packet of sums on the port before it, if sums are sent all the time.
     """
-    work = overlapped(overlapped(compute, network.beside), network.gathering)
     if machine.spmd:
-        used = network.beside / np.maximum(compute, 1.0)
-        delayed = np.minimum(network.first + network.beside, network.first / np.maximum(1 - used, 1e-9))
-        return np.where(network.first > 0, compute, work), 0.0 * work, np.where(network.first > 0, delayed, 0.0)
+        ahead = network.beside / 2 / np.maximum(compute, 1.0)  # sums sent in a cycle of gathering
+        shared = network.first * ahead / np.maximum(1 - ahead, 1e-9)
+        come = network.first + np.minimum(network.beside, np.maximum(shared, network.behind * np.minimum(1, 2 * ahead)))
+        left = np.maximum(0.0, network.beside - (come - network.first))
+        return overlapped(overlapped(compute, left), network.gathering), 0.0 * compute, come
+    work = overlapped(overlapped(compute, network.beside), network.gathering)
     after = 1 - 1 / (choice.reductions * choice.passes)
     return work, np.maximum(0.0, work - network.busy) * after, network.first
 
@@ -100,6 +104,8 @@ class Network:
     last: FloatArray
     busy: FloatArray
     """Cycles in which the busiest link or port is used beside the tiles."""
+    behind: FloatArray
+    """Cycles in which the messages of a core that bring x each wait for one packet of partial sums."""
     brought: FloatArray
 
 
@@ -108,18 +114,16 @@ def rings(
 ) -> Network:  # fmt: skip
     """Parts go round rings (compute-shift)."""
     _, gn, gk = split_sizes(machine.grid.rows, machine.grid.columns)[choice.split].T
-    hops = ring_strides(machine.grid.rows, machine.grid.columns, machine.options.placement)
-    strides = {axis: stride[choice.split] for axis, stride in hops.items()}
     bring, brought = _bring(machine, shape, choice, before, x, flows.part)
-    gather = _gather(machine, flows.part, gn, strides["n"])
-    stretch = _stretch(machine, shape, flows.elements, gk, strides["k"])
+    gather = _gather(machine, choice, flows.part, gn)
+    stretch = _stretch(machine, shape, choice, flows.elements, gk)
     later = flows.part * (gn - 1) * (choice.passes - 1)
     crossing, beside_gather, beside_sums = _crossing(machine, choice, later, flows.relayed, flows.sums)
     reducing = ring_cycles(stretch, choice.reductions * choice.passes, gk, beside_sums)
     gathering = ring_cycles(Turn(gather.fixed + bring, gather.sent), choice.passes - 1, gn, beside_gather)
     return Network(
         bring + gather.fixed + gather.sent, np.maximum(reducing, crossing), gathering, stretch.fixed + stretch.sent,
-        crossing, brought,
+        crossing, 0.0 * bring, brought,
     )  # fmt: skip
 
 
@@ -141,7 +145,7 @@ def unicasts(
     reducing = np.where(gk > 1, in_all * (gk - 1) * added, 0.0)
     return Network(
         bring, np.maximum(reducing, crossing), bring * (choice.passes - 1), last, crossing,
-        moves.sent * choice.passes,
+        moves.messages * np.minimum(size, machine.chip.noc.max_packet_bytes) / machine.link, moves.sent * choice.passes,
     )  # fmt: skip
 
 
@@ -149,8 +153,8 @@ def _reach(machine: Machine, choice: Choice) -> FloatArray:
     """Links of the longest way within the k group of each design."""
     grid = machine.grid
     longest = np.zeros(machine.designs)
-    for code, pick in _alike(choice.split[:, None]):
-        longest[pick] = group_reach(machine.topology, grid, choice.splits[code[0]])
+    for row, pick in _alike(choice.split):
+        longest[pick] = group_reach(machine.topology, grid, choice.splits[choice.split[row]])
     return longest
 
 
@@ -187,9 +191,9 @@ def _crossing(
     what the links of the first and of the last ring carry beside it.
     """
     busiest, beside_first, beside_last = np.zeros((3, machine.designs))
-    pairs = np.stack([choice.split, choice.sharers], axis=1)
-    for code, pick in _alike(pairs):
-        loads = ring_loads(machine.topology, machine.grid, choice.splits[code[0]], code[1], machine.spmd)
+    for row, pick in _alike(choice.split, choice.sharers):
+        split, sharers = choice.splits[choice.split[row]], int(choice.sharers[row])
+        loads = ring_loads(machine.topology, machine.grid, split, sharers, machine.spmd)
         sent = np.stack([gathered[pick], relayed[pick], sums[pick]], axis=1)
         busiest[pick] = (sent @ loads).max(axis=1)
         first, last = loads[:, loads[0] > 0], loads[:, loads[2] > 0]
@@ -199,10 +203,11 @@ def _crossing(
     return busiest / machine.link, beside_first / machine.link, beside_last / machine.link
 
 
-def _alike(rows: IntArray) -> list[tuple[list[int], IntArray]]:
-    """Different rows of a table, and where each of them stands."""
-    different, index = np.unique(rows, axis=0, return_inverse=True)
-    return [(row, np.nonzero(np.ravel(index) == number)[0]) for number, row in enumerate(different.tolist())]
+def _alike(*columns: IntArray) -> list[tuple[int, IntArray]]:
+    """Different rows of columns: where the first of each sort stands, and all of them."""
+    number, first = different(*columns)
+    members = np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
+    return list(zip(first.tolist(), members, strict=True))
 
 
 def _bring(
@@ -235,12 +240,11 @@ def _brought(machine: Machine, shape: MatmulShape, choice: Choice, x: Layouts) -
     return machine.array(np.where(x.known, machine.batch_cycles(moves), scattered)), moves
 
 
-def _gather(machine: Machine, part: FloatArray, gn: IntArray, stride: FloatArray) -> Turn:
+def _gather(machine: Machine, choice: Choice, part: FloatArray, gn: IntArray) -> Turn:
     """The parts of x passed round a ring, until every core has all of its block."""
-    hops = np.maximum(1, stride)
-    step = machine.message_cycles(0.0, hops) + machine.issue_cycles
-    fixed = (gn - 1) * step + np.where(gn > 1, gn * machine.chip.noc.hop_cycles, 0.0)
-    return Turn(machine.array(fixed), machine.array((gn - 1) * part * hops / machine.link))
+    load, length = _ways(machine, choice, 0)
+    step = machine.message_cycles(0.0, length / gn) + machine.issue_cycles
+    return Turn(machine.array((gn - 1) * step), machine.array((gn - 1) * part * load / machine.link))
 
 
 def _tiles(
@@ -264,11 +268,20 @@ def _tiles(
 
 
 def _stretch(
-    machine: Machine, shape: MatmulShape, elements: FloatArray, gk: IntArray, stride: FloatArray
+    machine: Machine, shape: MatmulShape, choice: Choice, elements: FloatArray, gk: IntArray
 ) -> Turn:  # fmt: skip
     """The partial sums of one stretch of columns, once round the ring, growing at each core."""
-    hops = np.maximum(1, stride)
-    step = machine.message_cycles(0.0, hops) + machine.vector_cycles(elements, "reduce_add")
-    fixed = np.where(gk > 1, (gk - 1) * step + gk * machine.chip.noc.hop_cycles, 0.0)
-    sent = np.where(gk > 1, (gk - 1) * elements * shape.partial_bits / 8 * hops / machine.link, 0.0)
-    return Turn(machine.array(fixed), machine.array(sent))
+    load, length = _ways(machine, choice, 2)
+    step = machine.message_cycles(0.0, length / gk) + machine.vector_cycles(elements, "reduce_add")
+    sent = (gk - 1) * elements * shape.partial_bits / 8 * load / machine.link
+    return Turn(machine.array((gk - 1) * step), machine.array(sent))
+
+
+def _ways(machine: Machine, choice: Choice, dimension: int) -> tuple[FloatArray, FloatArray]:
+    """Of the rings of one dimension (0: n, 2: k) of each design: messages on the busiest link when every core sends one
+    to its neighbour, and the links of the longest ring.
+    """
+    number, first = different(choice.split)
+    splits = [choice.splits[split] for split in choice.split[first].tolist()]
+    found = np.array([ring_ways(machine.topology, machine.grid, split)[dimension] for split in splits])
+    return found[number, 0], found[number, 1]

@@ -55,6 +55,24 @@ def ring_loads(topology: NocTopology, grid: Grid, split: Split, sharers: int, sp
 
 
 @lru_cache(maxsize=4096)
+def ring_ways(topology: NocTopology, grid: Grid, split: Split) -> tuple[tuple[float, float], ...]:
+    """Of the rings of the n, m and k groups: messages on the busiest link or port when every core sends one to its
+    neighbour, and the links of the longest ring, there and back.
+    """
+    ranks = ranks_of(split, grid.rows, grid.columns, grid.placement)
+    core, found = np.arange(grid.size), []
+    for axis, dimension in ((1, "n"), (0, "m"), (2, "k")):
+        target = ranks.neighbour(dimension, 1)
+        if split.sizes[axis] == 1:
+            found.append((0.0, 0.0))
+            continue
+        loads = loads_of(topology, grid, moved(core, target, np.ones(grid.size), grid.size))
+        ways = hops(NocSpec(topology=topology), grid.rows, grid.columns, core, target)
+        found.append((busiest(loads), float(ways[ranks.index].sum(axis=axis).max())))
+    return tuple(found)
+
+
+@lru_cache(maxsize=4096)
 def group_reach(topology: NocTopology, grid: Grid, split: Split) -> int:
     """Links of the longest way between two members of a k group."""
     ranks = ranks_of(split, grid.rows, grid.columns, grid.placement)
