@@ -18,7 +18,7 @@ from cairn.hw_models.noc.routing import hops as hops_between
 from cairn.hw_models.noc.spec import NocSpec, NocTopology
 from cairn.sim.mapping.grid import Grid, Split, bounds, ranks_of
 from cairn.sim.mapping.pieces import Pieces, intersections, wanted
-from cairn.sim.twin.traffic import busiest, loads_of, moved
+from cairn.sim.twin.halves import crossing_bytes
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -132,7 +132,7 @@ class Move:
     """What a change of layout sends over the network. Nothing, where everything lies where it is wanted."""
 
     crossing: float = 0.0
-    """Most bytes over one link or port."""
+    """Bytes over the busiest link or port, in the order in which cores send (`crossing_bytes`)."""
     sent: float = 0.0
     """All bytes that change their core."""
     messages: int = 0
@@ -179,9 +179,9 @@ def move_between(topology: NocTopology, grid: Grid, have: Layout, want: Layout, 
         return Move()
     sender, receiver, rect = sender[away], receiver[away], rect[away]
     size = (rect[:, 1] - rect[:, 0]) * np.ceil((rect[:, 3] - rect[:, 2]) * bits / 8)
-    loads = loads_of(topology, grid, moved(sender, receiver, size, grid.size))
+    crossing = crossing_bytes(topology, grid, sender, receiver, size)
     ways = hops_between(NocSpec(topology=topology), grid.rows, grid.columns, sender, receiver)
-    return Move(busiest(loads), float(size.sum()), int(np.bincount(sender).max()), int(ways.max()))
+    return Move(crossing, float(size.sum()), int(np.bincount(sender).max()), int(ways.max()))
 
 
 @lru_cache(maxsize=1 << 10)
