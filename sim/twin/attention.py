@@ -21,7 +21,7 @@ from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.places import Layouts
 from cairn.sim.twin.shared import shared
 from cairn.sim.twin.stage import Counts, Stage
-from cairn.sim.twin.traffic import busiest, loads_of, moved
+from cairn.sim.twin.traffic import Ports, busiest, loads_of, moved
 from cairn.workloads.graph import Attention, Block, Operator, Role
 
 FloatArray = npt.NDArray[np.float64]
@@ -66,7 +66,7 @@ class Load:
 
 @lru_cache(maxsize=4096)
 def load_of(
-    attention: Attention, topology: NocTopology, grid: Grid, quantum: int, tile: int, width: float
+    attention: Attention, topology: NocTopology, grid: Grid, quantum: int, tile: int, width: float, ports: Ports
 ) -> Load:  # fmt: skip
     s = shared(attention, grid.size, quantum, tile)
     rows, size = s.rows * (attention.heads // attention.kv_heads), (s.keys * width).astype(np.float64)
@@ -78,7 +78,7 @@ def load_of(
     return Load(
         sizes, times, float(tiles[0].prod()), float(tiles.prod(axis=1).sum()), float((rows * s.keys).sum()),
         float(read.max()), 0.0 if decoding(attention) else float(s.kept.max() * width), float(read.sum()),
-        float(size[s.away].sum()), busiest(loads_of(topology, grid, carried)),
+        float(size[s.away].sum()), busiest(loads_of(topology, grid, carried, ports)),
         int(s.units.parts.max(initial=1)), int(s.query_rows.max()),
     )  # fmt: skip
 
@@ -92,11 +92,12 @@ def attention_stage(machine: Machine, block: Block, operator: Operator, stream_b
     queries = block.tensor(operator.inputs[0])
     columns = machine.array(machine.chip.matrix_unit.columns).astype(np.int64)
     tile = _tile_keys(machine, attention, caches[0].bits, columns, stream_bytes)
-    index, first = different(columns, tile)
+    widths, ports = machine.ports
+    index, first = different(columns, tile, widths)
     width = sum(tensor.columns * tensor.bits / 8 for tensor in caches)
     loads = tuple(
-        load_of(attention, machine.topology, machine.grid, quantum, keys, width)
-        for quantum, keys in zip(columns[first].tolist(), tile[first].tolist(), strict=True)
+        load_of(attention, machine.topology, machine.grid, quantum, keys, width, ports[kind])
+        for quantum, keys, kind in zip(*(column[first].tolist() for column in (columns, tile, widths)), strict=True)
     )
     return _Work(machine, attention, loads, index, caches, width, columns, tile, x).stage(operator.name, queries.bits)
 

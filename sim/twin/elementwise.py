@@ -31,14 +31,14 @@ def norm_stage(machine: Machine, block: Block, operator: Operator, layout: Layou
     cycles = own * sum(machine.vector_cycles(elements, f"norm_{what}{suffix}") for what in ("stats", "apply"))
     size = rows * STATISTICS_BYTES
     added = machine.vector_cycles(2 * rows, "reduce_add")
-    across = own * size / machine.link  # what a core sends to a partner
+    across = own * size / machine.port  # what a core sends to a partner
     for level in range(math.ceil(math.log2(max(machine.cores, 1)))):
         apart = 1 << level
         hops = apart if apart < machine.grid.columns else apart / machine.grid.columns
         step = machine.message_cycles(0.0, hops) + machine.issue_cycles
-        up = step + size / machine.link + added  # pieces of a core follow each other on their way up
+        up = step + size / machine.port + added  # pieces of a core follow each other on their way up
         cycles = cycles + np.where(apart < pieces, up + step + across, 0.0)
-    cycles = cycles + np.where(pieces > 1, (own - 1) * np.maximum(size / machine.link, added), 0.0)
+    cycles = cycles + np.where(pieces > 1, (own - 1) * np.maximum(size / machine.port, added), 0.0)
     cycles = cycles + np.ceil(np.log2(own)) * added
     operations = sum(operations_of(f"norm_{what}{suffix}") for what in ("stats", "apply"))
     moved = 2 * (pieces - 1) * machine.cores / np.maximum(1.0, pieces) * size * own

@@ -19,6 +19,7 @@ from cairn.hw_models.noc.spec import NocSpec, NocTopology
 from cairn.sim.mapping.grid import Grid, Split, bounds, ranks_of
 from cairn.sim.mapping.pieces import Pieces, intersections, wanted
 from cairn.sim.twin.halves import crossing_bytes
+from cairn.sim.twin.traffic import Ports
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -169,7 +170,9 @@ class Spread:
 
 
 @lru_cache(maxsize=1 << 14)
-def move_between(topology: NocTopology, grid: Grid, have: Layout, want: Layout, bits: float) -> Move:
+def move_between(
+    topology: NocTopology, grid: Grid, have: Layout, want: Layout, bits: float, ports: Ports
+) -> Move:  # fmt: skip
     """What brings a tensor of elements of so many bits from where it lies to where it is wanted."""
     there, here = _pieces(grid, have), _pieces(grid, want)
     source, target, rect = intersections(there, here)
@@ -179,7 +182,7 @@ def move_between(topology: NocTopology, grid: Grid, have: Layout, want: Layout, 
         return Move()
     sender, receiver, rect = sender[away], receiver[away], rect[away]
     size = (rect[:, 1] - rect[:, 0]) * np.ceil((rect[:, 3] - rect[:, 2]) * bits / 8)
-    crossing = crossing_bytes(topology, grid, sender, receiver, size)
+    crossing = crossing_bytes(topology, grid, sender, receiver, size, ports)
     ways = hops_between(NocSpec(topology=topology), grid.rows, grid.columns, sender, receiver)
     return Move(crossing, float(size.sum()), int(np.bincount(sender).max()), int(ways.max()))
 

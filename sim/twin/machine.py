@@ -19,6 +19,7 @@ from cairn.sim.mapping.matmul_cost import STREAM_TILES, CoreRates, aimed_tile_by
 from cairn.sim.mapping.options import MappingSpec, Paradigm
 from cairn.sim.twin.layout import Moves
 from cairn.sim.twin.swept import Path, Swept
+from cairn.sim.twin.traffic import Ports
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -113,9 +114,22 @@ class Machine:
 
     @property
     def link(self) -> Any:
-        """Bytes a cycle of a link or port."""
+        """Bytes a cycle of a link."""
+        return self.chip.noc.link_bytes_per_cycle
+
+    @property
+    def port(self) -> Any:
+        """Bytes a cycle of the narrowest of link, injection and ejection port."""
         noc = self.chip.noc
         return np.minimum(noc.link_bytes_per_cycle, np.minimum(noc.injection, noc.ejection))
+
+    @cached_property
+    def ports(self) -> tuple[IntArray, list[Ports]]:
+        """How many times narrower than links ports are: the row of each design (designs,), and the rows."""
+        noc = self.chip.noc
+        ratios = [self.array(noc.link_bytes_per_cycle / width) for width in (noc.injection, noc.ejection)]
+        number, first = different(*ratios)
+        return number, list(zip(*(ratio[first].tolist() for ratio in ratios), strict=True))
 
     @cached_property
     def dram_rate(self) -> FloatArray:
@@ -129,7 +143,7 @@ class Machine:
 
     def message_cycles(self, size_bytes: Any, hops: Any = 1) -> Any:
         """An uncontended transfer."""
-        return self.chip.noc.start + PORT_CYCLES + hops * self.chip.noc.hop_cycles + size_bytes / self.link
+        return self.chip.noc.start + PORT_CYCLES + hops * self.chip.noc.hop_cycles + size_bytes / self.port
 
     def batch_cycles(self, moves: Moves) -> Any:
         """Messages that all cores send at once: the busiest link or port is never idle; a core has `noc_depth` of them

@@ -117,11 +117,13 @@ class Layouts:
 
     def moves(self, machine: Machine, bits: float, want: Callable[[int], Layout], *columns: IntArray) -> Moves:
         """What brings a tensor to the layout `want` answers for a design, which depends on `columns` (designs,)."""
-        number, first = different(self.rows, *columns)
+        widths, ports = machine.ports
+        number, first = different(self.rows, widths, *columns)
+        topology, grid = machine.topology, machine.grid
         each = [
-            Move() if self.rows[design] == UNKNOWN
-            else move_between(machine.topology, machine.grid, self.table[self.rows[design]], want(design), bits)
-            for design in first.tolist()
+            Move() if row == UNKNOWN
+            else move_between(topology, grid, self.table[row], want(design), bits, ports[widths[design]])
+            for row, design in zip(self.rows[first].tolist(), first.tolist(), strict=True)
         ]  # fmt: skip
         return Moves(*(np.array([getattr(move, name) for move in each], dtype=np.float64)[number] for name in MOVED))
 

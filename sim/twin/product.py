@@ -68,13 +68,14 @@ def _together(
     """Cycles of a product's work, those of them after its first stretch in which its network is idle, and its lead.
 
     Where everyone is sent what it needs, cores begin evenly spread over the time in which x comes, on average half of
-    it before the last. The sums that they send meanwhile delay what the last still wait for: they share its links, and
-    each message of x finds a packet of sums on the port before it, if sums are sent all the time.
+    it before the last. The sums that they send meanwhile, half of all at most, delay on the links that both use what
+    the last still wait for; and each message of x finds a packet of sums before it on the port, if they are many.
     """
     if machine.spmd:
         ahead = network.beside / 2 / np.maximum(compute, 1.0)  # sums sent in a cycle of gathering
-        shared = network.first * ahead / np.maximum(1 - ahead, 1e-9)
-        come = network.first + np.minimum(network.beside, np.maximum(shared, network.behind * np.minimum(1, 2 * ahead)))
+        shared = np.minimum(network.beside / 2, network.first * ahead / np.maximum(1 - ahead, 1e-9))
+        behind = np.minimum(network.beside, network.behind * np.minimum(1, 2 * ahead))
+        come = network.first + np.maximum(shared, behind)
         left = np.maximum(0.0, network.beside - (come - network.first))
         return overlapped(overlapped(compute, left), network.gathering), 0.0 * compute, come
     work = overlapped(overlapped(compute, network.beside), network.gathering)
@@ -114,7 +115,7 @@ def rings(
 ) -> Network:  # fmt: skip
     """Parts go round rings (compute-shift)."""
     _, gn, gk = split_sizes(machine.grid.rows, machine.grid.columns)[choice.split].T
-    bring, brought = _bring(machine, shape, choice, before, x, flows.part)
+    bring, brought = _bring(machine, shape, choice, before, x)
     gather = _gather(machine, choice, flows.part, gn)
     stretch = _stretch(machine, shape, choice, flows.elements, gk)
     later = flows.part * (gn - 1) * (choice.passes - 1)
@@ -145,7 +146,7 @@ def unicasts(
     reducing = np.where(gk > 1, in_all * (gk - 1) * added, 0.0)
     return Network(
         bring, np.maximum(reducing, crossing), bring * (choice.passes - 1), last, crossing,
-        moves.messages * np.minimum(size, machine.chip.noc.max_packet_bytes) / machine.link, moves.sent * choice.passes,
+        moves.messages * np.minimum(size, machine.chip.noc.max_packet_bytes) / machine.port, moves.sent * choice.passes,
     )  # fmt: skip
 
 
@@ -191,16 +192,18 @@ def _crossing(
     what the links of the first and of the last ring carry beside it.
     """
     busiest, beside_first, beside_last = np.zeros((3, machine.designs))
-    for row, pick in _alike(choice.split, choice.sharers):
+    widths, ports = machine.ports
+    for row, pick in _alike(choice.split, choice.sharers, widths):
         split, sharers = choice.splits[choice.split[row]], int(choice.sharers[row])
-        loads = ring_loads(machine.topology, machine.grid, split, sharers, machine.spmd)
+        loads = ring_loads(machine.topology, machine.grid, split, sharers, machine.spmd, ports[widths[row]])
         sent = np.stack([gathered[pick], relayed[pick], sums[pick]], axis=1)
         busiest[pick] = (sent @ loads).max(axis=1)
         first, last = loads[:, loads[0] > 0], loads[:, loads[2] > 0]
         beside_first[pick] = (sent[:, 1:] @ first[1:]).max(axis=1, initial=0.0)
         others = slice(2, 3) if of_sums else slice(0, 2)
         beside_last[pick] = (sent[:, others] @ last[others]).max(axis=1, initial=0.0)
-    return busiest / machine.link, beside_first / machine.link, beside_last / machine.link
+    link = machine.link
+    return busiest / link, beside_first / link, beside_last / link
 
 
 def _alike(*columns: IntArray) -> list[tuple[int, IntArray]]:
@@ -211,18 +214,18 @@ def _alike(*columns: IntArray) -> list[tuple[int, IntArray]]:
 
 
 def _bring(
-    machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray, x: Layouts, part: FloatArray
+    machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray, x: Layouts
 ) -> tuple[FloatArray, FloatArray]:  # fmt: skip
-    """Cycles in which every core is brought its part of x from where it was made, and the bytes that move."""
+    """Cycles in which every core is brought its part of x from where it was made, and the bytes that move: none where
+    `before` left every part inside the block that it is a part of."""
     load = np.zeros(machine.designs)
     known = before != NO_SPLIT
     load[known] = arrangement_loads(
         machine.topology, machine.grid, choice.splits, before[known], choice.split[known]
     )
-    across = (machine.grid.rows + machine.grid.columns) / 2
-    bring = np.where(load > 0, machine.message_cycles(load * part, across), 0.0)
-    exact, moves = _brought(machine, shape, choice, x)
-    return machine.array(np.where(known, bring, exact)), np.where(known, 0.0, moves.sent)
+    bring, moves = _brought(machine, shape, choice, x)
+    lying = known & (load == 0)
+    return machine.array(np.where(lying, 0.0, bring)), np.where(lying, 0.0, moves.sent)
 
 
 def _brought(machine: Machine, shape: MatmulShape, choice: Choice, x: Layouts) -> tuple[FloatArray, Moves]:
@@ -281,7 +284,10 @@ def _ways(machine: Machine, choice: Choice, dimension: int) -> tuple[FloatArray,
     """Of the rings of one dimension (0: n, 2: k) of each design: messages on the busiest link when every core sends one
     to its neighbour, and the links of the longest ring.
     """
-    number, first = different(choice.split)
-    splits = [choice.splits[split] for split in choice.split[first].tolist()]
-    found = np.array([ring_ways(machine.topology, machine.grid, split)[dimension] for split in splits])
+    widths, ports = machine.ports
+    number, first = different(choice.split, widths)
+    found = np.array([
+        ring_ways(machine.topology, machine.grid, choice.splits[choice.split[row]], ports[widths[row]])[dimension]
+        for row in first.tolist()
+    ])  # fmt: skip
     return found[number, 0], found[number, 1]

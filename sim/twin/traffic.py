@@ -16,11 +16,18 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-def loads_of(topology: NocTopology, grid: Grid, traffic: FloatArray) -> FloatArray:
-    """Bytes on every link and port, one after the other, for traffic (cores, cores) between the cores of a grid."""
+Ports = tuple[float, float]
+"""How many times narrower than a link the injection and the ejection port of a core are."""
+AS_LINKS: Ports = (1.0, 1.0)
+
+
+def loads_of(topology: NocTopology, grid: Grid, traffic: FloatArray, ports: Ports = AS_LINKS) -> FloatArray:
+    """Bytes on every link and port, one after the other, for traffic (cores, cores) between the cores of a grid: those
+    of ports times how much narrower than links they are.
+    """
     whole = np.rint(traffic * _SCALE).astype(np.int64)
     links, injected, ejected = link_loads(NocSpec(topology=topology), grid.rows, grid.columns, whole)
-    return np.concatenate([links, injected, ejected]) / _SCALE
+    return np.concatenate([links, injected * ports[0], ejected * ports[1]]) / _SCALE
 
 
 _SCALE = 1024.0
@@ -28,7 +35,9 @@ _SCALE = 1024.0
 
 
 @lru_cache(maxsize=4096)
-def ring_loads(topology: NocTopology, grid: Grid, split: Split, sharers: int, spread: bool = False) -> FloatArray:
+def ring_loads(
+    topology: NocTopology, grid: Grid, split: Split, sharers: int, spread: bool, ports: Ports
+) -> FloatArray:  # fmt: skip
     """(3, links and ports): messages on each when every core sends one to its neighbour on the ring of its n group, of
     the cores that share its weights, and of its k group; where they are `spread`, it sends every other member an equal
     part of it. Only those that may be the busiest, whatever is sent.
@@ -47,7 +56,7 @@ def ring_loads(topology: NocTopology, grid: Grid, split: Split, sharers: int, sp
                 2: ranks.neighbour("k", turn),
             }[len(rows)]
             traffic[core, target] += 1.0 / len(turns)
-        rows.append(loads_of(topology, grid, traffic))
+        rows.append(loads_of(topology, grid, traffic, ports))
     loads = np.unique(np.stack(rows), axis=1)
     beaten = np.asarray((loads[:, :, None] <= loads[:, None, :]).all(axis=0))
     np.fill_diagonal(beaten, False)
@@ -55,7 +64,7 @@ def ring_loads(topology: NocTopology, grid: Grid, split: Split, sharers: int, sp
 
 
 @lru_cache(maxsize=4096)
-def ring_ways(topology: NocTopology, grid: Grid, split: Split) -> tuple[tuple[float, float], ...]:
+def ring_ways(topology: NocTopology, grid: Grid, split: Split, ports: Ports) -> tuple[tuple[float, float], ...]:
     """Of the rings of the n, m and k groups: messages on the busiest link or port when every core sends one to its
     neighbour, and the links of the longest ring, there and back.
     """
@@ -66,7 +75,7 @@ def ring_ways(topology: NocTopology, grid: Grid, split: Split) -> tuple[tuple[fl
         if split.sizes[axis] == 1:
             found.append((0.0, 0.0))
             continue
-        loads = loads_of(topology, grid, moved(core, target, np.ones(grid.size), grid.size))
+        loads = loads_of(topology, grid, moved(core, target, np.ones(grid.size), grid.size), ports)
         ways = hops(NocSpec(topology=topology), grid.rows, grid.columns, core, target)
         found.append((busiest(loads), float(ways[ranks.index].sum(axis=axis).max())))
     return tuple(found)

@@ -23,7 +23,10 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Column = npt.NDArray[Any]
 
-STRUCTURE: Final = ("chip.cores.", "chip.dram.channels", "chip.dram.stack.cores_per_bus", "chip.noc.topology")
+STRUCTURE: Final = (
+    "chip.cores.", "chip.dram.channels", "chip.dram.stack.cores_per_bus", "chip.noc.topology",
+    "chip.noc.injection_bytes_per_cycle", "chip.noc.ejection_bytes_per_cycle",
+)  # fmt: skip
 """Parameters of a chip that decide its structure: designs with different ones are looked at apart."""
 AT_ONCE: Final = 1 << 15
 """assumed: designs of one structure that are looked at together; some ten arrays of so many are alive at a time."""
