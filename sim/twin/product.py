@@ -67,6 +67,7 @@ def _together(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Cycles of a product's work, those of them after its first stretch in which its network is idle, and its lead.
 
+    Tiles, weights and sums wait for each other from tile to tile; x of a pass has all of the pass before it to come.
     Where everyone is sent what it needs, cores begin evenly spread over the time in which x comes, on average half of
     it before the last. The sums that they send meanwhile, half of all at most, delay on the links that both use what
     the last still wait for; and each message of x finds a packet of sums before it on the port, if they are many.
@@ -77,8 +78,8 @@ def _together(
         behind = np.minimum(network.beside, network.behind * np.minimum(1, 2 * ahead))
         come = network.first + np.maximum(shared, behind)
         left = np.maximum(0.0, network.beside - (come - network.first))
-        return overlapped(overlapped(compute, left), network.gathering), 0.0 * compute, come
-    work = overlapped(overlapped(compute, network.beside), network.gathering)
+        return np.maximum(overlapped(compute, left), network.gathering), 0.0 * compute, come
+    work = np.maximum(overlapped(compute, network.beside), network.gathering)
     after = 1 - 1 / (choice.reductions * choice.passes)
     return work, np.maximum(0.0, work - network.busy) * after, network.first
 
