@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,10 @@ def most_rows(attention: Attention, cores: int, quantum: int) -> int:
     """Most query rows of a unit."""
     units = share_units(attention, cores, quantum)
     return int((units.q1 - units.q0).max())
+
+
+MANY_KEYS: Final = 1 << 40
+"""Keys of a tile that holds all keys of a unit."""
 
 
 @dataclass(frozen=True)
@@ -174,8 +178,11 @@ class _Work:
         def to_units(design: int) -> Layout:
             return OnUnits(attention, int(self.quantum[design]), attention.head_dim, False)
 
+        # in decoding, new rows go to the units that look at them, whatever the tiles
+        tiles = np.full(machine.designs, MANY_KEYS) if decoding(attention) else self.tile
+
         def to_homes(design: int) -> Layout:
-            quantum, tile = int(self.quantum[design]), int(self.tile[design])
+            quantum, tile = int(self.quantum[design]), int(tiles[design])
             return Several((
                 AtHomes(attention, quantum, tile, keys, attention.head_dim),
                 AtHomes(attention, quantum, tile, values, attention.value_dim),
@@ -186,7 +193,7 @@ class _Work:
         bring = np.where(self.x.known, bring, machine.scatter_cycles(tokens * keys * x_bits / 8))
         append = np.zeros(machine.designs)
         if not attention.latent:
-            fresh = self.x.moves(machine, x_bits, to_homes, self.quantum, self.tile)
+            fresh = self.x.moves(machine, x_bits, to_homes, self.quantum, tiles)
             append, sent = machine.batch_cycles(fresh), sent + fresh.sent
         return machine.array(bring), machine.array(append), sent
 

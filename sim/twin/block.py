@@ -109,8 +109,8 @@ class Lowered:
     lies: dict[str, IntArray]
     """Rows (designs,) of the layouts of `places`, by activation."""
     stream_bytes: FloatArray
-    _made: dict[str, tuple[tuple[bytes, ...], Placed]] = field(default_factory=dict)
-    """Stages by operator, with the bytes of the rows of `places` that they were made for."""
+    _made: dict[str, tuple[tuple[IntArray, ...], Placed]] = field(default_factory=dict)
+    """Stages by operator, with the rows of `places` that they were made for."""
 
     def following(self, lies: dict[str, IntArray]) -> Lowered:
         """The block where its tensors lie otherwise."""
@@ -124,9 +124,9 @@ class Lowered:
     def _kept(self, operator: Operator) -> Placed | None:
         """The stage of an operator, that made before where its tensors lay alike."""
         names = (*operator.inputs, *operator.outputs)
-        key = tuple(self.lies[name].tobytes() for name in names if name in self.lies)
+        key = tuple(self.lies[name] for name in names if name in self.lies)
         made = self._made.get(operator.name)
-        if made is not None and made[0] == key:
+        if made is not None and all(old is new for old, new in zip(made[0], key, strict=True)):
             return made[1]
         placed = self._place(operator)
         if placed is not None:

@@ -25,6 +25,9 @@ class OnUnits:
     width: int
     joined: bool
 
+    def __hash__(self) -> int:  # without the many requests
+        return hash((self.attention.heads, self.quantum, self.width, self.joined))
+
     def pieces(self, grid: Grid) -> Pieces:
         """As `attention.bring_queries` wants them and `attention.result_pieces` leaves them."""
         attention = self.attention
@@ -45,6 +48,9 @@ class AtHomes:
     tile: int
     first: int
     width: int
+
+    def __hash__(self) -> int:  # without the many requests
+        return hash((self.attention.heads, self.quantum, self.tile, self.first, self.width))
 
     def pieces(self, grid: Grid) -> Pieces:
         """As `attention_cache.append_rows` wants them."""

@@ -19,7 +19,7 @@ from cairn.sim.mapping.matmul_cost import STREAM_TILES, CoreRates, aimed_tile_by
 from cairn.sim.mapping.options import MappingSpec, Paradigm
 from cairn.sim.twin.layout import Moves
 from cairn.sim.twin.swept import Path, Swept
-from cairn.sim.twin.traffic import Ports
+from cairn.sim.twin.traffic import AS_LINKS, Ports
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -127,6 +127,8 @@ class Machine:
     def ports(self) -> tuple[IntArray, list[Ports]]:
         """How many times narrower than links ports are: the row of each design (designs,), and the rows."""
         noc = self.chip.noc
+        if noc.injection_bytes_per_cycle is None and noc.ejection_bytes_per_cycle is None:
+            return np.zeros(self.designs, dtype=np.int64), [AS_LINKS]
         ratios = [self.array(noc.link_bytes_per_cycle / width) for width in (noc.injection, noc.ejection)]
         number, first = different(*ratios)
         return number, list(zip(*(ratio[first].tolist() for ratio in ratios), strict=True))

@@ -36,8 +36,8 @@ class Places:
     machine: Machine
     table: list[Layout] = field(default_factory=list)
     _number: dict[Layout, int] = field(default_factory=dict)
-    _left: dict[tuple[str, str], IntArray] = field(default_factory=dict)
-    """Where products and attentions leave their results, by block and operator: it does not depend on their inputs."""
+    _left: dict[tuple[str, str], tuple[IntArray | None, IntArray]] = field(default_factory=dict)
+    """Where operators leave their results, by block and operator, beside where their input lay, if that matters."""
 
     def number(self, layout: Layout) -> int:
         """The row of a layout."""
@@ -53,26 +53,33 @@ class Places:
         for operator in block.operators:
             y, x = operator.outputs[0], operator.inputs[0]
             if operator.kind is OpKind.MATMUL:
-                lies[y] = self._once(block, operator, lambda op=operator: self._results(block, op, ways[op.name]))  # type: ignore[misc]
+                lies[y] = self._once(block, operator, None, lambda _, op: self._results(block, op, ways[op.name]))
             elif operator.kind in (OpKind.NORM, OpKind.ROPE):  # those of heads are done where attention wants them
                 lies[y] = lies.get(x, none)
             elif operator.kind is OpKind.ADD:
                 lies[y] = lies.get(operator.inputs[-1], none)
             elif operator.kind is OpKind.ACTIVATION:
-                lies[y] = self._activated(block, operator, lies.get(operator.inputs[-1], none))
+                last = lies.get(operator.inputs[-1], none)
+                lies[y] = self._once(block, operator, last, lambda lie, op: self._activated(block, op, lie))
             elif operator.kind is OpKind.EMBEDDING:
                 lies[y] = none * 0 + self.number(Rows(tuple(operator.rows), block.tensor(y).columns))
             elif operator.kind is OpKind.DISPATCH:
-                lies[y] = self._changed(lies.get(x, none), lambda layout, op=operator: Picked(layout, tuple(op.rows)))  # type: ignore[misc]
+                lies[y] = self._once(block, operator, lies.get(x, none), self._picked)
             elif operator.kind is OpKind.ATTENTION:
-                lies[y] = self._once(block, operator, lambda op=operator: self._attended(op))  # type: ignore[misc]
+                lies[y] = self._once(block, operator, None, lambda _, op: self._attended(op))
         return lies
 
-    def _once(self, block: Block, operator: Operator, find: Callable[[], IntArray]) -> IntArray:
+    def _once(
+        self, block: Block, operator: Operator, lies: IntArray | None, find: Callable[[Any, Operator], IntArray]
+    ) -> IntArray:  # fmt: skip
+        """What `find` says of an operator whose input lies so, the same array as long as that is the same one."""
         key = block.name, operator.name
-        if key not in self._left:
-            self._left[key] = find()
-        return self._left[key]
+        if key not in self._left or self._left[key][0] is not lies:
+            self._left[key] = lies, find(lies, operator)
+        return self._left[key][1]
+
+    def _picked(self, lies: IntArray, operator: Operator) -> IntArray:
+        return self._changed(lies, lambda layout: Picked(layout, tuple(operator.rows)))
 
     def _results(self, block: Block, operator: Operator, ways: Ways) -> IntArray:
         shape, choice = matmul_shape(block, operator, self.machine.options), ways.choice
@@ -126,6 +133,10 @@ class Layouts:
             for row, design in zip(self.rows[first].tolist(), first.tolist(), strict=True)
         ]  # fmt: skip
         return Moves(*(np.array([getattr(move, name) for move in each], dtype=np.float64)[number] for name in MOVED))
+
+    def at(self, designs: IntArray) -> Layouts:
+        """Those of some of the designs."""
+        return Layouts(self.table, self.rows[designs])
 
     def spread(self, machine: Machine, name: str, unknown: float) -> FloatArray:
         """A number of how the tensor is spread on each design."""

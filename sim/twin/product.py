@@ -117,8 +117,9 @@ def rings(
     """Parts go round rings (compute-shift)."""
     _, gn, gk = split_sizes(machine.grid.rows, machine.grid.columns)[choice.split].T
     bring, brought = _bring(machine, shape, choice, before, x)
-    gather = _gather(machine, choice, flows.part, gn)
-    stretch = _stretch(machine, shape, choice, flows.elements, gk)
+    ways = _ways(machine, choice)
+    gather = _gather(machine, ways[0], flows.part, gn)
+    stretch = _stretch(machine, shape, ways[2], flows.elements, gk)
     later = flows.part * (gn - 1) * (choice.passes - 1)
     crossing, beside_gather, beside_sums = _crossing(machine, choice, later, flows.relayed, flows.sums)
     reducing = ring_cycles(stretch, choice.reductions * choice.passes, gk, beside_sums)
@@ -224,9 +225,12 @@ def _bring(
     load[known] = arrangement_loads(
         machine.topology, machine.grid, choice.splits, before[known], choice.split[known]
     )
-    bring, moves = _brought(machine, shape, choice, x)
-    lying = known & (load == 0)
-    return machine.array(np.where(lying, 0.0, bring)), np.where(lying, 0.0, moves.sent)
+    bring, sent = np.zeros((2, machine.designs))
+    away = np.flatnonzero(~known | (load > 0))
+    if away.size:
+        bring[away], moves = _brought(machine.at(away), shape, choice.at(away), x.at(away))
+        sent[away] = moves.sent
+    return bring, sent
 
 
 def _brought(machine: Machine, shape: MatmulShape, choice: Choice, x: Layouts) -> tuple[FloatArray, Moves]:
@@ -244,9 +248,9 @@ def _brought(machine: Machine, shape: MatmulShape, choice: Choice, x: Layouts) -
     return machine.array(np.where(x.known, machine.batch_cycles(moves), scattered)), moves
 
 
-def _gather(machine: Machine, choice: Choice, part: FloatArray, gn: IntArray) -> Turn:
+def _gather(machine: Machine, way: FloatArray, part: FloatArray, gn: IntArray) -> Turn:
     """The parts of x passed round a ring, until every core has all of its block."""
-    load, length = _ways(machine, choice, 0)
+    load, length = way
     step = machine.message_cycles(0.0, length / gn) + machine.issue_cycles
     return Turn(machine.array((gn - 1) * step), machine.array((gn - 1) * part * load / machine.link))
 
@@ -272,23 +276,23 @@ def _tiles(
 
 
 def _stretch(
-    machine: Machine, shape: MatmulShape, choice: Choice, elements: FloatArray, gk: IntArray
+    machine: Machine, shape: MatmulShape, way: FloatArray, elements: FloatArray, gk: IntArray
 ) -> Turn:  # fmt: skip
     """The partial sums of one stretch of columns, once round the ring, growing at each core."""
-    load, length = _ways(machine, choice, 2)
+    load, length = way
     step = machine.message_cycles(0.0, length / gk) + machine.vector_cycles(elements, "reduce_add")
     sent = (gk - 1) * elements * shape.partial_bits / 8 * load / machine.link
     return Turn(machine.array((gk - 1) * step), machine.array(sent))
 
 
-def _ways(machine: Machine, choice: Choice, dimension: int) -> tuple[FloatArray, FloatArray]:
-    """Of the rings of one dimension (0: n, 2: k) of each design: messages on the busiest link when every core sends one
-    to its neighbour, and the links of the longest ring.
+def _ways(machine: Machine, choice: Choice) -> FloatArray:
+    """(3, 2, designs): of the rings of n, m and k, messages on the busiest link when every core sends one to its
+    neighbour, and the links of the longest ring.
     """
     widths, ports = machine.ports
     number, first = different(choice.split, widths)
     found = np.array([
-        ring_ways(machine.topology, machine.grid, choice.splits[choice.split[row]], ports[widths[row]])[dimension]
+        ring_ways(machine.topology, machine.grid, choice.splits[choice.split[row]], ports[widths[row]])
         for row in first.tolist()
     ])  # fmt: skip
-    return found[number, 0], found[number, 1]
+    return np.asarray(found[number].transpose(1, 2, 0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -72,6 +73,24 @@ class Placed:
     stage: Stage
     row: IntArray
 
+    @cached_property
+    def size(self) -> int:
+        return int(self.row.max(initial=0)) + 1
+
+    @cached_property
+    def numbers(self) -> FloatArray:
+        """(size, 9): as in `Stages`."""
+        stage = self.stage
+        return _table((
+            stage.lead, stage.work, stage.tail, stage.streamed_bytes, stage.written_bytes, stage.early, stage.slack,
+            stage.lag_bytes, stage.last,
+        ), self.size)  # fmt: skip
+
+    @cached_property
+    def counts(self) -> FloatArray:
+        """(size, counts): as COUNTED names them."""
+        return _table([getattr(self.stage.counts, name) for name in COUNTED], self.size)
+
 
 @dataclass(frozen=True)
 class Stages:
@@ -87,18 +106,12 @@ class Stages:
     @classmethod
     def of(cls, placed: Sequence[Placed]) -> Stages:
         """Stages in the order in which they follow each other."""
-        numbers, counts, rows, begin = [], [], [], 0
+        rows, begin = [], 0
         for each in placed:
-            stage, size = each.stage, int(each.row.max(initial=0)) + 1
-            timed = (
-                stage.lead, stage.work, stage.tail, stage.streamed_bytes, stage.written_bytes, stage.early, stage.slack,
-                stage.lag_bytes, stage.last,
-            )  # fmt: skip
-            numbers.append(_table(timed, size))
-            counts.append(_table([getattr(stage.counts, name) for name in COUNTED], size))
             rows.append(each.row + begin)
-            begin += size
-        return cls(np.concatenate(numbers), np.concatenate(counts), np.stack(rows, axis=1))
+            begin += each.size
+        numbers, counts = (np.concatenate([getattr(each, name) for each in placed]) for name in ("numbers", "counts"))
+        return cls(numbers, counts, np.stack(rows, axis=1))
 
     def counted(self) -> dict[str, FloatArray]:
         """Events of all stages together, (designs,) by name."""
@@ -106,7 +119,10 @@ class Stages:
 
 
 def _table(columns: Sequence[Any], size: int) -> FloatArray:
-    return np.stack([np.broadcast_to(np.asarray(column, dtype=np.float64), (size,)) for column in columns], axis=1)
+    table = np.empty((size, len(columns)))
+    for place, column in enumerate(columns):
+        table[:, place] = column
+    return table
 
 
 @kernel()

@@ -89,8 +89,10 @@ class Twin:
                 arrays = {tuple(key.split(".")[1:]): values[pick] for key, values in smooth.items()}
                 following, wrong = derived_columns(config.chip, arrays)
                 refused |= {int(pick[row]): why for row, why in wrong.items()}
-                able = np.setdiff1d(np.arange(pick.size), np.array(list(wrong), dtype=np.int64))
-                pick, arrays = pick[able], {path: column[able] for path, column in (arrays | following).items()}
+                arrays |= following
+                if wrong:
+                    able = np.setdiff1d(np.arange(pick.size), np.array(list(wrong), dtype=np.int64))
+                    pick, arrays = pick[able], {path: column[able] for path, column in arrays.items()}
                 if not pick.size:
                     continue
                 try:
