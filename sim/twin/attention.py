@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,53 +12,20 @@ import numpy.typing as npt
 from cairn.hw_models.compute.vector.cycle import operations_of
 from cairn.hw_models.noc.spec import NocTopology
 from cairn.sim.mapping.attention_job import SCORE_BYTES, STREAMED
-from cairn.sim.mapping.attention_work import Units, Visits, count_up, decoding, place_keys, plan_visits, share_units
+from cairn.sim.mapping.attention_work import count_up, decoding, share_units
 from cairn.sim.mapping.different import different
 from cairn.sim.mapping.grid import Grid
+from cairn.sim.twin.heads import AtHomes, OnUnits
+from cairn.sim.twin.layout import Layout, Several
 from cairn.sim.twin.machine import Machine
+from cairn.sim.twin.places import Layouts
+from cairn.sim.twin.shared import shared
 from cairn.sim.twin.stage import Counts, Stage
-from cairn.sim.twin.traffic import busiest, loads_of, moved
+from cairn.sim.twin.traffic import Ports, busiest, loads_of, moved
 from cairn.workloads.graph import Attention, Block, Operator, Role
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Shared:
-    """How an attention is shared on so many cores with tiles of so many keys: visits, and what each of them is."""
-
-    units: Units
-    visits: Visits
-    rows: IntArray
-    """Query rows of each visit that see any of its keys."""
-    keys: IntArray
-    away: npt.NDArray[np.bool_]
-    """Whether the keys of a visit come from another core's channel."""
-    rank: IntArray
-    home: IntArray
-    kept: IntArray
-    """New keys kept on each core's channel, (cores,)."""
-    query_rows: IntArray
-    """Most query rows of a unit, over the ranks."""
-
-
-def shared(attention: Attention, cores: int, quantum: int, tile: int) -> Shared:
-    """The units and visits of lowering."""
-    units = share_units(attention, cores, quantum)
-    blocks = place_keys(attention, units, tile)
-    visits = plan_visits(units, blocks, decoding(attention))
-    unit = visits.unit
-    q0 = units.q0[unit]
-    if attention.causal:
-        cached = np.array([r.cached for r in attention.requests])
-        q0 = np.maximum(q0, visits.n0 - cached[units.request[unit]])
-    rows = np.maximum(0, units.q1[unit] - np.minimum(q0, units.q1[unit]))
-    rank, home = units.rank[unit], blocks.home[visits.block]
-    fresh = np.array([r.cached for r in attention.requests])[blocks.request]
-    new = np.maximum(0, blocks.s1 - np.maximum(blocks.s0, fresh)).astype(np.float64)
-    kept = np.bincount(blocks.home, weights=new, minlength=cores).astype(np.int64)
-    return Shared(units, visits, rows, visits.n1 - visits.n0, rank != home, rank, home, kept, units.q1 - units.q0)
 
 
 @lru_cache(maxsize=4096)
@@ -66,6 +33,10 @@ def most_rows(attention: Attention, cores: int, quantum: int) -> int:
     """Most query rows of a unit."""
     units = share_units(attention, cores, quantum)
     return int((units.q1 - units.q0).max())
+
+
+MANY_KEYS: Final = 1 << 40
+"""Keys of a tile that holds all keys of a unit."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +62,15 @@ class Load:
     """Bytes of keys and values that come from another core's channel."""
     crossing: float
     """Most bytes over one link or port."""
+    parts: int
+    """Most parts that the keys of a pair are cut into."""
+    rows: int
+    """Most query rows of a unit."""
 
 
 @lru_cache(maxsize=4096)
 def load_of(
-    attention: Attention, topology: NocTopology, grid: Grid, quantum: int, tile: int, width: float
+    attention: Attention, topology: NocTopology, grid: Grid, quantum: int, tile: int, width: float, ports: Ports
 ) -> Load:  # fmt: skip
     s = shared(attention, grid.size, quantum, tile)
     rows, size = s.rows * (attention.heads // attention.kv_heads), (s.keys * width).astype(np.float64)
@@ -107,26 +82,28 @@ def load_of(
     return Load(
         sizes, times, float(tiles[0].prod()), float(tiles.prod(axis=1).sum()), float((rows * s.keys).sum()),
         float(read.max()), 0.0 if decoding(attention) else float(s.kept.max() * width), float(read.sum()),
-        float(size[s.away].sum()), busiest(loads_of(topology, grid, carried)),
+        float(size[s.away].sum()), busiest(loads_of(topology, grid, carried, ports)),
+        int(s.units.parts.max(initial=1)), int(s.query_rows.max()),
     )  # fmt: skip
 
 
-def attention_stage(machine: Machine, block: Block, operator: Operator, stream_bytes: Any) -> Stage:
-    """A fused attention, `stream_bytes` (designs,) of SRAM being there for keys and values."""
+def attention_stage(machine: Machine, block: Block, operator: Operator, stream_bytes: Any, x: Layouts) -> Stage:
+    """A fused attention: `stream_bytes` (designs,) of SRAM are there for keys and values, `x` says how queries lie."""
     attention = operator.attention
     if attention is None:
         raise ValueError(f"operator {operator.name} has no attention parameters")
     caches = [block.tensor(name) for name in operator.inputs if block.tensor(name).role is Role.KV]
-    x = block.tensor(operator.inputs[0])
+    queries = block.tensor(operator.inputs[0])
     columns = machine.array(machine.chip.matrix_unit.columns).astype(np.int64)
     tile = _tile_keys(machine, attention, caches[0].bits, columns, stream_bytes)
-    index, first = different(columns, tile)
+    widths, ports = machine.ports
+    index, first = different(columns, tile, widths)
     width = sum(tensor.columns * tensor.bits / 8 for tensor in caches)
     loads = tuple(
-        load_of(attention, machine.topology, machine.grid, quantum, keys, width)
-        for quantum, keys in zip(columns[first].tolist(), tile[first].tolist(), strict=True)
+        load_of(attention, machine.topology, machine.grid, quantum, keys, width, ports[kind])
+        for quantum, keys, kind in zip(*(column[first].tolist() for column in (columns, tile, widths)), strict=True)
     )
-    return _Work(machine, attention, loads, index, caches, width).stage(operator.name, x.bits)
+    return _Work(machine, attention, loads, index, caches, width, columns, tile, x).stage(operator.name, queries.bits)
 
 
 def _tile_keys(
@@ -152,6 +129,10 @@ class _Work:
     """(designs,): which of the loads a design has."""
     caches: list[Any]
     width: float
+    quantum: IntArray
+    tile: IntArray
+    """(designs,): columns of the matrix unit, at whose multiples keys are cut, and keys of a tile."""
+    x: Layouts
 
     def _of(self, name: str) -> FloatArray:
         """A number of the loads, for each design."""
@@ -162,24 +143,68 @@ class _Work:
         matrix, vector, touched = self._tiles(x_bits)
         tokens = sum(r.new for r in attention.requests)
         across = self._of("crossing") / machine.link
-        queries = tokens * (attention.heads * attention.head_dim * x_bits / 8) / machine.cores
-        appended = tokens * attention.kv_heads * self.width / machine.cores
-        lead = machine.scatter_cycles((queries + appended) * machine.cores)
+        appended = tokens * attention.kv_heads * self.width
+        lead, append, brought = self._bring(x_bits)
+        share = 1 - 1 / self.x.stretches(machine)
+        lead, early = lead * (1 - share), lead * share
         written = self._of("written_most")  # new keys are written before they are read
         elements = tokens * (attention.heads + attention.kv_heads) * attention.head_dim / machine.cores
         lead = lead + machine.vector_cycles(elements, "rope")
         first = machine.vector_cycles(self._of("first"), "softmax_online")
-        work = np.maximum(np.maximum(matrix, vector), across) + first
+        decode = decoding(attention)
+        if not decode:  # keys are stored before they are read
+            lead, early = lead + append * (1 - share), early + append * share
+        work = np.maximum(np.maximum(matrix, vector), across + append * decode) + first
         done = tokens * attention.heads * attention.value_dim
-        tail = machine.vector_cycles(done / machine.cores, "divide")
+        tail = self._join() + machine.vector_cycles(done / machine.cores, "divide") + machine.barrier_cycles
         pairs = self._of("pairs")
         macs = pairs * (attention.head_dim + attention.value_dim)
         operations = pairs * operations_of("softmax_online") + done + elements * machine.cores * operations_of("rope")
-        sent = (queries + appended) * machine.cores + self._of("inward")
-        dram = self._of("read") + appended * machine.cores
+        sent = brought + self._of("inward")
+        dram = self._of("read") + appended
         sram = touched * pairs / np.maximum(1.0, self._of("scores")) + pairs * 2 * SCORE_BYTES + 2 * sent + dram
         counts = Counts(macs, operations, sram, sent, dram)
-        return Stage(name, lead, work, tail, self._of("read_most"), counts, written)
+        return Stage(name, lead, work, tail, self._of("read_most"), counts, written, early)
+
+    def _bring(self, x_bits: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Cycles in which queries come to their units, then new keys and values to the homes of their blocks, and the
+        bytes that move.
+        """
+        machine, attention = self.machine, self.attention
+        keys = attention.heads * attention.head_dim
+        values = keys + attention.kv_heads * attention.head_dim
+        tokens = sum(r.new for r in attention.requests)
+
+        def to_units(design: int) -> Layout:
+            return OnUnits(attention, int(self.quantum[design]), attention.head_dim, False)
+
+        # in decoding, new rows go to the units that look at them, whatever the tiles
+        tiles = np.full(machine.designs, MANY_KEYS) if decoding(attention) else self.tile
+
+        def to_homes(design: int) -> Layout:
+            quantum, tile = int(self.quantum[design]), int(tiles[design])
+            return Several((
+                AtHomes(attention, quantum, tile, keys, attention.head_dim),
+                AtHomes(attention, quantum, tile, values, attention.value_dim),
+            ))  # fmt: skip
+
+        queries = self.x.moves(machine, x_bits, to_units, self.quantum)
+        bring, sent = machine.batch_cycles(queries), queries.sent
+        bring = np.where(self.x.known, bring, machine.scatter_cycles(tokens * keys * x_bits / 8))
+        append = np.zeros(machine.designs)
+        if not attention.latent:
+            fresh = self.x.moves(machine, x_bits, to_homes, self.quantum, tiles)
+            append, sent = machine.batch_cycles(fresh), sent + fresh.sent
+        return machine.array(bring), machine.array(append), sent
+
+    def _join(self) -> Any:
+        """Cycles in which partial results of pairs whose keys were cut are joined in a tree, in 32 bits with their
+        maximum and sum."""
+        machine, attention = self.machine, self.attention
+        parts, rows = self._of("parts"), self._of("rows") * (attention.heads // attention.kv_heads)
+        size = rows * (attention.value_dim + 2) * 4
+        step = machine.message_cycles(size) + machine.vector_cycles(2 * rows * attention.value_dim, "rescale")
+        return np.ceil(np.log2(parts)) * step
 
     def _tiles(self, x_bits: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Cycles of the matrix and of the vector unit for all tiles of the busiest core, and the bytes that the former

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ import numpy.typing as npt
 from cairn.sim.mapping.choices import matmul_shape
 from cairn.sim.mapping.choose import NO_SPLIT, Ways, choose_splits
 from cairn.sim.mapping.different import different
-from cairn.sim.mapping.grid import split_sizes
 from cairn.sim.twin.attention import attention_stage
 from cairn.sim.twin.elementwise import elementwise_stage, norm_stage
 from cairn.sim.twin.machine import Machine
+from cairn.sim.twin.places import UNKNOWN, Layouts, Places
 from cairn.sim.twin.product import product_stage
 from cairn.sim.twin.stage import Counts, Placed, Stage, Stages
 from cairn.sim.twin.swept import WithheldError
@@ -98,44 +98,112 @@ def _selects_rows(operator: Operator) -> bool:
     return operator.kind is OpKind.DISPATCH and len(operator.inputs) == 1 and not operator.row_groups
 
 
-def block_stages(block: Block, machine: Machine, chosen: BlockChoices, stream_bytes: FloatArray) -> Stages:
-    """The stages of a block in the order of its operators. All of them must be `known`."""
-    placed = [_place(block, operator, machine, chosen, stream_bytes) for operator in block.operators]
-    return Stages.of([each for each in placed if each is not None])
+@dataclass(frozen=True)
+class Lowered:
+    """A block on many designs: choices, where its tensors lie, and the SRAM through which tiles stream."""
 
+    block: Block
+    machine: Machine
+    chosen: BlockChoices
+    places: Places
+    lies: dict[str, IntArray]
+    """Rows (designs,) of the layouts of `places`, by activation."""
+    stream_bytes: FloatArray
+    _made: dict[str, tuple[tuple[IntArray, ...], Placed]] = field(default_factory=dict)
+    """Stages by operator, with the rows of `places` that they were made for."""
 
-def _place(
-    block: Block, operator: Operator, machine: Machine, chosen: BlockChoices, stream_bytes: FloatArray
-) -> Placed | None:
-    """The stage of an operator. None for rotary embedding and norms of heads, which are done where the heads are used,
-    in attention."""
-    lies = chosen.lies.get(operator.inputs[0])
-    if lies is None:
-        lies = np.full(machine.designs, NO_SPLIT)
-    if operator.kind is OpKind.MATMUL:
-        ways, shape = chosen.ways[operator.name], matmul_shape(block, operator, machine.options)
+    def following(self, lies: dict[str, IntArray]) -> Lowered:
+        """The block where its tensors lie otherwise."""
+        return replace(self, lies=lies)
+
+    def stages(self) -> Stages:
+        """The stages of the block in the order of its operators. All of them must be `known`."""
+        placed = [self._kept(operator) for operator in self.block.operators]
+        return Stages.of([each for each in placed if each is not None])
+
+    def _kept(self, operator: Operator) -> Placed | None:
+        """The stage of an operator, that made before where its tensors lay alike."""
+        names = (*operator.inputs, *operator.outputs)
+        key = tuple(self.lies[name] for name in names if name in self.lies)
+        made = self._made.get(operator.name)
+        if made is not None and all(old is new for old, new in zip(made[0], key, strict=True)):
+            return made[1]
+        placed = self._place(operator)
+        if placed is not None:
+            self._made[operator.name] = key, placed
+        return placed
+
+    def _where(self, name: str) -> IntArray:
+        lies = self.lies.get(name)
+        return np.full(self.machine.designs, UNKNOWN) if lies is None else lies
+
+    def _place(self, operator: Operator) -> Placed | None:
+        """The stage of an operator. None for rotary embedding and norms of heads, which are done where the heads are
+        used, in attention."""
+        machine, block, where = self.machine, self.block, self._where(operator.inputs[0])
+        if operator.kind is OpKind.MATMUL:
+            return self._product(operator, where)
+        if operator.kind is OpKind.NORM and operator.attention is None:
+            return _placed(
+                machine, lambda few, rows: norm_stage(few, block, operator, self._layouts(where[rows])), where
+            )
+        if operator.kind is OpKind.ADD:
+            on = self._where(operator.inputs[-1])
+            return _placed(
+                machine,
+                lambda few, rows: elementwise_stage(few, block, operator, "add", self._layouts(on[rows])), on,
+            )  # fmt: skip
+        if operator.kind is OpKind.ACTIVATION:
+            return self._activation(operator)
+        if operator.kind is OpKind.ATTENTION:
+            stream = self.stream_bytes
+            return _placed(
+                machine,
+                lambda few, rows: attention_stage(few, block, operator, stream[rows], self._layouts(where[rows])),
+                stream, where,
+            )  # fmt: skip
+        if operator.kind is OpKind.EMBEDDING:
+            return _placed(machine, lambda few, _: _embedding(few, operator))
+        if operator.kind is OpKind.DISPATCH:
+            return _placed(machine, lambda few, _: elementwise_stage(few, block, operator, "copy", None))
+        return None
+
+    def _layouts(self, rows: IntArray) -> Layouts:
+        return Layouts(self.places.table, rows)
+
+    def _product(self, operator: Operator, where: IntArray) -> Placed:
+        ways, shape = self.chosen.ways[operator.name], matmul_shape(self.block, operator, self.machine.options)
+        before = self.chosen.lies.get(operator.inputs[0], np.full(self.machine.designs, NO_SPLIT))
 
         def product(few: Machine, rows: IntArray) -> Stage:
-            return product_stage(operator.name, few, shape, ways.choice.at(ways.way[rows]), lies[rows])
+            choice = ways.choice.at(ways.way[rows])
+            return product_stage(operator.name, few, shape, choice, before[rows], self._layouts(where[rows]))
 
-        return _placed(machine, product, ways.way, lies)
-    if operator.kind is OpKind.NORM and operator.attention is None:
-        parts = np.append(split_sizes(machine.grid.rows, machine.grid.columns)[:, 0], 1)
-        return _placed(machine, lambda few, rows: norm_stage(few, block, operator, parts[lies[rows]]), lies)
-    if operator.kind is OpKind.ADD:
-        return _placed(machine, lambda few, _: elementwise_stage(few, block, operator, "add"))
-    if operator.kind is OpKind.ACTIVATION:
-        stretches = _stretches(machine, block, operator, chosen)
-        return _placed(machine, lambda few, rows: _activation(few, block, operator, stretches[rows]), stretches)
-    if operator.kind is OpKind.ATTENTION:
+        return _placed(self.machine, product, ways.way, before, where)
+
+    def _activation(self, operator: Operator) -> Placed:
+        """An activation function: in place on what the product before it left, in compute-shift on each stretch of
+        columns as soon as it is complete."""
+        block = self.block
+        y, x = block.tensor(operator.outputs[0]), block.tensor(operator.inputs[0])
+        gated = len(operator.inputs) == 2 or x.columns == 2 * y.columns
+        kind = f"{operator.function}_mul" if gated else operator.function
+        on = self._where(operator.outputs[0])
+        stretches = self._stretches(operator)
         return _placed(
-            machine, lambda few, rows: attention_stage(few, block, operator, stream_bytes[rows]), stream_bytes
-        )
-    if operator.kind is OpKind.EMBEDDING:
-        return _placed(machine, lambda few, _: _embedding(few, operator))
-    if operator.kind is OpKind.DISPATCH:
-        return _placed(machine, lambda few, _: elementwise_stage(few, block, operator, "copy"))
-    return None
+            self.machine,
+            lambda few, rows: elementwise_stage(few, block, operator, kind, self._layouts(on[rows]), stretches[rows]),
+            on, stretches,
+        )  # fmt: skip
+
+    def _stretches(self, operator: Operator) -> IntArray:
+        """In how many stretches the input of an activation function becomes ready, (designs,)."""
+        maker = next((op for op in self.block.operators if operator.inputs[0] in op.outputs), None)
+        alone = maker is None or maker.name not in self.chosen.ways or len(operator.inputs) != 1
+        if maker is None or alone or self.machine.spmd:
+            return np.ones(self.machine.designs, dtype=np.int64)
+        ways = self.chosen.ways[maker.name]
+        return np.asarray(ways.of("reductions") * ways.of("passes"))
 
 
 def _placed(machine: Machine, make: Callable[[Machine, IntArray], Stage], *columns: npt.NDArray[Any]) -> Placed:
@@ -150,22 +218,6 @@ def _placed(machine: Machine, make: Callable[[Machine, IntArray], Stage], *colum
     except WithheldError:
         every = np.arange(machine.designs)
         return Placed(make(machine, every), every)
-
-
-def _stretches(machine: Machine, block: Block, operator: Operator, chosen: BlockChoices) -> IntArray:
-    """In how many stretches the input of an activation function becomes ready, (designs,)."""
-    maker = next((op for op in block.operators if operator.inputs[0] in op.outputs), None)
-    if maker is None or maker.name not in chosen.ways or len(operator.inputs) != 1:
-        return np.ones(machine.designs, dtype=np.int64)
-    ways = chosen.ways[maker.name]
-    return np.asarray(ways.of("reductions") * ways.of("passes"))
-
-
-def _activation(machine: Machine, block: Block, operator: Operator, stretches: IntArray) -> Stage:
-    y, x = block.tensor(operator.outputs[0]), block.tensor(operator.inputs[0])
-    gated = len(operator.inputs) == 2 or x.columns == 2 * y.columns
-    kind = f"{operator.function}_mul" if gated else operator.function
-    return elementwise_stage(machine, block, operator, kind, stretches)
 
 
 def _embedding(machine: Machine, operator: Operator) -> Stage:

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import CairnError
 from cairn.hw_models import cost
+from cairn.hw_models.noc.spec import NocTopology
 from cairn.sim.config.run_config import RunConfig
 from cairn.sim.mapping.dram_rate import STREAMING
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.matmul_cost import STREAM_TILES
 from cairn.sim.mapping.options import Paradigm
-from cairn.sim.twin.block import block_stages, choose_blocks, known
+from cairn.sim.twin.block import Lowered, choose_blocks, known
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.pipeline import block_cycles, period_cycles
+from cairn.sim.twin.places import UNKNOWN, Places
 from cairn.sim.twin.stage import COUNTED
 from cairn.sim.twin.swept import Swept
 from cairn.workloads.graph import OperatorGraph, Role
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+
+
+TOPOLOGIES: Final = (NocTopology.MESH, NocTopology.TORUS, NocTopology.ALL_TO_ALL)
+"""Networks whose links the twin knows how to load."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ def unknown(config: RunConfig, graph: OperatorGraph) -> str | None:
         return "the dataflow paradigm"
     if config.chip.dram.model not in STREAMING:
         return f"channels of the DRAM model {config.chip.dram.model!r}"
+    if config.chip.noc.topology not in TOPOLOGIES:
+        return f"networks of topology {str(config.chip.noc.topology)!r}"
     for segment in graph.segments:
         for operator in segment.block.operators:
             if not known(operator):
@@ -76,20 +84,23 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     chosen = {s.block.name: choose_blocks(s.block, machine) for s in graph.segments}
     stream = _stream_bytes(machine, [c.act_bytes() for c in chosen.values()])
     rate = machine.dram_rate
+    places, left = Places(machine), np.full(designs, UNKNOWN)
     total = np.zeros(designs)
     ahead = np.zeros(designs)
     counted = {name: np.zeros(designs) for name in COUNTED}
     cycles: dict[str, FloatArray] = {}
     for segment in graph.segments:
-        stages = block_stages(segment.block, machine, chosen[segment.block.name], stream)
+        block, choices = segment.block, chosen[segment.block.name]
+        lies = places.of_block(block, choices.ways, left)
+        lowered = Lowered(block, machine, choices, places, lies, stream)
+        stages = lowered.stages()
         took, ahead = block_cycles(stages, rate, stream, ahead)
+        left = lies[block.output]
+        cycles[block.name], total = took, total + took
         if segment.repeat > 1:
-            period = period_cycles(stages, rate, stream)
-            total = total + (segment.repeat - 1) * period
-            cycles[segment.block.name] = period
-        else:
-            cycles[segment.block.name] = took
-        total = total + took
+            stages = lowered.following(places.of_block(block, choices.ways, left)).stages()
+            cycles[block.name] = period_cycles(stages, rate, stream)
+            total = total + (segment.repeat - 1) * cycles[block.name]
         for name, events in stages.counted().items():
             counted[name] += segment.repeat * events
     held = _held_bytes(graph)

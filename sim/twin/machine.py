@@ -16,8 +16,10 @@ from cairn.sim.mapping.different import different
 from cairn.sim.mapping.dram_rate import dram_bytes_per_cycle
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.matmul_cost import STREAM_TILES, CoreRates, aimed_tile_bytes
-from cairn.sim.mapping.options import MappingSpec
+from cairn.sim.mapping.options import MappingSpec, Paradigm
+from cairn.sim.twin.layout import Moves
 from cairn.sim.twin.swept import Path, Swept
+from cairn.sim.twin.traffic import AS_LINKS, Ports
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -102,10 +104,34 @@ class Machine:
         return self.chip.synchronisation.task_issue_cycles
 
     @property
+    def spmd(self) -> bool:
+        return self.options.paradigm is Paradigm.SPMD
+
+    @property
+    def barrier_cycles(self) -> Any:
+        """Cycles after an operator in which all cores meet; none where data dependences alone order them."""
+        return self.chip.synchronisation.barrier_cycles if self.spmd else 0
+
+    @property
     def link(self) -> Any:
-        """Bytes a cycle of a link or port."""
+        """Bytes a cycle of a link."""
+        return self.chip.noc.link_bytes_per_cycle
+
+    @property
+    def port(self) -> Any:
+        """Bytes a cycle of the narrowest of link, injection and ejection port."""
         noc = self.chip.noc
         return np.minimum(noc.link_bytes_per_cycle, np.minimum(noc.injection, noc.ejection))
+
+    @cached_property
+    def ports(self) -> tuple[IntArray, list[Ports]]:
+        """How many times narrower than links ports are: the row of each design (designs,), and the rows."""
+        noc = self.chip.noc
+        if noc.injection_bytes_per_cycle is None and noc.ejection_bytes_per_cycle is None:
+            return np.zeros(self.designs, dtype=np.int64), [AS_LINKS]
+        ratios = [self.array(noc.link_bytes_per_cycle / width) for width in (noc.injection, noc.ejection)]
+        number, first = different(*ratios)
+        return number, list(zip(*(ratio[first].tolist() for ratio in ratios), strict=True))
 
     @cached_property
     def dram_rate(self) -> FloatArray:
@@ -119,7 +145,15 @@ class Machine:
 
     def message_cycles(self, size_bytes: Any, hops: Any = 1) -> Any:
         """An uncontended transfer."""
-        return self.chip.noc.start + PORT_CYCLES + hops * self.chip.noc.hop_cycles + size_bytes / self.link
+        return self.chip.noc.start + PORT_CYCLES + hops * self.chip.noc.hop_cycles + size_bytes / self.port
+
+    def batch_cycles(self, moves: Moves) -> Any:
+        """Messages that all cores send at once: the busiest link or port is never idle; a core has `noc_depth` of them
+        under way."""
+        noc, depth = self.chip.noc, self.chip.dma.noc_depth
+        latency = noc.start + PORT_CYCLES + moves.hops * noc.hop_cycles
+        across = np.maximum(moves.crossing / self.link, (moves.messages - 1) * latency / depth)
+        return np.where(moves.sent > 0, latency + across, 0.0)
 
     def scatter_cycles(self, total_bytes: Any) -> Any:
         """A tensor of `total_bytes` that changes to a layout which has nothing to do with the one before.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.kernel import kernel
-from cairn.sim.twin.stage import LEAD, STREAMED, TAIL, WORK, WRITTEN, Stages
+from cairn.sim.twin.stage import EARLY, LAG, LAST, LEAD, SLACK, STREAMED, TAIL, WORK, WRITTEN, Stages
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -49,15 +49,24 @@ def _follow(
     cycles, left = np.empty(rate.size), np.empty(rate.size)
     for design in range(rate.size):
         speed, room, here, took = rate[design], buffer[design], ahead[design], 0.0
+        places, slack = rows.shape[1], 0.0
         for _ in range(rounds):
             began, took = here, 0.0
-            for place in range(rows.shape[1]):
-                stage = numbers[rows[design, place]]
-                lead = stage[LEAD] + stage[WRITTEN] / speed
+            following = numbers[rows[design, 0]]
+            for place in range(places):
+                stage, following = following, numbers[rows[design, place + 1 if place + 1 < places else 0]]
+                lead = stage[LEAD] + max(stage[EARLY] - slack, 0.0) + stage[WRITTEN] / speed
                 here = min(room, here + speed * lead) if stage[WRITTEN] == 0.0 else 0.0
-                work = max(stage[WORK], (stage[STREAMED] - here) / speed)
+                work = stage[WORK]
+                if stage[STREAMED] > 0.0:
+                    # loads behind those of this stage do not begin where the next one reads what it writes before
+                    others = 0.0 if following[WRITTEN] > 0.0 else min(stage[LAG], room)
+                    missing = stage[STREAMED] + others - here
+                    if missing > 0.0:
+                        work = max(work, missing / speed + stage[LAST])
                 here = min(max(here + speed * work - stage[STREAMED], 0.0), room)
                 here = min(room, here + speed * stage[TAIL])
+                slack = stage[SLACK]
                 took += lead + work + stage[TAIL]
             if here == began:  # all further rounds are alike
                 break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,10 @@ WORK: Final = 1
 TAIL: Final = 2
 STREAMED: Final = 3
 WRITTEN: Final = 4
+EARLY: Final = 5
+SLACK: Final = 6
+LAG: Final = 7
+LAST: Final = 8
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class Stage:
     `lead` passes before the stage uses what streams from DRAM; during `work` it uses `streamed_bytes` at an even pace,
     if they are there; `tail` passes after that. To `lead` comes the time in which DRAM takes `written_bytes`, if any;
     what is streamed is then read back from there, and nothing of it comes earlier.
+
+    `early` is what of the lead may pass while the stage before is at work, whose network is idle for `slack` cycles
+    after its first results are there. Loads that are under way together share the DRAM: with the last of this stage
+    come `lag_bytes` of others, and `last` cycles of the work are left when it is there.
     """
 
     name: str
@@ -51,6 +60,10 @@ class Stage:
     streamed_bytes: Any = 0.0
     counts: Counts = field(default_factory=Counts)
     written_bytes: Any = 0.0
+    early: Any = 0.0
+    slack: Any = 0.0
+    lag_bytes: Any = 0.0
+    last: Any = 0.0
 
 
 @dataclass(frozen=True)
@@ -60,13 +73,31 @@ class Placed:
     stage: Stage
     row: IntArray
 
+    @cached_property
+    def size(self) -> int:
+        return int(self.row.max(initial=0)) + 1
+
+    @cached_property
+    def numbers(self) -> FloatArray:
+        """(size, 9): as in `Stages`."""
+        stage = self.stage
+        return _table((
+            stage.lead, stage.work, stage.tail, stage.streamed_bytes, stage.written_bytes, stage.early, stage.slack,
+            stage.lag_bytes, stage.last,
+        ), self.size)  # fmt: skip
+
+    @cached_property
+    def counts(self) -> FloatArray:
+        """(size, counts): as COUNTED names them."""
+        return _table([getattr(self.stage.counts, name) for name in COUNTED], self.size)
+
 
 @dataclass(frozen=True)
 class Stages:
     """The stages of a block on many designs."""
 
     numbers: FloatArray
-    """(rows, 5): lead, work, tail, streamed and written bytes."""
+    """(rows, 9): lead, work, tail, streamed and written bytes, early and slack, lag in bytes, last."""
     counts: FloatArray
     """(rows, counts): as COUNTED names them."""
     rows: IntArray
@@ -75,15 +106,12 @@ class Stages:
     @classmethod
     def of(cls, placed: Sequence[Placed]) -> Stages:
         """Stages in the order in which they follow each other."""
-        numbers, counts, rows, begin = [], [], [], 0
+        rows, begin = [], 0
         for each in placed:
-            stage, size = each.stage, int(each.row.max(initial=0)) + 1
-            timed = (stage.lead, stage.work, stage.tail, stage.streamed_bytes, stage.written_bytes)
-            numbers.append(_table(timed, size))
-            counts.append(_table([getattr(stage.counts, name) for name in COUNTED], size))
             rows.append(each.row + begin)
-            begin += size
-        return cls(np.concatenate(numbers), np.concatenate(counts), np.stack(rows, axis=1))
+            begin += each.size
+        numbers, counts = (np.concatenate([getattr(each, name) for each in placed]) for name in ("numbers", "counts"))
+        return cls(numbers, counts, np.stack(rows, axis=1))
 
     def counted(self) -> dict[str, FloatArray]:
         """Events of all stages together, (designs,) by name."""
@@ -91,7 +119,10 @@ class Stages:
 
 
 def _table(columns: Sequence[Any], size: int) -> FloatArray:
-    return np.stack([np.broadcast_to(np.asarray(column, dtype=np.float64), (size,)) for column in columns], axis=1)
+    table = np.empty((size, len(columns)))
+    for place, column in enumerate(columns):
+        table[:, place] = column
+    return table
 
 
 @kernel()

@@ -23,7 +23,10 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Column = npt.NDArray[Any]
 
-STRUCTURE: Final = ("chip.cores.", "chip.dram.channels", "chip.dram.stack.cores_per_bus", "chip.noc.topology")
+STRUCTURE: Final = (
+    "chip.cores.", "chip.dram.channels", "chip.dram.stack.cores_per_bus", "chip.noc.topology",
+    "chip.noc.injection_bytes_per_cycle", "chip.noc.ejection_bytes_per_cycle",
+)  # fmt: skip
 """Parameters of a chip that decide its structure: designs with different ones are looked at apart."""
 AT_ONCE: Final = 1 << 15
 """assumed: designs of one structure that are looked at together; some ten arrays of so many are alive at a time."""
@@ -86,8 +89,10 @@ class Twin:
                 arrays = {tuple(key.split(".")[1:]): values[pick] for key, values in smooth.items()}
                 following, wrong = derived_columns(config.chip, arrays)
                 refused |= {int(pick[row]): why for row, why in wrong.items()}
-                able = np.setdiff1d(np.arange(pick.size), np.array(list(wrong), dtype=np.int64))
-                pick, arrays = pick[able], {path: column[able] for path, column in (arrays | following).items()}
+                arrays |= following
+                if wrong:
+                    able = np.setdiff1d(np.arange(pick.size), np.array(list(wrong), dtype=np.int64))
+                    pick, arrays = pick[able], {path: column[able] for path, column in arrays.items()}
                 if not pick.size:
                     continue
                 try:

@@ -121,10 +121,10 @@ def test_a_shipped_sweep_loads(name: str) -> None:
     assert sweep.name == name
     sizes = {
         "demo": 36, "voxel-decode": 6300, "voxel-prefill": 6300, "chip-mapping-batch": 432, "core-groups": 6,
-        "stack-depth": 72,
+        "stack-depth": 72, "network": 45,
     }  # fmt: skip
     assert sweep.space.size == sizes[name]
-    assert sweep.inner.size == (4 if name == "chip-mapping-batch" else 1)
+    assert sweep.inner.size == (4 if name in ("chip-mapping-batch", "network") else 1)
 
 
 def test_cores_of_the_depth_sweep_fill_its_die() -> None:
