@@ -15,6 +15,7 @@ from cairn.hw_models.noc.flit.oracle_server import OracleFlitServer
 from cairn.hw_models.noc.flit.server import build_flit_server
 from cairn.hw_models.noc.flit.spec import RouterSpec
 from cairn.hw_models.noc.network import Network, Routes, hops
+from cairn.hw_models.noc.spec import MULTICAST
 from cairn.hw_models.server import DONE, ERROR, FIRST, WANTS_FIRST, Server
 from tests.hw_models.noc_cases import requests
 from tests.hw_models.noc_flit_cases import build, networks, routers
@@ -99,7 +100,9 @@ def test_too_many_transfers_stop_the_server_with_its_reason() -> None:
     assert state[ERROR] == at.TOO_MANY_TRANSFERS
 
 
-@pytest.mark.parametrize("row", [(0, 0, 0, 4), (0, 0, 3, 4), (0, -1, 1, 4), (0, 0, 1, 0), (0, 0, 1, 1 << 40)])
+@pytest.mark.parametrize(
+    "row", [(0, 0, 0, 4), (0, 0, 3, 4), (0, -1, 1, 4), (0, 0, 1, 0), (0, 0, 1, 1 << 40), (MULTICAST, 0, 1, 4)]
+)
 def test_a_request_that_the_network_cannot_carry_stops_the_server(row: tuple[int, int, int, int]) -> None:
     network, routes = build(kind="mesh", shape=(3, 1))
     server = server_of(network, routes, RouterSpec(), GHZ, {"width": 4, "packet_bytes": 8, "start": 1})

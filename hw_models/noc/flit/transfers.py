@@ -13,6 +13,7 @@ from cairn.hw_models.server import (
     ERROR,
     FIRST,
     FLAGS,
+    IS_WRITE,
     NOW,
     WANTS_FIRST,
     IntArray,
@@ -87,11 +88,14 @@ def note_arrival(state: IntArray, packet: int, kind: int) -> None:
 
 @kernel(ENQUEUE_SIGNATURE, **at.NO_ALLOCATION)
 def enqueue(state: IntArray, task: int, request: IntArray) -> None:
-    """Accept a transfer: request (flags, source, destination, bytes). See `cairn.hw_models.server`."""
+    """Accept a transfer: request (flags, source, destination, bytes). See `cairn.hw_models.server`.
+
+    From one node to another alone: flags of a rectangle (`hw_models/noc/spec.py`) are refused.
+    """
     source, destination, size = request[1], request[2], request[3]
     nodes = state[at.NODES]
     fits = 0 <= source < nodes and 0 <= destination < nodes and source != destination and 0 < size < MAX_BYTES
-    if not fits or state[NOW] >= state[at.LAST_TICK]:
+    if not fits or request[FLAGS] & ~(WANTS_FIRST | IS_WRITE) != 0 or state[NOW] >= state[at.LAST_TICK]:
         state[ERROR] = at.BAD_REQUEST
         return
     transfer = _take(state, at.RETURNED_TRANSFER, at.NEXT_TRANSFER, at.TRANSFER, state[at.END_OF_TRANSFERS])
