@@ -198,7 +198,7 @@ def test_a_renamed_key_is_refused_with_its_new_name(folder: Path) -> None:
         ("seed=x", "seed: must be an integer, got 'x'"),
         ("engine.tolerance=0", "engine.tolerance: must be > 0, got 0"),
         ("engine.engine=fast", "engine.engine: is 'fast' (allowed: compiled, reference)"),
-        ("fidelity.noc=flit", "fidelity.noc: is 'flit' (allowed: packet)"),
+        ("fidelity.noc=fluid", "fidelity.noc: is 'fluid'; did you mean 'flit'? (allowed: flit, packet)"),
         (
             "mapping.paradigm=spdm",
             "mapping.paradigm: is 'spdm'; did you mean 'spmd'? (allowed: compute_shift, dataflow, spmd)",

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cairn.base.errors import CairnError, Infeasibility, InfeasibleError
-from cairn.sim.config.resolve import CHIP, MODEL, RUN, WAFER, shipped
+from cairn.sim.config.resolve import CHIP, MODEL, NETWORK, RUN, WAFER, shipped
 from cairn.sim.config.run_config import RunConfig
 from cairn.sim.record import RunRecord
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.suites.configs import suite
-from cairn.validation.suites.configs.suite import outcome_of, predict
+from cairn.validation.suites.configs.suite import network_outcome, outcome_of, predict
 
 
 def test_every_shipped_file_has_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite, "outcome_of", lambda name, overrides, run: suite.Outcome(True, f"{run}"))
-    expected = {f"{kind.folder}/{name}" for kind in (CHIP, MODEL, RUN, WAFER) for name in shipped(kind)}
+    monkeypatch.setattr(suite, "network_outcome", lambda name, run: suite.Outcome(True, f"{run}"))
+    expected = {f"{kind.folder}/{name}" for kind in (CHIP, MODEL, NETWORK, RUN, WAFER) for name in shipped(kind)}
     quick, everything = (list(predict(ReferenceDir(), run_all)) for run_all in (False, True))
     assert {row.id for row in quick} == {row.id for row in everything} == expected
     assert all(row.remark == "True" for row in everything if row.kind != "wafer")
@@ -25,6 +28,16 @@ def test_every_shipped_file_has_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_all_shipped_runs_load() -> None:
     assert all(outcome_of(name, [], run=False).works for name in shipped(RUN))
+
+
+def test_a_shipped_network_runs_by_packets_and_by_flits() -> None:
+    found = network_outcome("mesh-16x16-transpose-batch", run=True)
+    assert found.works and found.remark.startswith("batch ran in ")
+
+
+def test_a_network_that_does_not_fit_does_not_work(tmp_path: Path) -> None:
+    (tmp_path / "n.yaml").write_text("schema: cairn.network/1\nname: n\ntopology: {kind: mesh, shape: [1]}\n")
+    assert network_outcome(str(tmp_path / "n.yaml"), run=False).remark.startswith("Refused: ")
 
 
 def test_the_demo_runs() -> None:

@@ -45,7 +45,7 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
         small = count_parameters(model).matrices <= QUICK_PARAMETERS
         yield _row(f"models/{name}", "models", _model(name, run_all or small))
     for name in shipped(NETWORK):
-        yield _row(f"networks/{name}", "networks", _network(name, run_all))
+        yield _row(f"networks/{name}", "networks", network_outcome(name, run_all))
 
 
 def _row(name: str, kind: str, outcome: Outcome) -> Row:
@@ -89,7 +89,7 @@ def outcome_of(run_name: str, overrides: list[str], run: bool) -> Outcome:
         return Outcome(False, f"Refused: {broken}")
 
 
-def _network(name: str, run: bool) -> Outcome:
+def network_outcome(name: str, run: bool) -> Outcome:
     """The network alone, by packets; by flits too with `run`."""
     from cairn.sim.network.runs import run_network
     from cairn.sim.network.spec import load_network
