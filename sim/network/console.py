@@ -37,7 +37,7 @@ def _headline(result: NetworkResult) -> RenderableType:
         found = result.saturation
         lines.append(Text(
             f"saturates at {found.load:.4f} flits/node/cycle: there latency is 3 times the "
-            f"{found.low_load_latency:.1f} cycles at {found.low_load:g}"
+            f"{found.low_load_latency:.1f} cycles at {found.low_load:.3g}"
         ))  # fmt: skip
     return Group(*lines)
 

@@ -17,6 +17,7 @@ import pandas as pd
 from cairn.base.errors import CairnError, ConfigError
 from cairn.hw_models.noc.flit.measure import BatchResult, LoadResult, run_load, run_packets
 from cairn.hw_models.noc.flit.saturation import FACTOR, Saturation, find_saturation
+from cairn.hw_models.noc.flit.simulate import DeadlockError
 from cairn.hw_models.noc.network import Network, Routes
 from cairn.hw_models.noc.traffic import Packets, Pattern, batch, trace
 from cairn.sim.network.packets import PacketNetwork
@@ -263,7 +264,7 @@ def _saturation(model: _Model, measure: Curve) -> tuple[Saturation | None, list[
     """The load at which latency has grown by FACTOR, or a note why there is none."""
     try:
         return model.saturation(measure), []
-    except ConfigError:
+    except (ConfigError, DeadlockError):
         raise
     except CairnError as trouble:
         return None, [str(trouble)]

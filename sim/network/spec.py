@@ -34,14 +34,15 @@ class Fidelity(StrEnum):
 class Curve(Spec):
     """Bernoulli injection at each of `loads` (flits per node and cycle), and the load at which the network saturates.
 
-    Saturation is where the mean latency is three times that of the load `low`.
+    Saturation is where the mean latency is three times that of the load `low`, by default 5 % of what the network
+    accepts while every source offers all it can.
     """
 
     kind: Literal["curve"] = sourced("curve", "given by the configuration")
     loads: tuple[float, ...] = required(min_length=1, max_length=1000)
     seeds: int = sourced(3, "reference/noc/booksim2_summary.csv has three seeds", ge=1, le=1000)
     saturation: bool = sourced(True, "assumed: what a curve is drawn for")
-    low: float = sourced(0.05, "reference/noc/README.md: the 5 % run", gt=0)
+    low: float | None = sourced(None, "reference/noc/README.md: the 5 % run, of full load as in its first rows", gt=0)
 
     @model_validator(mode="after")
     def _fits(self) -> Curve:

@@ -62,6 +62,10 @@ def unknown(config: RunConfig, graph: OperatorGraph) -> str | None:
         return f"channels of the DRAM model {config.chip.dram.model!r}"
     if config.chip.noc.topology not in TOPOLOGIES:
         return f"networks of topology {str(config.chip.noc.topology)!r}"
+    if not config.chip.noc.by_direction:
+        return f"networks of routing {config.chip.noc.routing!r}"
+    if config.chip.noc.clock_ghz is not None:
+        return "networks with a clock of their own"
     for segment in graph.segments:
         for operator in segment.block.operators:
             if not known(operator):

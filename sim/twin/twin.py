@@ -25,7 +25,7 @@ Column = npt.NDArray[Any]
 
 STRUCTURE: Final = (
     "chip.cores.", "chip.dram.channels", "chip.dram.stack.cores_per_bus", "chip.noc.topology",
-    "chip.noc.injection_bytes_per_cycle", "chip.noc.ejection_bytes_per_cycle",
+    "chip.noc.layers", "chip.noc.clock_ghz", "chip.noc.injection_bytes_per_cycle", "chip.noc.ejection_bytes_per_cycle",
 )  # fmt: skip
 """Parameters of a chip that decide its structure: designs with different ones are looked at apart."""
 AT_ONCE: Final = 1 << 15

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +23,7 @@ from cairn.hw_models.dram.simulate import simulate_channel
 from cairn.hw_models.dram.standard import presets
 from cairn.sim.report.dram_causes import CAUSES, verdict
 from cairn.sim.report.dram_record import ChannelRun
+from tests.cairn.commands import as_json, refusal
 
 MIX = ["dram", "DDR4_2400R", "--pattern", "random_mix21", "--count", "3000"]
 
@@ -32,22 +32,6 @@ MIX = ["dram", "DDR4_2400R", "--pattern", "random_mix21", "--count", "3000"]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def as_json(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
-    capsys.readouterr()
-    assert main([*words, "--json"]) == 0
-    content: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return content
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """The one line that a mistake ends with; nothing else is printed."""
-    capsys.readouterr()
-    assert main(list(words)) == 2
-    out, err = capsys.readouterr()
-    assert out == "" and err.startswith("cairn: ") and err.count("\n") == 1
-    return err.removeprefix("cairn: ").removesuffix("\n")
 
 
 def test_the_json_is_what_the_channel_measured(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

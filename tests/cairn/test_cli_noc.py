@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from cairn.cli.main import main
+from tests.cairn.commands import as_json, refusal
 
 SMALL = """\
 schema: cairn.network/1
@@ -34,22 +34,6 @@ def of_measure(folder: Path, measure: str) -> str:
     return "other.yaml"
 
 
-def as_json(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
-    capsys.readouterr()
-    assert main([*words, "--json"]) == 0
-    content: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return content
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """The one line that a mistake ends with; nothing else is printed."""
-    capsys.readouterr()
-    assert main(list(words)) == 2
-    out, err = capsys.readouterr()
-    assert out == "" and err.startswith("cairn: ") and err.count("\n") == 1
-    return err.removeprefix("cairn: ").removesuffix("\n")
-
-
 def test_a_curve_says_where_the_network_saturates_and_what_it_accepts(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,6 +44,21 @@ def test_a_curve_says_where_the_network_saturates_and_what_it_accepts(
     assert low["accepted"] == pytest.approx(0.05, rel=0.15) and high["accepted"] < 0.85
     assert 0.3 < content["saturation"]["load"] < 0.9
     assert high["why"]
+
+
+def test_saturation_is_judged_by_the_latency_at_5_percent_of_full_load(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # reference/noc/booksim2_summary.csv: mesh8x8_hs4corner_p4_v2_b4_std4
+    (folder / "corners.yaml").write_text(
+        "schema: cairn.network/1\nname: corners\ntopology: {kind: mesh, shape: [8, 8]}\npacket_flits: 4\n"
+        "traffic: {kind: hotspot, hotspots: [[0, 1], [7, 1], [56, 1], [63, 1]]}\n"
+        "measure: {kind: curve, loads: [0.03], seeds: 1}\n",
+        encoding="utf-8",
+    )
+    found = as_json(capsys, "noc", "corners.yaml")["saturation"]
+    assert found["load"] == pytest.approx(0.0593, rel=0.04)
+    assert found["low_load"] == pytest.approx(0.05 * 0.0581536, rel=0.02)
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(

@@ -118,6 +118,20 @@ def test_a_network_that_the_twin_does_not_know_is_refused_by_name(monkeypatch: p
     assert table.refused[0] == "the analytical twin does not know networks of topology 'torus' yet"
 
 
+@pytest.mark.parametrize(
+    ("setting", "what"),
+    [
+        ("chip.noc.routing=yx", "networks of routing 'yx'"),
+        ("chip.noc.topology=ring", "networks of topology 'ring'"),
+        ("chip.noc.clock_ghz=1.0", "networks with a clock of their own"),
+    ],
+)
+def test_routes_and_clocks_that_the_twin_does_not_know_are_refused_by_name(setting: str, what: str) -> None:
+    table = Twin(run_of("spmd", setting)).evaluate({})
+    assert not table.runs[0]
+    assert table.refused[0] == f"the analytical twin does not know {what} yet"
+
+
 MESSAGES = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11), st.integers(1, 1000)), min_size=1, max_size=60)
 
 
