@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cairn.base.errors import ConfigError
 from cairn.hw_models.compute.units import shapes as shape_search
 from cairn.hw_models.compute.units.anchors import AnchorSpec
 from cairn.hw_models.compute.units.cells import CellSpec
@@ -57,6 +58,16 @@ def test_a_further_row_of_table_1_is_predicted_by_its_name() -> None:
     assert eight.peak_tops == pytest.approx(2 * four.peak_tops)
     assert parse("ltc_t2_full_area") is None
     assert parse("ltc_t1_b200_lut4x_area") is None
+
+
+def test_single_units_are_told_apart_by_name_and_a_range_must_be_one() -> None:
+    mac = ENTRIES["ltc_dp4_mac_w16a16"]
+    both = {name: mac for name in ("ltc_dp4_mac_w16a16", "ltc_dp4_lut_w1a16", "ltc_dp4_lut_w2a16")}
+    densities = [row.prediction or 0.0 for row in arrays.rows(both, {})]
+    assert densities[1] == pytest.approx(2 * densities[2])
+    assert densities[1] == pytest.approx(densities[0] * 6.993, rel=1e-3)
+    with pytest.raises(ConfigError, match="a range such as 4 to 6 belongs here, not 'some'"):
+        list(arrays.rows(entry("ltc_tc_ppa_gain", "some"), {}))
 
 
 def test_a_selector_of_another_size_breaks_the_rows_of_table_2() -> None:

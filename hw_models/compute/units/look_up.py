@@ -170,7 +170,8 @@ class Figlut(LookUpUnit):
     """FIGLUT: half tables in flip-flops, each made inside and read by `n` read-accumulate units.
 
     Driving a table to more readers costs each of them more: energy in proportion to the readers, such that the energy
-    of a reader, its share of the table included, is least at `best_readers`.
+    of a reader, its share of the table included, is least at `best_readers`. Its variant on integers (FIGLUT-I) brings
+    the mantissas of a row to one exponent first, and is `int16` here; that step is not counted.
     """
 
     kind: Literal["figlut"] = sourced("figlut", "names this kind of unit; not a quantity")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from cairn.base.errors import ConfigError
 from cairn.hw_models.compute.lut.cycle import table_rounds
 from cairn.hw_models.compute.lut.precompute import adds_per_table
 from cairn.hw_models.compute.lut.spec import LutSpec
@@ -22,6 +24,7 @@ INPUTS: Final = {
 """Figures of Table 1 that the anchors were derived from (an area and its density are one figure): rows that count for
 nothing."""
 UNITS: Final = {"peak": "TOPS", "area": "mm2", "density": "TOPS/mm2", "eff": "TOPS/W"}
+_SINGLE = re.compile(r"ltc_dp4_(?P<kind>mac|lut)_w(?P<bits>\d+)a16")
 _INPUT = "an input: the anchors were derived from it"
 
 
@@ -34,6 +37,7 @@ def rows(entries: Mapping[str, Entry], others: Mapping[str, Entry]) -> Iterator[
     yield from _table_2_rows(entries)
     yield from _share_rows(entries)
     yield from _exact_rows(entries, others)
+    yield from _figlut_rows(others)
 
 
 def _table_1_row(gpu: Gpu, quantity: str, entry: Entry) -> Row:
@@ -95,21 +99,32 @@ def _share_rows(entries: Mapping[str, Entry]) -> Iterator[Row]:
                 value, entry.unit, entry.source, () if given else ("arrays",),
                 excluded={"arrays": _INPUT} if given else {},
             )  # fmt: skip
-    entry = entries.get("ltc_dp4_mac_w16a16")
-    if entry is not None:
-        unit = MacTensorCore(activation="fp16", m=1, n=1, k=4)
-        yield Row(
-            "arrays/dp4_mac_w16a16", "arrays, reported", float(entry.value), float(density_tops_per_mm2(unit, 16)),
-            "TFLOPS/mm2", entry.source, remark="The area of a MAC in an array; the paper's unit stands alone.",
-        )  # fmt: skip
+    yield from _single_unit_rows(entries)
     entry = entries.get("ltc_tc_ppa_gain")
     if entry is not None:
         yield from _gain_rows(entry)
 
 
+def _single_unit_rows(entries: Mapping[str, Entry]) -> Iterator[Row]:
+    """Densities of units of one product of four, MAC or look-up, with FP16 activations."""
+    for name, entry in entries.items():
+        found = _SINGLE.fullmatch(name)
+        if found is not None:
+            kind = LutTensorCore if found["kind"] == "lut" else MacTensorCore
+            unit = kind.model_validate({"activation": "fp16", "m": 1, "n": 1, "k": 4})
+            yield Row(
+                f"arrays/{name.removeprefix('ltc_')}", "arrays, reported", float(entry.value),
+                float(density_tops_per_mm2(unit, int(found["bits"]))), "TFLOPS/mm2", entry.source,
+                remark="The areas are those of units in an array; the paper's stand alone.",
+            )  # fmt: skip
+
+
 def _gain_rows(entry: Entry) -> Iterator[Row]:
     """Gains over the MAC array at one bit; the paper says 4 to 6 times for both."""
-    least, most = (float(number) for number in str(entry.value).split(" to "))
+    ends = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", str(entry.value))]
+    if len(ends) != 2:
+        raise ConfigError(f"a range such as 4 to 6 belongs here, not {entry.value!r}", file=entry.file, key=entry.id)
+    least, most = ends
     for activation in ("int8", "fp16"):
         unit: ComputeUnit = LutTensorCore.model_validate({"activation": activation})
         mac = MacTensorCore.model_validate({"activation": activation})
@@ -136,6 +151,10 @@ def _exact_rows(entries: Mapping[str, Entry], others: Mapping[str, Entry]) -> It
             entry = both[name]
             yield Row(f"count/{name}", "arrays, counts", float(entry.value), value, entry.unit, entry.source,
                       ("counts",))  # fmt: skip
+
+
+def _figlut_rows(others: Mapping[str, Entry]) -> Iterator[Row]:
+    """FIGLUT's tables and readers, and its density as another paper has it."""
     half, readers = others.get("figlut_half_table_power"), others.get("figlut_cfg")
     if half is not None:
         ratio = Figlut().table_pj / Figlut(symmetric=False).table_pj
@@ -145,3 +164,9 @@ def _exact_rows(entries: Mapping[str, Entry], others: Mapping[str, Entry]) -> It
         best = min(range(1, 257), key=lambda count: Figlut(n=count).reader_pj)
         yield Row("arrays/figlut_readers", "arrays, input", float(readers.value[1]), float(best), "readers",
                   readers.source, excluded={"counts": _INPUT})  # fmt: skip
+    density = others.get("axcore_density_w4fp16")
+    if density is not None:
+        unit, mac = Figlut(activation="int16", clock_ghz=1), MacTensorCore(activation="fp16", clock_ghz=1)
+        gain = density_tops_per_mm2(unit, 4) / density_tops_per_mm2(mac, 16)
+        yield Row("arrays/figlut_density", "arrays, reported", float(density.value[1]), float(gain), "x",
+                  density.source, remark="FIGLUT on integers, over an FP16 MAC of Table 1.")  # fmt: skip
