@@ -1,0 +1,164 @@
+"""The judge of products by look-up: the definition in fractions, and rules L1 to L8 one by one. It shares no code.
+
+Rows are lists of Python numbers; integers are exact, floats are Python's, of 64 bits, or rounded to 32 bits after every
+sum.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+Number = int | float
+Rows = Sequence[Sequence[Number]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Weights (rows of codes, scales and zero points) and rows of activations, as plain lists."""
+
+    codes: Sequence[Sequence[int]]
+    bits: int
+    scales: Rows
+    zeros: Rows
+    group_size: int
+    activations: Rows
+    row_scales: Sequence[float]
+
+
+@dataclass
+class Counts:
+    """What the unit did, counted one by one."""
+
+    tables: int = 0
+    additions: int = 0
+    look_ups: int = 0
+    entries: set[int] = field(default_factory=set)
+
+
+def definition(problem: Problem) -> list[list[Fraction]]:
+    """sum over k of a s (q - z) times the row's scale, exactly."""
+    result = []
+    for row, factor in zip(problem.activations, problem.row_scales, strict=True):
+        line = []
+        for codes, scales, zeros in zip(problem.codes, problem.scales, problem.zeros, strict=True):
+            total = Fraction(0)
+            for k, (a, q) in enumerate(zip(row, codes, strict=True)):
+                group = k // problem.group_size
+                total += Fraction(a) * Fraction(scales[group]) * (q - Fraction(zeros[group]))
+            line.append(total * Fraction(factor))
+        result.append(line)
+    return result
+
+
+def by_look_up(
+    problem: Problem, group: int, *, single: bool = False, int8: bool = False
+) -> tuple[list[list[float]], Counts]:
+    """The product as the unit forms it, and its counts; `single`: sums of floats are rounded to 32 bits."""
+    rounded = _to_single if single else _as_it_is
+    counts = Counts()
+    result = []
+    for row, factor in zip(problem.activations, problem.row_scales, strict=True):
+        parts = [list(row[i : i + group]) for i in range(0, len(row), group)]
+        parts[-1] += [0] * (group - len(parts[-1]))  # L3
+        tables = [_table(part, rounded, counts) for part in parts]
+        steps: list[float] = [1.0] * len(tables)
+        if int8:
+            tables, steps = _quantised(tables, rounded)
+        line = []
+        for n in range(len(problem.codes)):
+            line.append(_one(problem, row, n, group, tables, steps if int8 else None, rounded, counts) * factor)
+        result.append(line)
+    return result, counts
+
+
+def _one(
+    problem: Problem,
+    row: Sequence[Number],
+    n: int,
+    group: int,
+    tables: list[dict[int, Number]],
+    steps: list[float] | None,
+    rounded: Callable[[Number], Number],
+    counts: Counts,
+) -> float:
+    """One result (L6, L8)."""
+    y = 0.0
+    size = problem.group_size
+    for g, first in enumerate(range(0, len(row), size)):
+        acc: Number = 0
+        for start in range(first, min(first + size, len(row)), group):
+            table = tables[start // group]
+            inner: Number = 0
+            for plane in range(problem.bits):
+                # L2, L5: the sign of each weight of the group in this plane, zero weights in the padding
+                plus = [problem.codes[n][k] >> plane & 1 if k < len(row) else 0 for k in range(start, start + group)]
+                entry = _looked_up(table, plus, counts)
+                if steps is None:
+                    acc = rounded(acc + 2**plane * entry)  # L6
+                else:
+                    inner += 2**plane * entry
+            if steps is not None:
+                acc = rounded(acc + rounded(steps[start // group] * inner))  # L7
+        sums = float(sum(row[first : first + size]))
+        remapped_zero = 2 * problem.zeros[n][g] + 1 - 2**problem.bits  # L2
+        y += problem.scales[n][g] / 2 * (acc - remapped_zero * sums)  # L8
+    return y
+
+
+def _looked_up(table: dict[int, Number], plus: list[int], counts: Counts) -> Number:
+    counts.look_ups += 1
+    negative = plus[-1] == 1
+    low = [1 - one if negative else one for one in plus[:-1]]
+    index = sum(one << j for j, one in enumerate(low))
+    counts.entries.add(index)
+    return -table[index] if negative else table[index]
+
+
+def _table(part: Sequence[Number], rounded: Callable[[Number], Number], counts: Counts) -> dict[int, Number]:
+    """L4: entries by index, sums of two halves that are each formed once."""
+    counts.tables += 1
+    low = len(part) // 2
+    known: dict[tuple[int, int], Number] = {}
+
+    def half(first: int, last: int, bits: int) -> Number:
+        if (first, bits) not in known:
+            total: Number = part[first] if bits & 1 else -part[first]
+            for j in range(first + 1, last):
+                total = rounded(total + part[j] if bits >> (j - first) & 1 else total - part[j])
+                counts.additions += 1
+            known[first, bits] = total
+        return known[first, bits]
+
+    table = {}
+    for entry in range(2 ** (len(part) - 1)):
+        value = half(low, len(part), entry >> low)
+        if low:
+            value = rounded(value + half(0, low, entry & ((1 << low) - 1)))
+            counts.additions += 1
+        table[entry] = value
+    return table
+
+
+def _quantised(
+    tables: list[dict[int, Number]], rounded: Callable[[Number], Number]
+) -> tuple[list[dict[int, Number]], list[float]]:
+    """L7; Python's `round` takes ties to even."""
+    steps = []
+    for table in tables:
+        largest = max(abs(value) for value in table.values())
+        steps.append(float(rounded(largest / 127)) if largest else 1.0)
+    return [{i: round(v / t) for i, v in table.items()} for table, t in zip(tables, steps, strict=True)], steps
+
+
+def _to_single(value: Number) -> Number:
+    if isinstance(value, int):
+        return value
+    single: float = struct.unpack("f", struct.pack("f", value))[0]
+    return single
+
+
+def _as_it_is(value: Number) -> Number:
+    return value
