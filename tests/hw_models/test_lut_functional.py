@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cairn.base.errors import ConfigError
 from cairn.hw_models.compute.lut.functional import counts
-from cairn.hw_models.compute.lut.functional.bounds import float_bound, table_bound
+from cairn.hw_models.compute.lut.functional.bounds import float_bound, half_table_bound, table_bound
 from cairn.hw_models.compute.lut.functional.formats import ActivationFormat, Activations, encode_fp8, fp8_values
-from cairn.hw_models.compute.lut.functional.mpgemm import Accumulator, mpgemm
+from cairn.hw_models.compute.lut.functional.mpgemm import Accumulator, TableKind, mpgemm
 from cairn.hw_models.compute.lut.functional.oracle import by_look_up, definition
 from cairn.hw_models.compute.lut.functional.planes import pack, unpack
 from cairn.hw_models.compute.lut.functional.tables import precompute, quantise
@@ -22,6 +22,8 @@ from cairn.hw_models.compute.lut.functional.weights import Weights, absmean_tern
 from tests.hw_models.lut_cases import FLOATS, INTEGERS, activations_of, cases, problem_of, weights_of
 
 ACCUMULATORS: tuple[Accumulator, ...] = ("float32", "float64")
+BOUNDS: dict[TableKind, Any] = {"exact": float_bound, "int8": table_bound, "float16": half_table_bound}
+TABLES = tuple(BOUNDS)
 
 
 @settings(max_examples=1000, deadline=None)
@@ -60,32 +62,41 @@ def test_scales_of_groups_and_rows_give_what_numpy_gives_group_by_group(case: tu
     assert np.array_equal(mpgemm(pack(weights, group), activations).values, expected * activations.scales[:, None])
 
 
+def has_no_such_table(activations: Activations, group: int, table: TableKind) -> bool:
+    """FP16 tables are of floats, and of sums that FP16 holds."""
+    sums = np.abs(activations.values).max() * group
+    return table == "float16" and bool(activations.format.is_integer or sums > 65504)
+
+
 @pytest.mark.parametrize("accumulator", ACCUMULATORS)
-@pytest.mark.parametrize("int8", [False, True])
+@pytest.mark.parametrize("table", TABLES)
 @settings(max_examples=150, deadline=None)
 @given(case=cases((*INTEGERS, *FLOATS), scaled=True))
 def test_every_bit_and_every_count_is_that_of_the_scalar_oracle(
-    case: tuple[Weights, Activations, int], int8: bool, accumulator: Accumulator
+    case: tuple[Weights, Activations, int], table: TableKind, accumulator: Accumulator
 ) -> None:
     weights, activations, group = case
-    result = mpgemm(pack(weights, group), activations, table="int8" if int8 else "exact", accumulator=accumulator)
+    assume(not has_no_such_table(activations, group, table))
+    result = mpgemm(pack(weights, group), activations, table=table, accumulator=accumulator)
     expected, counted = by_look_up(
-        problem_of(weights, activations), group, single=accumulator == "float32", int8=int8
-    )
+        problem_of(weights, activations), group,
+        single=accumulator == "float32", int8=table == "int8", half=table == "float16",
+    )  # fmt: skip
     assert result.values.tolist() == expected
     assert (result.tables, result.additions, result.look_ups) == (counted.tables, counted.additions, counted.look_ups)
     assert max(counted.entries) < 2 ** (group - 1)
 
 
 @settings(max_examples=200, deadline=None)
-@given(cases((*INTEGERS, *FLOATS), scaled=True), st.sampled_from(ACCUMULATORS), st.booleans())
+@given(cases((*INTEGERS, *FLOATS), scaled=True), st.sampled_from(ACCUMULATORS), st.sampled_from(TABLES))
 def test_no_product_is_further_from_the_exact_one_than_its_bound(
-    case: tuple[Weights, Activations, int], accumulator: Accumulator, int8: bool
+    case: tuple[Weights, Activations, int], accumulator: Accumulator, table: TableKind
 ) -> None:
     weights, activations, group = case
+    assume(not has_no_such_table(activations, group, table))
     packed = pack(weights, group)
-    values = mpgemm(packed, activations, table="int8" if int8 else "exact", accumulator=accumulator).values
-    bound = (table_bound if int8 else float_bound)(packed, activations, accumulator)
+    values = mpgemm(packed, activations, table=table, accumulator=accumulator).values
+    bound = BOUNDS[table](packed, activations, accumulator)
     exact = definition(problem_of(weights, activations))
     for m, n in np.ndindex(values.shape):
         assert abs(Fraction(float(values[m, n])) - exact[m][n]) <= Fraction(float(bound[m, n]))
@@ -269,6 +280,10 @@ GOOD = np.ones((2, 8), np.int8)
         (lambda: mpgemm(pack(Weights.of(GOOD, 2)), GOOD[:, :7]), "activations: .* K = 7, weights have K = 8"),
         (lambda: mpgemm(pack(Weights.of(GOOD, 2)), GOOD, **{"table": "fp4"}), "table: no table is called 'fp4'"),
         (lambda: mpgemm(pack(Weights.of(GOOD, 2)), GOOD, **{"accumulator": "int4"}), "accumulator: no accumulator is"),
+        (lambda: mpgemm(pack(Weights.of(GOOD, 2)), GOOD, table="float16"),
+         "table: int8 activations have no float16 tables"),
+        (lambda: mpgemm(pack(Weights.of(GOOD, 2)), np.full((1, 8), 6e4, np.float16), table="float16"),
+         "table: float16 tables hold sums up to 65,504, got 240,000"),
         (lambda: encode_fp8([np.nan], ActivationFormat.FP8_E4M3), "values: values must not hold NaN"),
         (lambda: fp8_values(ActivationFormat.FP16), "format: fp16 is not an FP8 format"),
         (lambda: counts.look_ups(1, 1, 0, 1, 4), "k: must be whole numbers, >= 1, got 0"),

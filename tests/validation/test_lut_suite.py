@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cairn.hw_models.compute.lut.functional import olive
 from cairn.hw_models.compute.lut.functional.formats import ActivationFormat
 from cairn.hw_models.compute.lut.functional.mpgemm import MpgemmResult, mpgemm
 from cairn.hw_models.compute.lut.functional.weights import Weights
@@ -23,7 +24,7 @@ def verdicts(rows: list[Row]) -> dict[str, Verdict]:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("INTEGER_CASES", "BOUNDED_CASES", "PACKING_CASES"):
+    for name in ("INTEGER_CASES", "BOUNDED_CASES", "PACKING_CASES", "UNIT_CASES"):
         monkeypatch.setattr(functional, name, 4)
 
 
@@ -53,9 +54,14 @@ def test_one_wrong_result_fails_the_gate(few: None, monkeypatch: pytest.MonkeyPa
     assert verdicts(list(functional.rows(False)))["functional_exact"] is Verdict.FAIL
 
 
+def test_a_wrong_unit_fails_the_gate(few: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(olive, "decode", lambda packed, normal: np.ones((len(packed), 2 * packed.shape[1]), int))
+    assert verdicts(list(functional.rows(False)))["functional_exact"] is Verdict.FAIL
+
+
 def test_results_beyond_half_a_step_of_each_table_fail_the_gate(few: None, monkeypatch: pytest.MonkeyPatch) -> None:
     bound = functional.table_bound
-    monkeypatch.setattr(functional, "table_bound", lambda *given: bound(*given) / 20)
+    monkeypatch.setitem(functional.BOUNDS, "int8", lambda *given: bound(*given) / 20)
     assert verdicts(list(functional.rows(False)))["functional_bounds"] is Verdict.FAIL
 
 

@@ -5,23 +5,24 @@ A row counts the results of its cases; its prediction is how many of them are eq
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from cairn.base.streams import stream
 from cairn.hw_models.compute.lut.functional import ternary
-from cairn.hw_models.compute.lut.functional.bounds import float_bound, table_bound
+from cairn.hw_models.compute.lut.functional.bounds import float_bound, half_table_bound, table_bound
 from cairn.hw_models.compute.lut.functional.formats import ActivationFormat, Activations, fp8_values
-from cairn.hw_models.compute.lut.functional.mpgemm import mpgemm
+from cairn.hw_models.compute.lut.functional.mpgemm import TableKind, mpgemm
 from cairn.hw_models.compute.lut.functional.oracle import Problem, definition
-from cairn.hw_models.compute.lut.functional.planes import pack
+from cairn.hw_models.compute.lut.functional.planes import PackedWeights, pack
 from cairn.hw_models.compute.lut.functional.weights import Weights
 from cairn.validation.rows import Row
+from cairn.validation.suites.lut import functional_units
 
 SEED: Final = 6
 INTEGER_CASES: Final = 110
@@ -29,12 +30,20 @@ INTEGER_CASES: Final = 110
 BOUNDED_CASES: Final = 100
 """Cases of each pair of format and sort of table."""
 PACKING_CASES: Final = 200
+UNIT_CASES: Final = 100
+"""Cases of each unit beside the look-up."""
 MORE: Final = 10
 """Times as many with --all."""
 
 INTEGER_FORMATS: Final = (ActivationFormat.INT8, ActivationFormat.INT16)
 WEIGHTS: Final = (*(str(bits) for bits in range(1, 9)), "ternary", "binary")
-Kind = Literal["exact", "int8"]
+Bound = Callable[[PackedWeights, Activations], npt.NDArray[np.float64]]
+KINDS: Final[Mapping[TableKind, str]] = {
+    "exact": "sums of floats", "int8": "INT8 tables", "float16": "FP16 tables"
+}  # fmt: skip
+BOUNDS: Final[dict[TableKind, Bound]] = {"exact": float_bound, "int8": table_bound, "float16": half_table_bound}
+HALF_SUM: Final = 65504 / 8
+"""Eight activations up to this size have sums that FP16 holds."""
 
 
 @dataclass
@@ -47,7 +56,7 @@ class Tally:
 
 
 def rows(run_all: bool) -> Iterator[Row]:
-    """Products of integers, products with rounded sums, and packings of ternary weights."""
+    """Products of integers, products with rounded sums, products of other units, and packings of ternary weights."""
     times = MORE if run_all else 1
     for fmt in INTEGER_FORMATS:
         for name in WEIGHTS:
@@ -55,15 +64,25 @@ def rows(run_all: bool) -> Iterator[Row]:
             tally = integer_tally(name, fmt, cases)
             yield _row(f"functional/{_named(name)}A_{fmt}", "integer products", tally, cases, "NumPy, int64", "exact")
     for fmt in ActivationFormat:
-        for table in ("exact", "int8"):
-            if table == "exact" and fmt.is_integer:
+        for table in BOUNDS:
+            if table != "int8" and fmt.is_integer:
                 continue
             cases = BOUNDED_CASES * times
-            tally = bounded_tally(fmt, "int8" if table == "int8" else "exact", cases)
-            kind = "INT8 tables" if table == "int8" else "sums of floats"
-            yield _row(f"functional/{table}_tables/A_{fmt}", kind, tally, cases, "exact fractions", "bounds")
+            tally = bounded_tally(fmt, table, cases)
+            yield _row(f"functional/{table}_tables/A_{fmt}", KINDS[table], tally, cases, "exact fractions", "bounds")
+    yield from unit_rows(UNIT_CASES * times)
     cases = PACKING_CASES * times
     yield _row("functional/packings", "ternary packings", packing_tally(cases), cases, "the weights packed", "exact")
+
+
+def unit_rows(cases: int) -> Iterator[Row]:
+    """A row for each unit beside the look-up."""
+    for name in functional_units.UNITS:
+        tally = Tally()
+        for values, expected in functional_units.pairs(name, cases):
+            tally.results += expected.size
+            tally.right += int((values == expected).sum())
+        yield _row(f"functional/units/{name}", "other units", tally, cases, "NumPy, the codes' values", "exact")
 
 
 def _row(name: str, kind: str, tally: Tally, cases: int, source: str, gate: str) -> Row:
@@ -95,7 +114,7 @@ def integer_tally(name: str, fmt: ActivationFormat, cases: int) -> Tally:
     return tally
 
 
-def bounded_tally(fmt: ActivationFormat, table: Kind, cases: int) -> Tally:
+def bounded_tally(fmt: ActivationFormat, table: TableKind, cases: int) -> Tally:
     """Results of scaled products in float32 that are within their bound of the exact fraction."""
     tally = Tally()
     for index in range(cases):
@@ -106,10 +125,10 @@ def bounded_tally(fmt: ActivationFormat, table: Kind, cases: int) -> Tally:
         scales, zeros = 0.01 + rng.random(shape), rng.integers(0, 2 << bits, shape) / 2
         codes = rng.integers(0, 1 << bits, (n, k))
         weights = Weights.of(codes, bits, scales=scales, zeros=zeros, group_size=size)
-        activations = drawn_activations(rng, fmt, m, k, scaled=True)
+        activations = drawn_activations(rng, fmt, m, k, scaled=True, half_sums=table == "float16")
         packed = pack(weights, group)
         values = mpgemm(packed, activations, table=table).values
-        bound = (table_bound if table == "int8" else float_bound)(packed, activations)
+        bound = BOUNDS[table](packed, activations)
         _compare(tally, values, bound, definition(_problem(weights, activations)))
     return tally
 
@@ -149,18 +168,22 @@ def drawn_weights(
 
 
 def drawn_activations(
-    rng: np.random.Generator, fmt: ActivationFormat, m: int, k: int, scaled: bool = False
+    rng: np.random.Generator, fmt: ActivationFormat, m: int, k: int, scaled: bool = False, half_sums: bool = False
 ) -> Activations:
-    """All codes of the format alike, extremes included; what is not finite becomes zero."""
+    """All codes of the format alike, extremes included; what is not finite becomes zero.
+
+    `half_sums`: so do activations whose sums in a table could be beyond FP16.
+    """
     raw: npt.NDArray[Any]
     if fmt.is_integer:
         raw = rng.integers(-(1 << (fmt.bits - 1)), 1 << (fmt.bits - 1), (m, k))
     elif fmt is ActivationFormat.FP16:
         raw = rng.integers(0, 1 << 16, (m, k)).astype(np.uint16).view(np.float16)
-        raw = np.where(np.isfinite(raw), raw, np.float16(0))
+        raw = np.where(np.isfinite(raw) & ((np.abs(raw) <= HALF_SUM) | (not half_sums)), raw, np.float16(0))
     else:
         codes = rng.integers(0, 256, (m, k))
-        raw = np.where(np.isfinite(fp8_values(fmt)[codes]), codes, 0).astype(np.uint8)
+        sizes = np.abs(fp8_values(fmt)[codes])
+        raw = np.where(np.isfinite(sizes) & ((sizes <= HALF_SUM) | (not half_sums)), codes, 0).astype(np.uint8)
     return Activations.of(raw, fmt, scales=0.01 + rng.random(m) if scaled else 1.0)
 
 

@@ -19,7 +19,8 @@ them. Kernel and oracle cite these rules, which are those of LUT Tensor Core (LT
 * L6, accumulation. Tables of a scale group in order of k, for each the planes from the lowest: acc += 2^i * entry.
   Integers in int64, which no accepted product overflows; others in float32 or float64, each sum rounded to it.
 * L7, quantised tables. Each table has a step t = max |entry| / 127, rounded to the accumulator's type, and its entries
-  are the nearest integers to entry / t, ties to even. Then acc += t * (sum over planes of 2^i * integer).
+  are the nearest integers to entry / t, ties to even. Then acc += t * (sum over planes of 2^i * integer). Tables of
+  floats may also be kept in FP16, each entry rounded to nearest, ties to even, as in LTC's 16-bit tables (its eq. 7).
 * L8, result. y = sum over scale groups, in order of k, of s' (acc - z' A), with A the sum of the group's activations,
   in float64; then times the scale of the row of activations, where it has one.
 """

@@ -21,6 +21,8 @@ from cairn.hw_models.compute.lut.functional.tables import STEPS
 FloatArray = npt.NDArray[np.float64]
 UNIT: Final = {"float32": 2.0**-24, "float64": 2.0**-53}
 """Unit roundoffs of IEEE 754 types, to nearest."""
+HALF: Final = 2.0**-11
+"""The same of FP16."""
 MARGIN: Final = 1 + 2.0**-40
 """assumed: more than evaluating a bound in float64 loses (some hundred roundings of 2^-53)."""
 
@@ -70,6 +72,27 @@ def table_bound(weights: PackedWeights, activations: Activations, accumulator: A
     half_step = 0.5 / STEPS + 2.0**-46
     rounding = _gamma(np.array(depth), accumulator) + grown * _gamma(_tables(weights) + 1, accumulator)
     return _through_scales(weights, activations, top * (grown * half_step + rounding))
+
+
+def half_table_bound(
+    weights: PackedWeights, activations: Activations, accumulator: Accumulator = "float32"
+) -> FloatArray:
+    """Largest error with tables of floats kept in FP16 (L7).
+
+    Rounding an entry errs by 2^-11 of it at most; nothing is lost to subnormals, since sums of FP16 and FP8 numbers are
+    multiples of 2^-24, the smallest FP16 number. With the d roundings of the table and c = 1 + gamma(d, u), entries of
+    a group differ by |a| (gamma(d, u) + c 2^-11) and have sizes up to |a| c (1 + 2^-11), which b T more roundings
+    carry:
+
+        e = (2^b - 1) |a| ( gamma(d, u) + c 2^-11 + c (1 + 2^-11) gamma(b T, u) )
+
+    and the error follows from e as in `float_bound`.
+    """
+    depth = _gamma(np.array(_table_roundings(weights.group)), accumulator)
+    grown = 1 + depth
+    sums = _gamma(weights.bits * _tables(weights), accumulator)
+    share = ((1 << weights.bits) - 1) * (depth + grown * HALF + grown * (1 + HALF) * sums)
+    return _through_scales(weights, activations, share)
 
 
 def _through_scales(weights: PackedWeights, activations: Activations, share: FloatArray) -> FloatArray:

@@ -102,7 +102,7 @@ class Activations:
             raise ConfigError(f"activations must be M x K with M, K >= 1, got the shape {raw.shape}", key="activations")
         chosen = _format_of(raw, fmt)
         values = _integers(raw, chosen) if chosen.is_integer else _floats(raw, chosen)
-        factors = np.broadcast_to(np.asarray(scales, np.float64), (raw.shape[0],))
+        factors = np.broadcast_to(np.asarray(scales, np.float64), (raw.shape[0],)).copy()
         if not (np.isfinite(factors) & (factors > 0)).all():
             raise ConfigError("scales of activations must be finite and > 0", key="scales")
         return cls(values, chosen, factors)

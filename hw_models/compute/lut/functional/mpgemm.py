@@ -12,9 +12,9 @@ from cairn.base.errors import ConfigError
 from cairn.hw_models.compute.lut.functional.formats import Activations
 from cairn.hw_models.compute.lut.functional.kernel import accumulate, accumulate_quantised
 from cairn.hw_models.compute.lut.functional.planes import PackedWeights
-from cairn.hw_models.compute.lut.functional.tables import precompute, quantise
+from cairn.hw_models.compute.lut.functional.tables import in_half, precompute, quantise
 
-TableKind = Literal["exact", "int8"]
+TableKind = Literal["exact", "int8", "float16"]
 Accumulator = Literal["float32", "float64"]
 EXACT_BITS: Final = 53
 """Whole numbers below 2^53 are float64 numbers (IEEE 754), so that L8 does not round the accumulators of integers."""
@@ -52,10 +52,11 @@ def mpgemm(
 ) -> MpgemmResult:
     """values[m, n] = sum over k of activations[m, k] weights[n, k], by rules L1 to L8.
 
-    `weights` from `pack`; `activations` M x K, or an array that `Activations.of` knows by its type. With
-    `table="exact"` integer activations give what NumPy gives, to the last bit; floats differ by `bounds.float_bound`,
-    with `table="int8"` by `bounds.table_bound`. `accumulator` is the type of sums of floats and of quantised tables.
-    ConfigError for K that differ, options that are not there, and sums that could pass 2^53.
+    `weights` from `pack`; `activations` M x K, or an array that `Activations.of` knows by its type. With `table="exact"`
+    integer activations give what NumPy gives, to the last bit, and floats differ by `bounds.float_bound`; with the
+    tables of L7 both differ by `bounds.table_bound` ("int8"), floats by `bounds.half_table_bound` ("float16").
+    `accumulator` is the type of sums of floats and of quantised tables. ConfigError for K that differ, options that are
+    not there, FP16 tables of integers or of sums beyond FP16, and sums that could pass 2^53.
     """
     given = activations if isinstance(activations, Activations) else Activations.of(activations)
     _check(weights, given, table, accumulator)
@@ -70,7 +71,8 @@ def mpgemm(
         accumulate_quantised(rounded.astype(accumulator), steps, weights.indices, powers, *common)
     else:
         powers = plane_weights(weights.bits, "int64" if whole else accumulator)
-        accumulate(tables.entries, weights.indices, powers, *common)
+        entries = in_half(tables.entries) if table == "float16" else tables.entries
+        accumulate(entries, weights.indices, powers, *common)
     values *= given.scales[:, None]
     if whole and table == "exact" and _gives_integers(weights, given):
         values = values.astype(np.int64)
@@ -95,8 +97,10 @@ def group_sums(weights: PackedWeights, activations: Activations) -> npt.NDArray[
 def _check(weights: PackedWeights, given: Activations, table: str, accumulator: str) -> None:
     if given.shape[1] != weights.depth:
         raise ConfigError(f"activations have K = {given.shape[1]}, weights have K = {weights.depth}", key="activations")
-    if table not in ("exact", "int8"):
-        raise ConfigError(f"no table is called {table!r} (allowed: exact, int8)", key="table")
+    if table not in ("exact", "int8", "float16"):
+        raise ConfigError(f"no table is called {table!r} (allowed: exact, int8, float16)", key="table")
+    if table == "float16" and given.format.is_integer:
+        raise ConfigError(f"{given.format} activations have no float16 tables (allowed: exact, int8)", key="table")
     if accumulator not in ("float32", "float64"):
         raise ConfigError(f"no accumulator is called {accumulator!r} (allowed: float32, float64)", key="accumulator")
     top = int(np.abs(weights.remapped_zeros).max()) + (1 << weights.bits)

@@ -54,9 +54,12 @@ def definition(problem: Problem) -> list[list[Fraction]]:
 
 
 def by_look_up(
-    problem: Problem, group: int, *, single: bool = False, int8: bool = False
+    problem: Problem, group: int, *, single: bool = False, int8: bool = False, half: bool = False
 ) -> tuple[list[list[float]], Counts]:
-    """The product as the unit forms it, and its counts; `single`: sums of floats are rounded to 32 bits."""
+    """The product as the unit forms it, and its counts; `single`: sums of floats are rounded to 32 bits.
+
+    `int8` and `half`: entries of tables are kept as integers with a step, or in 16-bit floats (L7).
+    """
     rounded = _to_single if single else _as_it_is
     counts = Counts()
     result = []
@@ -65,6 +68,8 @@ def by_look_up(
         parts[-1] += [0] * (group - len(parts[-1]))  # L3
         tables = [_table(part, rounded, counts) for part in parts]
         steps: list[float] = [1.0] * len(tables)
+        if half:
+            tables = [{i: _to_half(value) for i, value in table.items()} for table in tables]
         if int8:
             tables, steps = _quantised(tables, rounded)
         line = []
@@ -158,6 +163,11 @@ def _to_single(value: Number) -> Number:
         return value
     single: float = struct.unpack("f", struct.pack("f", value))[0]
     return single
+
+
+def _to_half(value: Number) -> Number:
+    half: float = struct.unpack("e", struct.pack("e", value))[0]
+    return half
 
 
 def _as_it_is(value: Number) -> Number:

@@ -8,6 +8,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from cairn.base.errors import ConfigError
+
 STEPS: Final = 127
 """Largest entry of a quantised table: INT8 without -128, so that a sign can be changed (L7)."""
 
@@ -52,6 +54,16 @@ def _signed_sums(parts: npt.NDArray[Any], fixed: bool) -> Tables:
             additions += total.size
         sums[:, :, entry] = total
     return Tables(sums, additions)
+
+
+def in_half(entries: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Entries rounded to FP16 and back to their type (L7); ConfigError where one is beyond 65,504."""
+    with np.errstate(over="ignore"):
+        rounded = entries.astype(np.float16)
+    if not np.isfinite(rounded).all():
+        largest = float(np.abs(entries).max())
+        raise ConfigError(f"float16 tables hold sums up to 65,504, got {largest:,.0f}: scale activations", key="table")
+    return rounded.astype(entries.dtype)
 
 
 def quantise(entries: npt.NDArray[Any], step_type: npt.DTypeLike) -> tuple[npt.NDArray[np.int8], npt.NDArray[Any]]:

@@ -181,4 +181,4 @@ def _per_group(name: str, given: npt.ArrayLike, rows: int, groups: int) -> Float
         raise ConfigError(f"{name} must be one number or {shape}, got the shape {values.shape}", key=name) from None
     if not np.isfinite(full).all():
         raise ConfigError(f"{name} must be finite", key=name)
-    return full
+    return full.copy()
