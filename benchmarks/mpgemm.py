@@ -23,8 +23,9 @@ import numpy.typing as npt
 from cairn.base.streams import stream
 from cairn.hw_models.compute.lut.functional.counts import look_ups
 from cairn.hw_models.compute.lut.functional.formats import ActivationFormat, Activations, encode_fp8
-from cairn.hw_models.compute.lut.functional.mpgemm import TableKind, mpgemm
+from cairn.hw_models.compute.lut.functional.mpgemm import mpgemm
 from cairn.hw_models.compute.lut.functional.planes import PackedWeights, pack
+from cairn.hw_models.compute.lut.functional.prepared import TableKind
 from cairn.hw_models.compute.lut.functional.weights import Weights
 
 TARGET_S: Final = 5.0

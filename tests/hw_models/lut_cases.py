@@ -49,7 +49,8 @@ def weights_of(rng: np.random.Generator, bits: int, n: int, k: int, group_size: 
     if not scaled:
         return Weights.of(codes, bits, zeros=zeros, group_size=group_size)
     zeros += rng.integers(0, 2, (n, groups)) / 2
-    return Weights.of(codes, bits, scales=rng.choice(SCALES, (n, groups)), zeros=zeros, group_size=group_size)
+    scales = rng.choice(SCALES, (n, groups)) * rng.choice((-1, 1), (n, groups))
+    return Weights.of(codes, bits, scales=scales, zeros=zeros, group_size=group_size)
 
 
 @st.composite

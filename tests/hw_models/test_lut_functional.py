@@ -14,9 +14,10 @@ from cairn.base.errors import ConfigError
 from cairn.hw_models.compute.lut.functional import counts
 from cairn.hw_models.compute.lut.functional.bounds import float_bound, half_table_bound, table_bound
 from cairn.hw_models.compute.lut.functional.formats import ActivationFormat, Activations, encode_fp8, fp8_values
-from cairn.hw_models.compute.lut.functional.mpgemm import Accumulator, TableKind, mpgemm
+from cairn.hw_models.compute.lut.functional.mpgemm import look_up, mpgemm
 from cairn.hw_models.compute.lut.functional.oracle import by_look_up, definition
 from cairn.hw_models.compute.lut.functional.planes import pack, unpack
+from cairn.hw_models.compute.lut.functional.prepared import Accumulator, TableKind, prepare
 from cairn.hw_models.compute.lut.functional.tables import precompute, quantise
 from cairn.hw_models.compute.lut.functional.weights import Weights, absmean_ternary, quantised
 from tests.hw_models.lut_cases import FLOATS, INTEGERS, activations_of, cases, problem_of, weights_of
@@ -170,6 +171,29 @@ def test_counts_of_a_product_are_those_of_the_formulas(m: int, n: int, k: int, b
     assert result.waste == pytest.approx(float(counts.waste(k, group)))
 
 
+@settings(max_examples=100, deadline=None)
+@given(cases((*INTEGERS, *FLOATS), scaled=True), st.sampled_from(["exact", "int8"]), st.integers(1, 8))
+def test_products_that_share_tables_give_what_each_gives_alone_and_form_them_once(
+    case: tuple[Weights, Activations, int], table: TableKind, bits: int
+) -> None:
+    weights, activations, group = case
+    other = weights_of(np.random.default_rng(bits), bits, 3, weights.shape[1], None, True)
+    tables = prepare(activations, group, table=table)
+    for packed in (pack(weights, group), pack(other, group)):
+        alone, shared = mpgemm(packed, activations, table=table), look_up(packed, tables)
+        assert np.array_equal(alone.values, shared.values)
+        assert (shared.additions, alone.additions) == (0, tables.additions)
+        assert (shared.look_ups, shared.tables) == (alone.look_ups, alone.tables)
+
+
+def test_tables_take_the_bits_of_their_entries() -> None:
+    """LTC (ISCA 2025), eq. 7: M = 2 tables of 8 entries are 128 bits in INT8 and 256 in FP16."""
+    a = np.ones((2, 4), np.float16)
+    assert prepare(a, 4, table="int8").table_bits == 128
+    assert prepare(a, 4, table="float16").table_bits == 256
+    assert prepare(a.astype(np.int8), 4).table_bits == 16 * 10  # a sum of four 8-bit numbers has 10 bits
+
+
 def test_a_depth_that_fills_its_groups_takes_m_n_k_b_over_g_look_ups() -> None:
     assert int(counts.look_ups(8, 16, 64, 2, 4)) == 8 * 16 * 64 * 2 // 4
     assert float(counts.waste(66, 4)) == pytest.approx(2 / 68)
@@ -284,6 +308,8 @@ GOOD = np.ones((2, 8), np.int8)
          "table: int8 activations have no float16 tables"),
         (lambda: mpgemm(pack(Weights.of(GOOD, 2)), np.full((1, 8), 6e4, np.float16), table="float16"),
          "table: float16 tables hold sums up to 65,504, got 240,000"),
+        (lambda: look_up(pack(Weights.of(GOOD, 2)), prepare(GOOD, 2)), "group: tables have groups of 2, weights of 4"),
+        (lambda: prepare(GOOD, 0), r"group: tables of 0 activations are not supported \(allowed: 1 to 8\)"),
         (lambda: encode_fp8([np.nan], ActivationFormat.FP8_E4M3), "values: values must not hold NaN"),
         (lambda: fp8_values(ActivationFormat.FP16), "format: fp16 is not an FP8 format"),
         (lambda: counts.look_ups(1, 1, 0, 1, 4), "k: must be whole numbers, >= 1, got 0"),

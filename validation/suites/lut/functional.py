@@ -17,9 +17,10 @@ from cairn.base.streams import stream
 from cairn.hw_models.compute.lut.functional import ternary
 from cairn.hw_models.compute.lut.functional.bounds import float_bound, half_table_bound, table_bound
 from cairn.hw_models.compute.lut.functional.formats import ActivationFormat, Activations, fp8_values
-from cairn.hw_models.compute.lut.functional.mpgemm import TableKind, mpgemm
+from cairn.hw_models.compute.lut.functional.mpgemm import mpgemm
 from cairn.hw_models.compute.lut.functional.oracle import Problem, definition
 from cairn.hw_models.compute.lut.functional.planes import PackedWeights, pack
+from cairn.hw_models.compute.lut.functional.prepared import TableKind
 from cairn.hw_models.compute.lut.functional.weights import Weights
 from cairn.validation.rows import Row
 from cairn.validation.suites.lut import functional_units
@@ -122,7 +123,7 @@ def bounded_tally(fmt: ActivationFormat, table: TableKind, cases: int) -> Tally:
         m, n, k, group, bits = _below(rng, 2), _below(rng, 4), _below(rng, 60), _below(rng, 8), _below(rng, 8)
         size = group * _below(rng, 6) if rng.integers(2) else k
         shape = (n, -(-k // size))
-        scales, zeros = 0.01 + rng.random(shape), rng.integers(0, 2 << bits, shape) / 2
+        scales, zeros = rng.random(shape) - 0.5, rng.integers(0, 2 << bits, shape) / 2
         codes = rng.integers(0, 1 << bits, (n, k))
         weights = Weights.of(codes, bits, scales=scales, zeros=zeros, group_size=size)
         activations = drawn_activations(rng, fmt, m, k, scaled=True, half_sums=table == "float16")

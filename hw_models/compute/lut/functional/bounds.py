@@ -8,14 +8,15 @@ activations.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from cairn.hw_models.compute.lut.functional.formats import Activations
-from cairn.hw_models.compute.lut.functional.mpgemm import Accumulator
 from cairn.hw_models.compute.lut.functional.planes import PackedWeights
+from cairn.hw_models.compute.lut.functional.prepared import Accumulator, group_sums
 from cairn.hw_models.compute.lut.functional.tables import STEPS
 
 FloatArray = npt.NDArray[np.float64]
@@ -97,7 +98,7 @@ def half_table_bound(
 
 def _through_scales(weights: PackedWeights, activations: Activations, share: FloatArray) -> FloatArray:
     """The bound of y where e = `share` |a| in each scale group: the last formula of `float_bound`."""
-    sizes = np.add.reduceat(np.abs(activations.values).astype(np.float64), weights.starts[:-1] * weights.group, axis=1)
+    sizes = group_sums(replace(activations, values=np.abs(activations.values)), weights.starts[:-1] * weights.group)
     groups = weights.starts.size - 1
     last = _gamma(np.array(min(weights.group_size, weights.depth) + groups + 4), "float64")
     largest = (1 << weights.bits) - 1 + np.abs(weights.remapped_zeros)
