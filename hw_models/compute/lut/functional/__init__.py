@@ -4,8 +4,8 @@ y[m, n] = sum over k of a[m, k] w[n, k], with activations of M rows and weights 
 them. Kernel and oracle cite these rules, which are those of LUT Tensor Core (LTC; Mo et al., ISCA 2025, sections 3.1 to
 3.3):
 
-* L1, weights. A weight is w = s (q - z). Its code q has b bits, 1 to 8: q = sum over planes i of 2^i B_i, B_i of {0,
-  1}. Scale s and zero point z belong to a scale group: consecutive weights of a row, all of them or a multiple of g.
+* L1, weights. A weight is w = s (q - z). Its code q has b bits, 1 to 8: q = sum over planes i of 2^i B_i, each B_i 0 or
+  1. Scale s and zero point z belong to a scale group: consecutive weights of a row, all of them or a multiple of g.
 * L2, reinterpretation. q' = 2q - (2^b - 1) = sum of 2^i S_i with S_i = 2 B_i - 1 of {-1, +1}; s' = s / 2 and
   z' = 2z + 1 - 2^b. Then w = s' (q' - z'), exactly (LTC eq. 2).
 * L3, groups. k is cut into groups of g, 1 to 8; the last one is filled with activations of zero.
@@ -15,7 +15,7 @@ them. Kernel and oracle cite these rules, which are those of LUT Tensor Core (LT
   sums of the first g // 2 activations, sums of the others, and their sums.
 * L5, index. The S of a plane in a group are an index of g bits, bit j set where S of weight j is +1. If its highest bit
   is set, the others are inverted, offline (LTC eq. 5 and 6). The unit then reads entry (low g - 1 bits) and changes its
-  sign where the highest bit is set.
+  sign where the highest bit is set. (The RTL released with LTC has that bit lowest, which renames indices only.)
 * L6, accumulation. Tables of a scale group in order of k, for each the planes from the lowest: acc += 2^i * entry.
   Integers in int64, which no accepted product overflows; others in float32 or float64, each sum rounded to it.
 * L7, quantised tables. Each table has a step t = max |entry| / 127, rounded to the accumulator's type, and its entries

@@ -66,51 +66,56 @@ def by_look_up(
     for row, factor in zip(problem.activations, problem.row_scales, strict=True):
         parts = [list(row[i : i + group]) for i in range(0, len(row), group)]
         parts[-1] += [0] * (group - len(parts[-1]))  # L3
-        tables = [_table(part, rounded, counts) for part in parts]
-        steps: list[float] = [1.0] * len(tables)
+        tables, steps = [_table(part, rounded, counts) for part in parts], None
         if half:
             tables = [{i: _to_half(value) for i, value in table.items()} for table in tables]
         if int8:
             tables, steps = _quantised(tables, rounded)
-        line = []
-        for n in range(len(problem.codes)):
-            line.append(_one(problem, row, n, group, tables, steps if int8 else None, rounded, counts) * factor)
-        result.append(line)
+        unit = _Unit(row, group, tables, steps, rounded, counts)
+        result.append([_one(problem, n, unit) * factor for n in range(len(problem.codes))])
     return result, counts
 
 
-def _one(
-    problem: Problem,
-    row: Sequence[Number],
-    n: int,
-    group: int,
-    tables: list[dict[int, Number]],
-    steps: list[float] | None,
-    rounded: Callable[[Number], Number],
-    counts: Counts,
-) -> float:
-    """One result (L6, L8)."""
+@dataclass(frozen=True)
+class _Unit:
+    """A row of activations, its tables and their steps, how sums are rounded, and what is counted."""
+
+    row: Sequence[Number]
+    group: int
+    tables: list[dict[int, Number]]
+    steps: list[float] | None
+    rounded: Callable[[Number], Number]
+    counts: Counts
+
+
+def _one(problem: Problem, n: int, unit: _Unit) -> float:
+    """One result (L6, L7, L8)."""
     y = 0.0
-    size = problem.group_size
-    for g, first in enumerate(range(0, len(row), size)):
+    size, depth = problem.group_size, len(unit.row)
+    for g, first in enumerate(range(0, depth, size)):
         acc: Number = 0
-        for start in range(first, min(first + size, len(row)), group):
-            table = tables[start // group]
-            inner: Number = 0
-            for plane in range(problem.bits):
-                # L2, L5: the sign of each weight of the group in this plane, zero weights in the padding
-                plus = [problem.codes[n][k] >> plane & 1 if k < len(row) else 0 for k in range(start, start + group)]
-                entry = _looked_up(table, plus, counts)
-                if steps is None:
-                    acc = rounded(acc + 2**plane * entry)  # L6
-                else:
-                    inner += 2**plane * entry
-            if steps is not None:
-                acc = rounded(acc + rounded(steps[start // group] * inner))  # L7
-        sums = float(sum(row[first : first + size]))
+        for start in range(first, min(first + size, depth), unit.group):
+            entries = _entries(problem.codes[n], problem.bits, start, unit)
+            if unit.steps is None:
+                for plane, entry in enumerate(entries):
+                    acc = unit.rounded(acc + 2**plane * entry)  # L6
+            else:
+                inner = sum(2**plane * entry for plane, entry in enumerate(entries))
+                acc = unit.rounded(acc + unit.rounded(unit.steps[start // unit.group] * inner))  # L7
+        sums = float(sum(unit.row[first : first + size]))
         remapped_zero = 2 * problem.zeros[n][g] + 1 - 2**problem.bits  # L2
         y += problem.scales[n][g] / 2 * (acc - remapped_zero * sums)  # L8
     return y
+
+
+def _entries(codes: Sequence[int], bits: int, start: int, unit: _Unit) -> list[Number]:
+    """What is looked up for the group of weights that begins at `start`, plane by plane (L2, L5)."""
+    entries = []
+    for plane in range(bits):
+        inside = range(start, start + unit.group)
+        plus = [codes[k] >> plane & 1 if k < len(codes) else 0 for k in inside]  # L3: any sign meets zeros
+        entries.append(_looked_up(unit.tables[start // unit.group], plus, unit.counts))
+    return entries
 
 
 def _looked_up(table: dict[int, Number], plus: list[int], counts: Counts) -> Number:

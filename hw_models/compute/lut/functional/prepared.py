@@ -54,7 +54,7 @@ def prepare(
     ConfigError for groups and options that are not there, FP16 tables of integers or of sums beyond FP16.
     """
     given = activations if isinstance(activations, Activations) else Activations.of(activations)
-    if group not in range(1, MAX_GROUP + 1):
+    if not isinstance(group, int | np.integer) or not 1 <= group <= MAX_GROUP:
         raise ConfigError(f"tables of {group} activations are not supported (allowed: 1 to {MAX_GROUP})", key="group")
     if table not in ("exact", "int8", "float16"):
         raise ConfigError(f"no table is called {table!r} (allowed: exact, int8, float16)", key="table")

@@ -47,9 +47,7 @@ class Weights:
         raw = np.asarray(codes)
         _check_codes(raw, bits)
         depth = raw.shape[1]
-        size = depth if group_size is None else group_size
-        if size < 1:
-            raise ConfigError(f"group_size must be >= 1, got {size}", key="group_size")
+        size = _group_size(group_size, depth)
         groups = -(-depth // size)
         factors = _per_group("scales", scales, raw.shape[0], groups)
         points = _per_group("zeros", zeros, raw.shape[0], groups)
@@ -113,9 +111,7 @@ def quantised(
     if raw.ndim != 2 or 0 in raw.shape or not np.isfinite(raw).all():
         raise ConfigError(f"real weights must be N x K and finite, got the shape {raw.shape}", key="real")
     _check_bits(bits)
-    size = raw.shape[1] if group_size is None else group_size
-    if size < 1:
-        raise ConfigError(f"group_size must be >= 1, got {size}", key="group_size")
+    size = _group_size(group_size, raw.shape[1])
     top = (1 << bits) - 1
     starts = np.arange(0, raw.shape[1], size)
     if symmetric:
@@ -157,8 +153,16 @@ def _shifted(values: npt.ArrayLike, bits: int, by: int) -> npt.NDArray[np.int64]
 
 
 def _check_bits(bits: int) -> None:
-    if bits not in range(1, MAX_BITS + 1):
+    if not isinstance(bits, int | np.integer) or not 1 <= bits <= MAX_BITS:
         raise ConfigError(f"weights of {bits} bits are not supported (allowed: 1 to {MAX_BITS})", key="bits")
+
+
+def _group_size(given: int | None, depth: int) -> int:
+    if given is None:
+        return depth
+    if not isinstance(given, int | np.integer) or given < 1:
+        raise ConfigError(f"group_size must be a whole number >= 1, got {given}", key="group_size")
+    return int(given)
 
 
 def _check_codes(raw: npt.NDArray[Any], bits: int) -> None:
