@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from cairn.hw_models.compute.lut.functional.formats import ActivationFormat, Activations, fp8_values
 from cairn.hw_models.compute.lut.functional.oracle import Problem
+from cairn.hw_models.compute.lut.functional.prepared import TableKind
 from cairn.hw_models.compute.lut.functional.weights import Weights
 
 INTEGERS = (ActivationFormat.INT8, ActivationFormat.INT16)
@@ -51,6 +53,20 @@ def weights_of(rng: np.random.Generator, bits: int, n: int, k: int, group_size: 
     zeros += rng.integers(0, 2, (n, groups)) / 2
     scales = rng.choice(SCALES, (n, groups)) * rng.choice((-1, 1), (n, groups))
     return Weights.of(codes, bits, scales=scales, zeros=zeros, group_size=group_size)
+
+
+def with_sums_in_half(activations: Activations, group: int) -> Activations:
+    """The same without those whose sums of `group` could be beyond FP16, 65,504."""
+    return replace(activations, values=np.where(np.abs(activations.values) <= 65504 / group, activations.values, 0.0))
+
+
+@st.composite
+def cases_of_table(draw: st.DrawFn, table: TableKind) -> tuple[Weights, Activations, int]:
+    """Scaled cases of all formats that have such a table; sums in FP16 tables are ones that FP16 holds."""
+    if table != "float16":
+        return draw(cases((*INTEGERS, *FLOATS), scaled=True))
+    weights, activations, group = draw(cases(FLOATS, scaled=True))
+    return weights, with_sums_in_half(activations, group), group
 
 
 @st.composite
