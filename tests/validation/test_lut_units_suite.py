@@ -96,6 +96,17 @@ def test_the_published_shape_is_best_and_others_are_not() -> None:
     assert verdicts(list(shapes.rows(entry("ltc_best_k", [5, 5]))))["best_k"] is Verdict.FAIL
 
 
+def test_a_shape_as_good_as_the_published_one_is_named_with_the_registers_that_make_it_so() -> None:
+    rows = {row.id: row for row in shapes.rows(ENTRIES)}
+    found = sorted(name for name in rows if "/tie/" in name)
+    assert found == ["shapes/fp8/tie/4-32-4", "shapes/int8/tie/4-32-4"], "with entries of 16 bits 2-64-4 is alone"
+    row = rows["shapes/int8/tie/4-32-4"]
+    assert (row.reference, row.prediction) == (2 * 8 * 8 + 4 * 64, 4 * 8 * 8 + 4 * 32)
+    assert "4 x 8 x 8 + 4 x 32" in row.remark and not row.counts
+    assert rows["shapes/int8"].remark.endswith("4-32-4 ties.")
+    assert "64 M + 4 N" in load_suite("lut").sheet.note_on(row)
+
+
 def test_every_shape_of_the_search_has_the_lanes_asked_for() -> None:
     ranked = shape_search.best_first("int8", lanes=48)
     assert all(shape.m * shape.n * shape.k == 48 for shape in ranked)
