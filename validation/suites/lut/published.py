@@ -1,0 +1,136 @@
+"""What is published of MixPE, ANT, BitNet on GPUs, UNPU and FIGLUT: reported with the error, no gate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from cairn.hw_models.compute.fusion.cycle import array_cycles
+from cairn.hw_models.compute.fusion.designs import ANT_DESIGNS, MIXPE_DESIGNS
+from cairn.hw_models.compute.fusion.spec import FusedArraySpec
+from cairn.sim.layerwise.blocked import BlockedResult, run_blocked
+from cairn.validation.reference import Entry
+from cairn.validation.rows import Row
+from cairn.validation.suites.lut.networks import ANT_NETWORKS, DECODERS, ant_layers, mixpe_layers
+
+MIXPE_FILE: Final = "lut/mixpe_ant.yaml"
+OTHERS_FILE: Final = "lut/lut_hw_others.yaml"
+
+ANT_COLUMNS: Final = ("ANT-OS", "ANT-WS", "BitFusion", "OLAccel", "AdaFloat")
+PARTS: Final = ("static", "dram", "buffer", "core")
+PRINTED: Final = 0.005
+"""Half a unit of the two digits that the tables print."""
+
+
+def rows(simulators: Mapping[str, Entry], others: Mapping[str, Entry]) -> Iterator[Row]:
+    """Rows of the simulators' tables, then what formulas say of other units' figures."""
+    yield from _mixpe_times(simulators)
+    yield from _mixpe_energy(simulators)
+    yield from _int8_layer(simulators)
+    yield from _ant_times(simulators)
+    yield from _unpu(others)
+
+
+def _network(name: str) -> str | None:
+    """The network of MixPE's list that a reference row calls `name`."""
+    found = [known for known in sorted(DECODERS, key=len, reverse=True) if name.startswith(known)]
+    return found[0] if found else None
+
+
+def _mixpe(network: str) -> list[BlockedResult]:
+    return [run_blocked(design, mixpe_layers(network, design.name)) for design in MIXPE_DESIGNS]
+
+
+def _over_last(results: Sequence[BlockedResult]) -> list[float]:
+    return [result.cycles / results[-1].cycles for result in results]
+
+
+def _mixpe_times(entries: Mapping[str, Entry]) -> Iterator[Row]:
+    """Times over FP16; the row called geomean is the arithmetic mean over the four networks (run_mix.py)."""
+    names = [design.name for design in MIXPE_DESIGNS]
+    for entry in entries.values():
+        if not (match := re.fullmatch(r"mixpe_time_(.+)", entry.id)):
+            continue
+        network = _network(match[1])
+        if match[1] == "geomean":
+            columns = zip(*(_over_last(_mixpe(known)) for known in DECODERS), strict=True)
+            found = [sum(column) / len(DECODERS) for column in columns]
+        elif network is not None:
+            found = _over_last(_mixpe(network))
+        else:
+            continue
+        yield from _ratios(entry, f"mixpe_time/{match[1]}", "MixPE times", names, found)
+
+
+def _mixpe_energy(entries: Mapping[str, Entry]) -> Iterator[Row]:
+    """Parts of the energy over all of FP16's."""
+    for entry in entries.values():
+        match = re.fullmatch(r"mixpe_energy_(.+)", entry.id)
+        network = _network(match[1]) if match else None
+        if network is None:
+            continue
+        results = _mixpe(network)
+        whole = sum(_energies(results[-1]))
+        for part, values in enumerate(entry.value):
+            found = [_energies(result)[part] / whole for result in results]
+            names = [design.name for design in MIXPE_DESIGNS]
+            yield from _ratios(entry, f"mixpe_{PARTS[part]}/{network}", "MixPE energies", names, found, values)
+
+
+def _energies(result: BlockedResult) -> tuple[float, float, float, float]:
+    return result.static_pj, result.dram_pj, result.buffer_pj, result.core_pj
+
+
+def _int8_layer(entries: Mapping[str, Entry]) -> Iterator[Row]:
+    """One product of which MixPE's files print cycles and waits: the cycles follow exactly."""
+    if "mixpe_layer_int8_12288x4096" in entries:
+        entry = entries["mixpe_layer_int8_12288x4096"]
+        array = FusedArraySpec(name="INT8", rows=32, columns=32)
+        found = float(array_cycles(array, 64, 12288, 4096, 8, 8))
+        compute, _ = entry.value
+        yield Row("published/mixpe_layer/int8", "MixPE cycles", float(compute), found, "cycles", entry.source)
+
+
+def _ant_times(entries: Mapping[str, Entry]) -> Iterator[Row]:
+    """Times over AdaFloat. OLAccel, whose outliers go to other units, is not modelled; means need all networks."""
+    designs = {design.name: design for design in ANT_DESIGNS}
+    for network in ANT_NETWORKS:
+        if (entry := entries.get(f"ant_time_{network}")) is None:
+            continue
+        results = {name: run_blocked(design, ant_layers(network, name)) for name, design in designs.items()}
+        base = results["AdaFloat"].cycles
+        known = [index for index, name in enumerate(ANT_COLUMNS) if name in results]
+        names = [ANT_COLUMNS[index] for index in known]
+        found, values = [results[name].cycles / base for name in names], [entry.value[index] for index in known]
+        yield from _ratios(entry, f"ant_time/{network}", "ANT times", names, found, values)
+
+
+def _ratios(
+    entry: Entry,
+    name: str,
+    kind: str,
+    columns: Sequence[str],
+    found: Sequence[float],
+    values: Sequence[float] | None = None,
+) -> Iterator[Row]:
+    """A row for each column; the column that all are divided by is left out of the times."""
+    for column, prediction, reference in zip(columns, found, values or entry.value, strict=True):
+        if reference != 1.0:
+            yield Row(
+                f"published/{name}/{column}",
+                kind,
+                float(reference),
+                prediction,
+                entry.unit,
+                entry.source,
+                resolution=PRINTED,
+            )
+
+
+def _unpu(entries: Mapping[str, Entry]) -> Iterator[Row]:
+    """A bit-serial unit does 16 products of one bit in the time of one of 16: its peak at 1 bit from that at 16."""
+    if "unpu_peak" in entries:
+        entry = entries["unpu_peak"]
+        wide, narrow = entry.value
+        yield Row("published/unpu_peak_1_bit", "bit-serial peaks", float(narrow), 16.0 * wide, entry.unit, entry.source)
