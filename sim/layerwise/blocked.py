@@ -7,7 +7,7 @@ the powers of two (or all) that read least. Computing and DRAM overlap; first an
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,9 @@ from cairn.hw_models.compute.fusion.spec import FusedArraySpec
 from cairn.hw_models.compute.matrix_unit import IntArray
 
 FloatArray = npt.NDArray[np.float64]
-_CONF = "BitFusion family conf_*.ini, ANT and MixPE alike"
-_SWEEP = "mixpe_simulator bitfusion/sram/cacti_sweep.csv: CACTI 7, 28 nm"
-_STATS = "BitFusion family stats.py: get_energy_breakdown"
+_CONF: Final = "BitFusion family conf_*.ini, ANT and MixPE alike"
+_SWEEP: Final = "mixpe_simulator bitfusion/sram/cacti_sweep.csv: CACTI 7, 28 nm"
+_STATS: Final = "BitFusion family stats.py: get_energy_breakdown"
 
 
 class BlockedSpec(Spec):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from cairn.hw_models.compute.matrix_unit import IntArray
 from cairn.sim.layerwise.spec import AttentionSpec
 from cairn.workloads.architecture import Family, ModelSpec
 
-MAX_TOKENS = 1 << 20
+MAX_TOKENS: Final = 1 << 20
 """assumed: a million tokens are beyond any model's context."""
 
 

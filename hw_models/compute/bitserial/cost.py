@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from cairn.hw_models.compute.bitserial.spec import DotArraySpec
 
 FloatArray = npt.NDArray[np.float64]
 
-NIBBLE = 4
+NIBBLE: Final = 4
 """BitMoD simulator accelerator.py: weights lie in the buffer in whole nibbles."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +11,7 @@ from cairn.base.errors import ConfigError
 from cairn.hw_models.compute.bitserial.spec import DotArraySpec, ElementSpec
 from cairn.hw_models.compute.matrix_unit import IntArray, tile_sizes
 
-MAX_BITS = 32
+MAX_BITS: Final = 32
 """assumed: no published unit takes wider weights."""
 
 

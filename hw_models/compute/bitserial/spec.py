@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import model_validator
 
 from cairn.base.spec import Spec, required, sourced
 
-MAX_SIDE = 1 << 16
+MAX_SIDE: Final = 1 << 16
 """assumed: far beyond any published array; cycle counts then stay far below 2**63."""
 
 
@@ -49,3 +51,12 @@ class DotArraySpec(Spec):
     def peak_macs_per_pass(self) -> int:
         """Multiply-accumulates of all elements in a pass."""
         return self.elements * self.element.dot
+
+
+BITMOD: Final = ElementSpec()
+FP16: Final = ElementSpec(dot=1, bits_per_cycle=None, energy_pj=0.77, area_um2=1968.7)
+"""BitMoD simulator test_baseline.py."""
+ANT: Final = ElementSpec(dot=1, bits_per_cycle=None, energy_pj=0.56, area_um2=1318.6)
+"""BitMoD simulator test_ant.py."""
+OLIVE: Final = ElementSpec(dot=1, bits_per_cycle=None, energy_pj=0.613, area_um2=1318.6)
+"""BitMoD simulator test_olive.py."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,9 +13,9 @@ from cairn.hw_models.compute.matrix_unit import IntArray, tile_sizes
 
 FloatArray = npt.NDArray[np.float64]
 
-MAX_BITS = 8
+MAX_BITS: Final = 8
 """assumed: beyond 8 bits of weights nobody looks up plane by plane."""
-WORD_BYTES = 2
+WORD_BYTES: Final = 2
 """T-MAC sec. 3.3: sums are kept in 16 bits."""
 
 

@@ -13,12 +13,12 @@ from cairn.hw_models.compute.matrix_unit import IntArray, tile_sizes
 def split(array: FusedArraySpec, bits: npt.ArrayLike, name: str = "bits") -> IntArray:
     """Products of `bits` that an element does side by side along one operand (F1).
 
-    Raises ConfigError for bits below 1 or above the element's, and for bits that are not whole.
+    Parts of a bit take a whole one. Raises ConfigError for bits below 1 or above the element's.
     """
-    given = np.asarray(bits)
-    if given.size and (given.dtype.kind not in "iu" or given.min() < 1 or given.max() > array.high_bits):
-        raise ConfigError(f"{array.name} takes whole numbers of 1 to {array.high_bits} bits, got {bits!r}", key=name)
-    return np.asarray(array.high_bits // np.maximum(given, array.low_bits), dtype=np.int64)
+    given = np.asarray(bits, dtype=np.float64)
+    if given.size and not ((given >= 1) & (given <= array.high_bits)).all():
+        raise ConfigError(f"{array.name} takes 1 to {array.high_bits} bits, got {given.tolist()}", key=name)
+    return np.asarray(array.high_bits // np.maximum(np.ceil(given), array.low_bits), dtype=np.int64)
 
 
 def array_cycles(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import model_validator
 
 from cairn.base.spec import Spec, required, sourced
 
-MAX_SIDE = 1 << 16
+MAX_SIDE: Final = 1 << 16
 """assumed: far beyond any published array."""
 
 
