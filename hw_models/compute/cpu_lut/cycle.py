@@ -15,6 +15,8 @@ FloatArray = npt.NDArray[np.float64]
 
 MAX_BITS: Final = 8
 """assumed: beyond 8 bits of weights nobody looks up plane by plane."""
+TERNARY_BITS: Final = 2
+"""bitnet.cpp report: TL1, TL2 and I2_S take weights of three values."""
 WORD_BYTES: Final = 2
 """T-MAC sec. 3.3: sums are kept in 16 bits."""
 
@@ -22,15 +24,25 @@ WORD_BYTES: Final = 2
 def lookups(
     kernel: KernelSpec, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike, weight_bits: npt.ArrayLike
 ) -> IntArray:
-    """Look-ups (for I2_S products) of m rows by n outputs by k inputs, weights of `weight_bits` planes (C1).
+    """Look-ups (for I2_S products) of m rows by n outputs by k inputs, weights of `weight_bits` (C1); k is padded.
 
-    ConfigError for bits that are no whole numbers of 1 to 8, and for inputs that the group does not divide: pad them.
+    Kernels that go plane by plane take whole bits of 1 to 8, the others ternary weights, 1 to 2 bits; ConfigError else.
     """
     m, n, k = tile_sizes(m, n, k)
-    bits = np.asarray(weight_bits)
-    if bits.size and (bits.dtype.kind not in "iu" or bits.min() < 1 or bits.max() > MAX_BITS):
-        raise ConfigError(f"weights have whole numbers of 1 to {MAX_BITS} bits, got {weight_bits!r}", key="weight_bits")
-    return np.asarray(m * n * -(-k // kernel.group) * (bits if kernel.planes else 1), dtype=np.int64)
+    bits = known_bits(kernel, weight_bits)
+    planes = bits if kernel.planes else np.ones(bits.shape)
+    return np.asarray(m * n * -(-k // kernel.group) * planes, dtype=np.int64)
+
+
+def known_bits(kernel: KernelSpec, weight_bits: npt.ArrayLike) -> FloatArray:
+    """`weight_bits` as numbers, all of which the kernel takes; ConfigError otherwise."""
+    bits = np.asarray(weight_bits, dtype=np.float64)
+    most = MAX_BITS if kernel.planes else TERNARY_BITS
+    whole = (bits == np.floor(bits)) | (not kernel.planes)
+    if bits.size and not (whole & (bits >= 1) & (bits <= most)).all():
+        takes = f"whole numbers of 1 to {most} bits" if kernel.planes else f"ternary weights, 1 to {most} bits"
+        raise ConfigError(f"{kernel.name} takes {takes}; got {bits.tolist()}", key="weight_bits")
+    return bits
 
 
 def table_additions(kernel: KernelSpec, m: npt.ArrayLike, k: npt.ArrayLike) -> IntArray:
@@ -41,8 +53,28 @@ def table_additions(kernel: KernelSpec, m: npt.ArrayLike, k: npt.ArrayLike) -> I
 
 def weight_bytes(kernel: KernelSpec, n: npt.ArrayLike, k: npt.ArrayLike, weight_bits: npt.ArrayLike) -> FloatArray:
     """Bytes of n x k weights as the kernel stores them, without scales."""
-    stored = np.asarray(weight_bits, dtype=np.float64) if kernel.stored_bits is None else kernel.stored_bits
+    bits = known_bits(kernel, weight_bits)
+    stored = bits if kernel.stored_bits is None else np.full(bits.shape, kernel.stored_bits)
     return np.asarray(np.asarray(n, dtype=np.float64) * np.asarray(k) * stored / 8)
+
+
+def instructions(
+    cpu: CpuSpec,
+    kernel: KernelSpec,
+    m: npt.ArrayLike,
+    n: npt.ArrayLike,
+    k: npt.ArrayLike,
+    weight_bits: npt.ArrayLike,
+) -> FloatArray:
+    """Vector instructions of each product: look-ups with what goes with them, and additions of tables (C3, C4)."""
+    registers = lookups(kernel, m, n, k, weight_bits) / cpu.vector_bytes
+    work = table_additions(kernel, m, k) * np.where(np.asarray(n) > 0, 1.0, 0.0)
+    return registers * per_register(cpu, kernel) + work * (WORD_BYTES / cpu.vector_bytes)
+
+
+def per_register(cpu: CpuSpec, kernel: KernelSpec) -> float:
+    """Instructions for a register of look-ups (or products) on this CPU (C3)."""
+    return kernel.instructions + (cpu.widening_instructions if kernel.kind == "table" else 0)
 
 
 def product_us(
@@ -61,10 +93,7 @@ def product_us(
     """
     if not 1 <= threads <= cpu.cores:
         raise ConfigError(f"{cpu.name} has 1 to {cpu.cores} threads, got {threads}", key="threads")
-    registers = lookups(kernel, m, n, k, weight_bits) / cpu.vector_bytes
-    additions = table_additions(kernel, m, k) * WORD_BYTES / cpu.vector_bytes
     rate = threads * cpu.vector_pipes * cpu.clock_ghz * 1e3  # vector instructions in a microsecond
-    widening = cpu.widening_instructions if kernel.kind == "table" else 0
-    working = (registers * (kernel.instructions + widening) + additions) / rate
+    working = instructions(cpu, kernel, m, n, k, weight_bits) / rate
     reading = weight_bytes(kernel, n, k, weight_bits) / cpu.bandwidth_gb_per_s / 1e3
     return np.asarray(np.maximum(working, reading))
