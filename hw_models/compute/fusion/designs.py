@@ -29,5 +29,6 @@ ANT_DESIGNS: Final = (  # clevercool/ANT-Quantization ant_simulator, conf_*.ini
     FusedArraySpec(name="ANT-OS", rows=32, columns=32),
     FusedArraySpec(name="ANT-WS", rows=32, columns=32, dataflow="weight_stationary"),
     FusedArraySpec(name="BitFusion", rows=32, columns=32),
+    FusedArraySpec(name="OLAccel", rows=16, columns=18),
     FusedArraySpec(name="AdaFloat", rows=32, columns=28),
 )

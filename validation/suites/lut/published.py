@@ -6,18 +6,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from cairn.hw_models.compute.fusion.cycle import array_cycles
 from cairn.hw_models.compute.fusion.designs import ANT_DESIGNS, MIXPE_DESIGNS
-from cairn.hw_models.compute.fusion.spec import FusedArraySpec
-from cairn.sim.layerwise.blocked import BlockedResult, run_blocked
+from cairn.sim.layerwise.fused import FusedResult, run_network
+from cairn.sim.layerwise.tilings import Layer, SurroundingsSpec, choose_tiling
 from cairn.validation.reference import Entry
 from cairn.validation.rows import Row
-from cairn.validation.suites.lut.networks import ANT_NETWORKS, DECODERS, ant_layers, mixpe_layers
+from cairn.validation.suites.lut.networks import ANT_NETWORKS, BATCH, DECODERS, ant_layers, mixpe_layers
 
 MIXPE_FILE: Final = "lut/mixpe_ant.yaml"
 OTHERS_FILE: Final = "lut/lut_hw_others.yaml"
 
-ANT_COLUMNS: Final = ("ANT-OS", "ANT-WS", "BitFusion", "OLAccel", "AdaFloat")
 PARTS: Final = ("static", "dram", "buffer", "core")
 PRINTED: Final = 0.005
 """Half a unit of the two digits that the tables print."""
@@ -38,11 +36,11 @@ def _network(name: str) -> str | None:
     return found[0] if found else None
 
 
-def _mixpe(network: str) -> list[BlockedResult]:
-    return [run_blocked(design, mixpe_layers(network, design.name)) for design in MIXPE_DESIGNS]
+def _mixpe(network: str) -> list[FusedResult]:
+    return [run_network(design, mixpe_layers(network, design.name)) for design in MIXPE_DESIGNS]
 
 
-def _over_last(results: Sequence[BlockedResult]) -> list[float]:
+def _over_last(results: Sequence[FusedResult]) -> list[float]:
     return [result.cycles / results[-1].cycles for result in results]
 
 
@@ -78,32 +76,29 @@ def _mixpe_energy(entries: Mapping[str, Entry]) -> Iterator[Row]:
             yield from _ratios(entry, f"mixpe_{PARTS[part]}/{network}", "MixPE energies", names, found, values)
 
 
-def _energies(result: BlockedResult) -> tuple[float, float, float, float]:
+def _energies(result: FusedResult) -> tuple[float, float, float, float]:
     return result.static_pj, result.dram_pj, result.buffer_pj, result.core_pj
 
 
 def _int8_layer(entries: Mapping[str, Entry]) -> Iterator[Row]:
-    """One product of which MixPE's files print cycles and waits: the cycles follow exactly."""
-    if "mixpe_layer_int8_12288x4096" in entries:
-        entry = entries["mixpe_layer_int8_12288x4096"]
-        array = FusedArraySpec(name="INT8", rows=32, columns=32)
-        found = float(array_cycles(array, 64, 12288, 4096, 8, 8))
-        compute, _ = entry.value
-        yield Row("published/mixpe_layer/int8", "MixPE cycles", float(compute), found, "cycles", entry.source)
+    """Products of which MixPE's files print cycles of computing and of waiting."""
+    for entry in entries.values():
+        if match := re.fullmatch(r"mixpe_layer_int8_(\d+)x(\d+)", entry.id):
+            layer = Layer(BATCH, int(match[1]), int(match[2]), 8)
+            found = choose_tiling(MIXPE_DESIGNS[3], layer, SurroundingsSpec())
+            parts = (found.compute_cycles, found.cycles - found.compute_cycles)
+            for what, reference, prediction in zip(("computing", "waiting"), entry.value, parts, strict=True):
+                name = f"published/mixpe_layer/{match[1]}x{match[2]}/{what}"
+                yield Row(name, "MixPE cycles", float(reference), float(prediction), "cycles", entry.source)
 
 
 def _ant_times(entries: Mapping[str, Entry]) -> Iterator[Row]:
-    """Times over AdaFloat. OLAccel, whose outliers go to other units, is not modelled; means need all networks."""
-    designs = {design.name: design for design in ANT_DESIGNS}
+    """Times over AdaFloat. Their means are over one more network, Inception v3, whose layers are not repeated here."""
+    names = [design.name for design in ANT_DESIGNS]
     for network in ANT_NETWORKS:
-        if (entry := entries.get(f"ant_time_{network}")) is None:
-            continue
-        results = {name: run_blocked(design, ant_layers(network, name)) for name, design in designs.items()}
-        base = results["AdaFloat"].cycles
-        known = [index for index, name in enumerate(ANT_COLUMNS) if name in results]
-        names = [ANT_COLUMNS[index] for index in known]
-        found, values = [results[name].cycles / base for name in names], [entry.value[index] for index in known]
-        yield from _ratios(entry, f"ant_time/{network}", "ANT times", names, found, values)
+        if (entry := entries.get(f"ant_time_{network}")) is not None:
+            found = _over_last([run_network(design, ant_layers(network, design.name)) for design in ANT_DESIGNS])
+            yield from _ratios(entry, f"ant_time/{network}", "ANT times", names, found)
 
 
 def _ratios(
@@ -124,6 +119,7 @@ def _ratios(
                 prediction,
                 entry.unit,
                 entry.source,
+                ("fused_simulators",),
                 resolution=PRINTED,
             )
 
