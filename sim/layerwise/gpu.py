@@ -35,6 +35,9 @@ A100_40: Final = GpuSpec(name="A100-40GB", bandwidth_gb_per_s=1555, memory_gb=40
 A100_80: Final = GpuSpec(name="A100-80GB", bandwidth_gb_per_s=2039, memory_gb=80)
 """NVIDIA A100 datasheet, SXM: 2,039 GB/s of HBM2e."""
 
+H100_PCIE: Final = GpuSpec(name="H100-PCIe", bandwidth_gb_per_s=2000, memory_gb=80, peak_tflops=756)
+"""NVIDIA H100 datasheet, PCIe: 2 TB/s, 756 TFLOPS of FP16 without sparsity."""
+
 KERNELS_PER_LAYER: Final = 8
 """assumed: two norms, two roundings of activations, and QKV, attention, output, gate-up and down with fusions."""
 
@@ -43,6 +46,11 @@ def gemv_us(gpu: GpuSpec, n: npt.ArrayLike, k: npt.ArrayLike, weight_bits: npt.A
     """Time of one token's product with n x k weights: a launch, and the weights at full bandwidth; shapes broadcast."""
     weights = np.asarray(n, dtype=np.float64) * np.asarray(k) * np.asarray(weight_bits) / 8
     return np.asarray(gpu.launch_us + weights / gpu.bandwidth_gb_per_s / 1e3)
+
+
+def decode_tflops(gpu: GpuSpec, batch: int, weight_bits: float = 16) -> float:
+    """Rate of a decode step of `batch` requests, weights read once: 2 batch operations for each weight, or the peak."""
+    return min(gpu.peak_tflops, 2 * batch * 8 / weight_bits * gpu.bandwidth_gb_per_s / 1e3)
 
 
 def decode_bytes(model: ModelSpec, context: int = 0) -> int:

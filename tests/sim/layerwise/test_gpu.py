@@ -8,7 +8,7 @@ import pytest
 from cairn.base.spec import source_of
 from cairn.sim.config.problems import validate
 from cairn.sim.config.resolve import MODEL, load_document
-from cairn.sim.layerwise.gpu import GpuSpec, decode_bytes, decode_ms, gemv_us, largest_batch, prompt_ms
+from cairn.sim.layerwise.gpu import GpuSpec, decode_bytes, decode_ms, decode_tflops, gemv_us, largest_batch, prompt_ms
 from cairn.workloads.architecture import ModelSpec
 from cairn.workloads.parameters import weight_bytes
 
@@ -52,3 +52,8 @@ def test_as_many_requests_fit_as_their_keys_leave_room_for() -> None:
 
 def test_every_parameter_names_its_source() -> None:
     assert [name for name in GpuSpec.model_fields if not source_of(GpuSpec, name)] == []
+
+
+def test_a_step_of_many_requests_has_two_operations_a_request_for_each_weight_that_is_read_up_to_the_peak() -> None:
+    assert decode_tflops(GPU, 32) == pytest.approx(32.0)
+    assert decode_tflops(GPU, 32, 4) == pytest.approx(100.0)

@@ -8,6 +8,7 @@ from typing import Final
 
 from cairn.hw_models.compute.fusion.designs import ANT_DESIGNS, MIXPE_DESIGNS
 from cairn.sim.layerwise.fused import FusedResult, run_network
+from cairn.sim.layerwise.gpu import A100_40, H100_PCIE, decode_tflops
 from cairn.sim.layerwise.tilings import Layer, SurroundingsSpec, choose_tiling
 from cairn.validation.reference import Entry
 from cairn.validation.rows import Row
@@ -28,6 +29,7 @@ def rows(simulators: Mapping[str, Entry], others: Mapping[str, Entry]) -> Iterat
     yield from _int8_layer(simulators)
     yield from _ant_times(simulators)
     yield from _unpu(others)
+    yield from _figlut_gpus(others)
 
 
 def _network(name: str) -> str | None:
@@ -122,6 +124,16 @@ def _ratios(
                 ("fused_simulators",),
                 resolution=PRINTED,
             )
+
+
+def _figlut_gpus(entries: Mapping[str, Entry]) -> Iterator[Row]:
+    """FIGLUT's GPUs on OPT-6.7B at batch 32; which A100 and H100 is not said, and 279 W suggest the H100 of 350 W."""
+    if "figlut_t5_gpu" in entries:
+        entry = entries["figlut_t5_gpu"]
+        for gpu, values in ((A100_40, entry.value[0]), (H100_PCIE, entry.value[2])):
+            found = decode_tflops(gpu, 32)
+            name = f"published/figlut_gpu/{gpu.name}"
+            yield Row(name, "GPUs, batch 32", float(values[0]), found, "TFLOPS", entry.source)
 
 
 def _unpu(entries: Mapping[str, Entry]) -> Iterator[Row]:

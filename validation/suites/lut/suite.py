@@ -8,6 +8,15 @@ from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
 from cairn.validation.suites.lut import bitmod, bitnet, cpu, published
 
+LEFT_OUT = (
+    "b158_*_3.9B, throughput of 70B: the shape of the 3.9B is not published, nor how prompts share the two GPUs' time",
+    "bitnetcpp_energy_*: the power of these CPUs at work is not published",
+    "ant_time_geomean: its mean is over Inception v3 too, whose layers are not repeated here",
+    "mixpe_headline, tmac_gemv_speedup_1t, tmac_opt_steps, deepgemm_max: ratios to programs that are not modelled",
+    "figlut_t5_ifpu, figlut_t5_figna, axcore_*, unpu_lbpe_saving, tereffic_370m, lutgen_area: units that are not built",
+)
+"""Rows of the files that are read of which nothing is predicted, and why."""
+
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
     """Rows of all parts; `run_all` adds none."""
@@ -16,3 +25,5 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
     on_silicon = reference.entries(bitnet.FILE)
     yield from bitnet.rows(on_silicon)
     yield from cpu.rows(reference.entries(cpu.FILE), on_silicon)
+    for what in LEFT_OUT:
+        reference.leave_out(what)
