@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from cairn.hw_models.compute.fusion.designs import ANT_DESIGNS
-from cairn.validation.reference import ReferenceDir
+from cairn.validation.reference import SHIPPED, Entry, ReferenceDir
 from cairn.validation.rows import Row
 from cairn.validation.suite import load_suite
-from cairn.validation.suites.lut import bitnet, cpu, published
+from cairn.validation.suites.lut import bitmod, bitnet, cpu, published, suite
 from cairn.validation.suites.lut.networks import ANT_NETWORKS, DECODERS, Layers, ant_layers, mixpe_layers
 
 
@@ -70,3 +73,25 @@ def test_a_network_has_the_operations_of_its_shape_whatever_the_bits() -> None:
 @pytest.mark.parametrize(("network", "published"), [("vgg16", 15.47e9), ("resnet18", 1.81e9), ("resnet50", 4.09e9)])
 def test_convolutional_networks_have_their_published_operations(network: str, published: float) -> None:
     assert macs(ant_layers(network, "AdaFloat")) / 64 == pytest.approx(published, rel=0.01)
+
+
+def test_files_that_are_not_given_are_missed_and_the_others_checked(tmp_path: Path) -> None:
+    (tmp_path / "lut").mkdir()
+    shutil.copy(SHIPPED / bitmod.FILE, tmp_path / bitmod.FILE)
+    reference = ReferenceDir(tmp_path)
+    rows = list(suite.predict(reference, False))
+    assert len(rows) == 129 and all(row.id.startswith("bitmod/") for row in rows)
+    assert sum("is not there" in missed for missed in reference.missed) == 4
+
+
+def test_rows_of_other_models_and_shapes_are_predicted_too() -> None:  # values: ant_res.csv and mixpe_res.csv
+    def entry(key: str, value: object) -> dict[str, Entry]:
+        return {key: Entry(key, "", value, "", "", "by hand", "file")}
+
+    ant = list(published.rows(entry("ant_time_bert_sst2", [0.21, 0.21, 0.63, 0.78, 1.0]), {}))
+    mixpe = list(published.rows(entry("mixpe_time_llama2_13b", [0.10, 0.40, 0.68, 0.86, 0.19, 1.0]), {}))
+    assert [row.error() for row in (*ant, *mixpe)] == [0] * 9
+    assert {row.id for row in bitnet.rows(entry("w2a8_gemv_20480x3200", [1.0, 1.0]))} == {
+        "bitnet/gemv/w2a8/20480x3200",
+        "bitnet/gemv/bf16/20480x3200",
+    }

@@ -81,13 +81,15 @@ def _generation(entry: Entry, prompt: int, generated: int) -> Row:
 
 def _seventy(entries: Mapping[str, Entry]) -> Iterator[Row]:
     """70 B parameters in the shape that bitnet.cpp's report has, keys and values for every head."""
-    if not {"bitnetcpp_shape_70B"} <= set(entries):
+    if "bitnetcpp_shape_70B" not in entries:
         return
     wide = dense_model(entries["bitnetcpp_shape_70B"], PrecisionSpec())
     narrow = dense_model(entries["bitnetcpp_shape_70B"], PrecisionSpec(weight_bits=1.58, activation_bits=8))
-    if entry := entries.get("b158_70b_llama"):
-        batch = float(largest_batch(A100_80, wide, 512, 2))
-        yield Row("bitnet/batch/70B", "BitNet 70B", float(entry.value[0]), batch, "requests", entry.source)
+    for name, model in (("llama", wide), ("bitnet", narrow)):
+        if entry := entries.get(f"b158_70b_{name}"):
+            batch = float(largest_batch(A100_80, model, 512, 2))
+            row = f"bitnet/batch/{name}/70B"
+            yield Row(row, "BitNet 70B", float(entry.value[0]), batch, "requests", entry.source)
     if entry := entries.get("b158_70b_ratio"):
         found = decode_bytes(wide) / decode_bytes(narrow)
         remark = "Bytes that a step reads; the paper's latencies hold a part that does not shrink with the weights."

@@ -97,8 +97,10 @@ def _int8_layer(entries: Mapping[str, Entry]) -> Iterator[Row]:
 def _ant_times(entries: Mapping[str, Entry]) -> Iterator[Row]:
     """Times over AdaFloat. Their means are over one more network, Inception v3, whose layers are not repeated here."""
     names = [design.name for design in ANT_DESIGNS]
-    for network in ANT_NETWORKS:
-        if (entry := entries.get(f"ant_time_{network}")) is not None:
+    networks = {network.replace("_", ""): network for network in ANT_NETWORKS}
+    for entry in entries.values():
+        network = networks.get(entry.id.removeprefix("ant_time_").replace("_", ""))
+        if network is not None:
             found = _over_last([run_network(design, ant_layers(network, design.name)) for design in ANT_DESIGNS])
             yield from _ratios(entry, f"ant_time/{network}", "ANT times", names, found)
 

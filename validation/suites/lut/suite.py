@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cairn.validation.reference import ReferenceDir
+from cairn.validation.reference import Entry, ReferenceDir
 from cairn.validation.rows import Row
 from cairn.validation.suites.lut import bitmod, bitnet, cpu, published
 
@@ -18,12 +18,17 @@ LEFT_OUT = (
 """Rows of the files that are read of which nothing is predicted, and why."""
 
 
+def entries(reference: ReferenceDir, name: str) -> dict[str, Entry]:
+    """The entries of a file by id; none, and a note that it is missed, when it is not there."""
+    return {} if reference.optional(name) is None else reference.entries(name)
+
+
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
     """Rows of all parts; `run_all` adds none."""
-    yield from bitmod.rows(reference.entries(bitmod.FILE))
-    yield from published.rows(reference.entries(published.MIXPE_FILE), reference.entries(published.OTHERS_FILE))
-    on_silicon = reference.entries(bitnet.FILE)
+    yield from bitmod.rows(entries(reference, bitmod.FILE))
+    yield from published.rows(entries(reference, published.MIXPE_FILE), entries(reference, published.OTHERS_FILE))
+    on_silicon = entries(reference, bitnet.FILE)
     yield from bitnet.rows(on_silicon)
-    yield from cpu.rows(reference.entries(cpu.FILE), on_silicon)
+    yield from cpu.rows(entries(reference, cpu.FILE), on_silicon)
     for what in LEFT_OUT:
         reference.leave_out(what)
