@@ -15,7 +15,6 @@ from cairn.validation.rows import Row
 from cairn.validation.suites.lut.networks import ANT_NETWORKS, BATCH, DECODERS, ant_layers, mixpe_layers
 
 MIXPE_FILE: Final = "lut/mixpe_ant.yaml"
-OTHERS_FILE: Final = "lut/lut_hw_others.yaml"
 
 PARTS: Final = ("static", "dram", "buffer", "core")
 PRINTED: Final = 0.005

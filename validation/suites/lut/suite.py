@@ -1,4 +1,4 @@
-"""Low-bit compute: published units, their simulators and processors, part by part."""
+"""Low-bit compute: one module for each part, each with `rows`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,26 @@ from collections.abc import Iterator
 
 from cairn.validation.reference import Entry, ReferenceDir
 from cairn.validation.rows import Row
-from cairn.validation.suites.lut import bitmod, bitnet, cpu, published
+from cairn.validation.suites.lut import (
+    arrays,
+    bit_width,
+    bitmod,
+    bitnet,
+    cpu,
+    latency,
+    precompute,
+    published,
+    shapes,
+)
+from cairn.validation.suites.lut.gpus import FILE
 
+OTHERS = "lut/lut_hw_others.yaml"
 LEFT_OUT = (
     "b158_*_3.9B, throughput of 70B: the shape of the 3.9B is not published, nor how prompts share the two GPUs' time",
     "bitnetcpp_energy_*: the power of these CPUs at work is not published",
     "ant_time_geomean: its mean is over Inception v3 too, whose layers are not repeated here",
     "mixpe_headline, tmac_gemv_speedup_1t, tmac_opt_steps, deepgemm_max: ratios to programs that are not modelled",
-    "figlut_t5_ifpu, figlut_t5_figna, axcore_*, unpu_lbpe_saving, tereffic_370m, lutgen_area: units that are not built",
+    "figlut_t5_ifpu, figlut_t5_figna, axcore_avg_gain, unpu_lbpe_saving, tereffic_370m, lutgen_area: units that are not built",
 )
 """Rows of the files that are read of which nothing is predicted, and why."""
 
@@ -24,9 +36,16 @@ def entries(reference: ReferenceDir, name: str) -> dict[str, Entry]:
 
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
-    """Rows of all parts; `run_all` adds none."""
+    """Rows of all parts whose files are there; `run_all` adds none."""
+    others = entries(reference, OTHERS)
+    if tensor_core := entries(reference, FILE):
+        yield from arrays.rows(tensor_core, others)
+        yield from bit_width.rows(tensor_core)
+        yield from shapes.rows(tensor_core)
+        yield from latency.rows(tensor_core)
+        yield from precompute.rows(tensor_core)
     yield from bitmod.rows(entries(reference, bitmod.FILE))
-    yield from published.rows(entries(reference, published.MIXPE_FILE), entries(reference, published.OTHERS_FILE))
+    yield from published.rows(entries(reference, published.MIXPE_FILE), others)
     on_silicon = entries(reference, bitnet.FILE)
     yield from bitnet.rows(on_silicon)
     yield from cpu.rows(entries(reference, cpu.FILE), on_silicon)
