@@ -5,6 +5,10 @@
 # unit that looks up sums, or adds bit by bit, takes a cycle for each plane of the weights: it is small where there are
 # few. Where do the two meet? Areas and energies are of 28 nm (LUT Tensor Core, arXiv 2408.06003, Tables 1 and 2, and
 # cells counted from there); all units run at the clock of its Table 1, and each is as large as 1 mm2 allows.
+#
+# Elements of BitMoD, OliVe, ANT and BitFusion (dashed) were synthesised by others, at other clocks and with other
+# things inside: what sets them apart from each other says more than what sets them apart from the rest. BitMoD's own
+# FP16 element, for one, is twice as large as the FP16 multiplier here.
 
 # %%
 import matplotlib
@@ -22,6 +26,7 @@ from cairn.hw_models.compute.units.technology import scaling
 FORMATS = ("int8", "fp16", "fp8")
 BITS = tuple(range(1, 9))
 CLOCK_GHZ = 1.41
+EQUAL = 1e-9
 PREFILL, DECODE = (2048, 4096, 4096), (1, 4096, 4096)
 
 # %% [markdown]
@@ -69,7 +74,7 @@ def curve(activation: str, name: str, quantity: str) -> np.ndarray:
 
 def below_mac(activation: str, name: str, quantity: str) -> int:
     """The most bits up to which the unit takes less than a MAC; 0 where it never does."""
-    less = curve(activation, name, quantity) < curve(activation, "mac", quantity)
+    less = curve(activation, name, quantity) < curve(activation, "mac", quantity) * (1 - EQUAL)
     return len(BITS) if less.all() else int(np.argmin(less))
 
 
@@ -89,19 +94,25 @@ print(crossovers.to_string(index=False))
 # bits, and beat tables of FP16 from three on.
 
 # %%
+OTHERS = ("ant", "bitfusion", "bitmod", "olive")
 STYLES = {
-    name: {"color": f"C{number}", "marker": "osD^vPX*hd<>"[number % 12], "markersize": 4, "linewidth": 1.3}
-    for number, name in enumerate(unit_kinds)
-}
-STYLES["mac"] |= {"color": "black", "linewidth": 2.2}
-STYLES["systolic"] |= {"color": "black", "linestyle": ":", "marker": None}
-STYLES["unpu"] |= {"color": "C5"}
+    name: {"color": color, "marker": marker, "markersize": 4, "linewidth": 1.3, "linestyle": "-"}
+    for name, color, marker in (
+        ("lut", "C3", "^"), ("lut-int8", "C4", "v"), ("figlut", "C2", "D"), ("unpu", "C5", "*"), ("add", "C0", "o"),
+        ("conventional-lut", "C1", "s"), ("bitmod", "C6", "P"), ("olive", "C8", "h"), ("ant", "C9", "X"),
+        ("bitfusion", "C7", "d"), ("mac", "black", "."), ("systolic", "black", None),
+    )
+}  # fmt: skip
+STYLES["mac"] |= {"linewidth": 2.2}
+STYLES["systolic"] |= {"linestyle": ":"}
+for name in OTHERS:
+    STYLES[name] |= {"linestyle": "--"}
 
 
 def crossing(first: np.ndarray, second: np.ndarray) -> tuple[float, float] | None:
     """Where the first curve, below at one bit, first passes the second; between bits, logarithms are straight lines."""
     gap = np.log(first / second)
-    at = int(np.argmax(gap >= 0))
+    at = int(np.argmax(gap >= -EQUAL))
     if at == 0:
         return None
     share = gap[at - 1] / (gap[at - 1] - gap[at])
@@ -110,7 +121,7 @@ def crossing(first: np.ndarray, second: np.ndarray) -> tuple[float, float] | Non
 
 def draw(axis: plt.Axes, activation: str, quantity: str) -> None:
     """One panel: all units of a format."""
-    for name in unit_kinds:
+    for name in STYLES:
         if activation not in unit_kinds.get(name).formats:
             continue
         if name == "systolic" and quantity in PER_MAC:
@@ -129,7 +140,7 @@ def draw(axis: plt.Axes, activation: str, quantity: str) -> None:
 
 def page(quantities: dict[str, str], title: str) -> plt.Figure:
     """A row of panels for each quantity, a column for each format; the legend stands below them."""
-    sheet, axes = plt.subplots(len(quantities), 3, figsize=(12, 1.2 + 3.6 * len(quantities)), sharex=True, sharey="row")
+    sheet, axes = plt.subplots(len(quantities), 3, figsize=(12, 1.4 + 3.6 * len(quantities)), sharex=True, sharey="row")
     for line, (quantity, label) in zip(axes, quantities.items(), strict=True):
         for axis, activation in zip(line, FORMATS, strict=True):
             draw(axis, activation, quantity)
@@ -138,12 +149,13 @@ def page(quantities: dict[str, str], title: str) -> plt.Figure:
         axis.set_title(f"{activation.upper()} activations")
     for axis in axes[-1]:
         axis.set_xlabel("bits of a weight")
-    found = dict(zip(*reversed(axes[0][1].get_legend_handles_labels()), strict=True))
+    shown = {label: line for axis in axes.flat for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    found = {name: shown[name] for name in STYLES if name in shown}
     height = sheet.get_figheight()
     sheet.suptitle(title)
-    sheet.legend(found.values(), found.keys(), loc="lower center", ncol=len(found), bbox_to_anchor=(0.5, 0.32 / height))
+    sheet.legend(found.values(), found.keys(), loc="lower center", ncol=6, bbox_to_anchor=(0.5, 0.3 / height))
     sheet.text(0.5, 0.1 / height, caption, ha="center", fontsize=8)
-    sheet.tight_layout(rect=(0, 0.75 / height, 1, 1 - 0.1 / height))
+    sheet.tight_layout(rect=(0, 0.9 / height, 1, 1 - 0.1 / height))
     return sheet
 
 

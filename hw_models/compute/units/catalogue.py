@@ -9,6 +9,11 @@ from typing import Any, Final, NamedTuple
 
 from cairn.base.errors import ConfigError
 from cairn.base.registry import Registry
+from cairn.hw_models.compute.bitserial.spec import ANT, BITMOD, OLIVE, DotArraySpec, ElementSpec
+from cairn.hw_models.compute.bitserial.unit import DotArrayUnit
+from cairn.hw_models.compute.fusion.designs import MIXPE_DESIGNS
+from cairn.hw_models.compute.fusion.spec import FusedArraySpec
+from cairn.hw_models.compute.fusion.unit import FusedUnit
 from cairn.hw_models.compute.systolic.spec import SystolicSpec
 from cairn.hw_models.compute.units.add_only import AddOnly
 from cairn.hw_models.compute.units.blocks import BITS
@@ -103,6 +108,39 @@ def _systolic(wanted: Wanted) -> ComputeUnit:
     return sized(math.isqrt(_how_many(sized(1).area_mm2, wanted, "cell")))
 
 
+def _dot_array(element: ElementSpec, rows: int) -> Callable[[Wanted], ComputeUnit]:
+    """Builds arrays of the published rows and as many columns as fit."""
+
+    def build(wanted: Wanted) -> ComputeUnit:
+        def sized(columns: int) -> DotArrayUnit:
+            array = DotArraySpec(rows=rows, columns=columns, element=element)
+            return DotArrayUnit.model_validate({**wanted.fields, "array": array})
+
+        return sized(_how_many(sized(1).area_mm2, wanted, "column"))
+
+    return build
+
+
+def _fused(design: FusedArraySpec) -> Callable[[Wanted], ComputeUnit]:
+    """Builds arrays of the published rows and as many columns as fit. MixPE's own arrays are not listed: its equal
+    areas count an FP16 element as 1.14 INT8 ones, where Table 1 of LUT Tensor Core has 6.25."""
+
+    def build(wanted: Wanted) -> ComputeUnit:
+        published = FusedUnit.model_validate({**wanted.fields, "array": design})
+        column_mm2 = published.area_mm2 / design.columns
+        columns = _how_many(column_mm2, wanted, "column")
+        macs = max(columns * published.int8_macs // design.columns, 1)
+        sized = design.model_copy(update={"columns": columns})
+        return FusedUnit.model_validate({**wanted.fields, "array": sized, "int8_macs": macs})
+
+    return build
+
+
+def _ant(wanted: Wanted) -> ComputeUnit:
+    """ANT as BitMoD has it for FP16 activations, as MixPE has it for INT8."""
+    return _dot_array(ANT, 32)(wanted) if wanted.activation == "fp16" else _fused(MIXPE_DESIGNS[1])(wanted)
+
+
 def _how_many(one_mm2: float, wanted: Wanted, what: str) -> int:
     count = int(wanted.area_mm2 / one_mm2 * (1 + 1e-12))
     if count < 1:
@@ -121,6 +159,11 @@ for _name, _listed in {
     "conventional-lut": Listed("full tables, made inside for 4 columns", LOOKED_UP, _of_arrays(ConventionalLut)),
     "unpu": Listed("UNPU's: full tables, made inside for 64 columns", LOOKED_UP, _of_arrays(UnpuLike)),
     "figlut": Listed("FIGLUT's: half tables in flip-flops, 32 readers, 100 MHz", LOOKED_UP, _of_arrays(Figlut)),
+    "bitmod": Listed("BitMoD's elements, two bits of a weight a cycle, its own synthesis", ("fp16",),
+                     _dot_array(BITMOD, 32)),
+    "olive": Listed("OliVe's elements, as BitMoD has them", ("fp16",), _dot_array(OLIVE, 36)),
+    "ant": Listed("ANT's elements, as BitMoD (fp16) and MixPE (int8) have them", ("int8", "fp16"), _ant),
+    "bitfusion": Listed("BitFusion's elements that split, as MixPE has them", ("int8",), _fused(MIXPE_DESIGNS[2])),
     "add": Listed("bit-serial adders without tables", LOOKED_UP, _of_arrays(AddOnly)),
-}.items():
+}.items():  # fmt: skip
     unit_kinds.add(_name, _listed)
