@@ -167,3 +167,21 @@ def test_layers_have_the_matrices_of_their_models() -> None:
     ]  # fmt: skip
     assert layer_macs(llama, 1) == 2 * 8192**2 + 2 * 8192 * 1024 + 3 * 8192 * 28672
     assert table_inputs(llama, 10) == 10 * (3 * 8192 + 28672)
+
+
+def test_tables_beyond_the_l2_leave_as_sectors_and_smaller_ones_at_the_bandwidth() -> None:
+    few = 100
+    moved = few * (3 * 12288 + 49152) * 2 * (1 + precompute.expansion())
+    assert precompute.sectors_ms("opt175b", few) == pytest.approx(moved / 1555e6)
+    tables = 1024 * 12288 * 4, 1024 * 49152 * 4
+    beyond = 3 * (tables[0] - 40e6) + tables[1] - 40e6
+    whole = 1024 * (3 * 12288 + 49152) * 2 * 3
+    assert precompute.sectors_ms("opt175b", 1024) == pytest.approx((whole + 15 * beyond) / 1555e6)
+
+
+def test_overheads_of_separate_precompute_are_shown_with_the_form_that_has_no_constant() -> None:
+    rows = {row.id: row for row in precompute.rows(ENTRIES) if row.baselines}
+    layers = {f"precompute/separate/{at}" for at in ("opt175b/prefill", "opt175b/decode", "bloom176b/prefill")}
+    assert set(rows) == layers | {f"precompute/mean/separate/{phase}" for phase in ("prefill", "decode")}
+    for phase in ("prefill", "decode"):
+        assert abs(rows[f"precompute/separate/opt175b/{phase}"].error(precompute.SECTORS)) < 0.12
