@@ -67,12 +67,8 @@ class LutSpec(Spec):
     node_nm: Literal[28, 16, 7, 5] = sourced(7, "reference/stacked3d/voxel.yaml (vx.area.core): as the chip's areas")
 
     @model_validator(mode="after")
-    def _scales_belong_to_quantised_tables(self) -> LutSpec:
-        check_scales(self.tables_per_scale, self.least_planes, self.quantised)
-        return self
-
-    @model_validator(mode="after")
     def _tables_fit(self) -> LutSpec:
+        check_scales(self.tables_per_scale, self.least_planes, self.quantised)
         needed, have = self.table_register_bits, int(self.register_kib * 8192)
         if needed > have:
             raise ValueError(
