@@ -185,3 +185,19 @@ def test_overheads_of_separate_precompute_are_shown_with_the_form_that_has_no_co
     assert set(rows) == layers | {f"precompute/mean/separate/{phase}" for phase in ("prefill", "decode")}
     for phase in ("prefill", "decode"):
         assert abs(rows[f"precompute/separate/opt175b/{phase}"].error(precompute.SECTORS)) < 0.12
+
+
+def test_unpus_unit_saves_more_over_a_multiplier_the_fewer_bits_weights_have() -> None:
+    rows = {row.id: row for row in arrays.rows(ENTRIES, OTHERS) if "unpu_energy" in row.id}
+    assert list(rows) == [f"arrays/unpu_energy/{bits}_bits" for bits in (8, 4, 1)]
+    ratios = [row.prediction or 0.0 for row in rows.values()]
+    assert ratios == sorted(ratios, reverse=True) and ratios[0] < 1
+    assert [row.reference for row in rows.values()] == [pytest.approx(1 - saved) for saved in (0.272, 0.410, 0.536)]
+    assert not any(row.counts for row in rows.values())
+
+
+def test_a_multiplier_has_a_row_of_adders_less_than_its_weights_have_bits() -> None:
+    cells = CellSpec()
+    one, two = cells.multiply_accumulate(8, 1), cells.multiply_accumulate(8, 2)
+    assert one == pytest.approx(8 * cells.and_gate + cells.accumulator(9))
+    assert two - one == pytest.approx(8 * (cells.and_gate + cells.full_adder) + cells.accumulator(1))
