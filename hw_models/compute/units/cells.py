@@ -31,6 +31,12 @@ class CellSpec(Spec):
         """Gates of an integer adder, the register of its sum and the choice of what to add it to."""
         return (self.full_adder + self.flip_flop + self.mux) * bits
 
+    def multiply_accumulate(self, bits: int, weight_bits: int) -> float:
+        """Gates of an integer multiplier, one row of gates and (but for the first) adders for each bit of the weight,
+        and of the sum of its products."""
+        rows = self.and_gate * bits * weight_bits + self.full_adder * bits * (weight_bits - 1)
+        return rows + self.accumulator(bits + weight_bits)
+
     def registers(self, bits: int) -> float:
         return self.flip_flop * bits
 

@@ -9,7 +9,7 @@ from typing import Final
 from cairn.base.errors import ConfigError
 from cairn.hw_models.compute.lut.cycle import table_rounds
 from cairn.hw_models.compute.lut.precompute import adds_per_table
-from cairn.hw_models.compute.lut.spec import LutSpec
+from cairn.hw_models.compute.lut.spec import MAX_WEIGHT_BITS, LutSpec
 from cairn.hw_models.compute.units.contract import ComputeUnit, density_tops_per_mm2, tops_per_w
 from cairn.hw_models.compute.units.look_up import ConventionalLut, Figlut, LookUpUnit, LutTensorCore, UnpuLike
 from cairn.hw_models.compute.units.mac import MacTensorCore
@@ -24,6 +24,8 @@ INPUTS: Final = {
 """Figures of Table 1 that the anchors were derived from (an area and its density are one figure): rows that count for
 nothing."""
 UNITS: Final = {"peak": "TOPS", "area": "mm2", "density": "TOPS/mm2", "eff": "TOPS/W"}
+UNPU_BITS: Final = (16, 8, 4, 1)
+"""Weights that the reference's savings are of (unpu_lbpe_saving); the unit here takes up to 8 bits."""
 _SINGLE = re.compile(r"ltc_dp4_(?P<kind>mac|lut)_w(?P<bits>\d+)a16")
 _INPUT = "an input: the anchors were derived from it"
 
@@ -38,6 +40,7 @@ def rows(entries: Mapping[str, Entry], others: Mapping[str, Entry]) -> Iterator[
     yield from _share_rows(entries)
     yield from _exact_rows(entries, others)
     yield from _figlut_rows(others)
+    yield from _unpu_rows(others)
 
 
 def _table_1_row(gpu: Gpu, quantity: str, entry: Entry) -> Row:
@@ -170,3 +173,19 @@ def _figlut_rows(others: Mapping[str, Entry]) -> Iterator[Row]:
         gain = density_tops_per_mm2(unit, 4) / density_tops_per_mm2(mac, 16)
         yield Row("arrays/figlut_density", "arrays, reported", float(density.value[1]), float(gain), "x",
                   density.source, remark="FIGLUT on integers, over an FP16 MAC of Table 1.")  # fmt: skip
+
+
+def _unpu_rows(others: Mapping[str, Entry]) -> Iterator[Row]:
+    """Energy of UNPU's unit over that of a fixed-point multiplier of the same operands, of its own cells."""
+    saving = others.get("unpu_lbpe_saving")
+    if saving is None:
+        return
+    unit = UnpuLike(activation="int16")
+    gate = unit.anchors.pj_per_gate(unit.cells)
+    for bits, percent in zip(UNPU_BITS, saving.value, strict=True):
+        if bits <= MAX_WEIGHT_BITS:
+            multiplier = unit.cells.multiply_accumulate(unit.activation_bits, bits) * gate
+            yield Row(
+                f"arrays/unpu_energy/{bits}_bits", "arrays, reported", 1 - float(percent) / 100,
+                float(unit.mac_pj(bits)) / multiplier, "of a MAC", saving.source,
+            )  # fmt: skip
