@@ -79,7 +79,7 @@ def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress) ->
     blocks = _first_try(config)
     while True:
         tell("mapping", 0.0)
-        written = pipelined(config, graph, blocks.count) if dataflow else straight(config, graph, blocks)
+        written = pipelined(config, graph, blocks.most) if dataflow else straight(config, graph, blocks)
         sequence, plan = _written(written)
         del written
         tell("simulating", 0.0)
@@ -90,8 +90,8 @@ def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress) ->
             )  # fmt: skip
         repetitions = sequence.repetitions(plan, trace, config.engine.tolerance)
         steady = all(r.simulated == r.repeat or r.change <= r.tolerance for r in repetitions)
-        was_few = any(r.simulated < simulated_of(r.repeat, blocks.count) for r in repetitions)
-        if steady or (blocks.count >= most and not was_few):
+        was_few = any(r.simulated < simulated_of(r.repeat, blocks.most) for r in repetitions)
+        if steady or (blocks.most >= most and not was_few):
             return _Attempt(plan, trace, sequence, repetitions)
         del sequence, plan, trace  # before the next, larger ones are made
         blocks = _next_try(blocks, most, was_few)
@@ -110,8 +110,8 @@ def _first_try(config: RunConfig) -> Written:
 def _next_try(blocks: Written, most: int, was_few: bool) -> Written:
     """How many are written where those were not enough; `was_few` says that of large ones fewer were."""
     if was_few and blocks.of_large == PAIR:
-        return Written(blocks.count, blocks.count)
-    count = min(FIRST_TRY if was_few or blocks.count < FIRST_TRY else 2 * blocks.count, most)
+        return Written(blocks.most, blocks.most)
+    count = min(FIRST_TRY if was_few or blocks.most < FIRST_TRY else 2 * blocks.most, most)
     return Written(count, count)
 
 

@@ -76,9 +76,9 @@ PAIR_LARGE = 100_000
 
 
 class Written(NamedTuple):
-    """How many of equal blocks are written: at most `count`, and of blocks with more than `large` tasks `of_large`."""
+    """How many of equal blocks are written: at most `most`, and of blocks with more than `large` tasks `of_large`."""
 
-    count: int
+    most: int
     of_large: int
     large: int = LARGE
 
@@ -125,8 +125,9 @@ class Sequence:
 
         Periods vary from block to block, since tiles meet other banks, refreshes and places in buffers each time. Where
         they come round, a cycle counts (`_cycle_of`); else the mean over all steady blocks, held against the means over
-        any half of them in a row. Of a PAIR the second period counts, in doubt by what `_unlike` says. The change is by what part the run's time would differ, at most, if the blocks left
-        out took one of the means that the one that counts was held against.
+        any half of them in a row. Of a PAIR the second period counts, in doubt by what `_unlike` says. The change is
+        by what part the run's time would differ, at most, if the blocks left out took one of the means that the one
+        that counts was held against.
         """
         ends = np.zeros(int(plan.block.max(initial=-1)) + 2, dtype=np.int64)
         np.maximum.at(ends, plan.block, trace.end)
