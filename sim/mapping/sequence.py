@@ -70,9 +70,11 @@ and each takes some 150 MB (assumed)."""
 FEW = 7
 """Large blocks that are written at first, at most."""
 PAIR = 2
-"""Blocks that are enough for a loose tolerance where the first two are alike from the middle of a block on."""
+"""Blocks that are enough for a loose tolerance where the first two are alike towards their end."""
 PAIR_LARGE = 100_000
 """Tasks of a block beyond which a PAIR may do (assumed: blocks of fewer take less time to simulate than to judge)."""
+LATE = 0.6
+"""Share of a block after which the first one should be like the second (assumed: its last large products)."""
 
 
 class Written(NamedTuple):
@@ -154,13 +156,13 @@ class Sequence:
 
 
 def _unlike(plan: Plan, trace: Trace, first: int) -> int:
-    """By how much a block and the next one differ. From the middle of the latter on, that is the most by which the time
-    from where an operator finishes to where the block ends is longer in one than in the other; the whole of a block
-    is taken to differ by twice as much.
+    """By how much a block and the next one differ. Over the last part of the latter (LATE), that is the most by which
+    the time from where an operator finishes to where the block ends is longer in one than in the other; the whole of
+    a block is taken to differ by twice as much.
 
     The first of equal blocks begins unlike the others, since its input comes from elsewhere and its weights could not
-    be loaded ahead. Where that is no longer felt in its second half, it hands the same state to the second block as
-    the second block does to the third, which therefore takes as long as the second.
+    be loaded ahead. Where that is no longer felt at last, it hands the same state to the second block as the second
+    block does to the third, which therefore takes as long as the second.
     """
     operators = int(plan.op.max(initial=0)) + 2
     finish = np.zeros((2, operators), dtype=np.int64)
@@ -168,7 +170,7 @@ def _unlike(plan: Plan, trace: Trace, first: int) -> int:
     np.maximum.at(finish, (plan.block[mine] - first, plan.op[mine] + 1), trace.end[mine])
     finish = np.maximum.accumulate(finish, axis=1)
     left = finish[:, -1:] - finish
-    late = finish[1] >= (finish[0, -1] + finish[1, -1]) // 2
+    late = left[1] <= (1 - LATE) * (finish[1, -1] - finish[0, -1])
     return 2 * int(np.abs(left[0, late] - left[1, late]).max())
 
 
