@@ -15,6 +15,7 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.cost import dram_die_shortage
 from cairn.sim.config.run_config import Engine, RunConfig, resolved, run_hash
 from cairn.sim.engine.trouble import own_plan
+from cairn.sim.mapping.kept import KeptPlan, plan_key
 from cairn.sim.mapping.options import Paradigm
 from cairn.sim.mapping.sequence import FEW, PAIR, PAIR_LARGE, Sequence, Written, pipelined, simulated_of, straight
 from cairn.sim.plan.builder import PlanBuilder
@@ -45,14 +46,17 @@ class _Attempt:
     repetitions: tuple[Repetition, ...]
 
 
-def simulate(config: RunConfig, *, progress: Progress | None = None) -> RunRecord:
-    """Run a configuration. InfeasibleError when the chip cannot hold the model; CairnError for other mistakes."""
+def simulate(config: RunConfig, *, progress: Progress | None = None, kept: KeptPlan | None = None) -> RunRecord:
+    """Run a configuration. InfeasibleError when the chip cannot hold the model; CairnError for other mistakes.
+
+    `kept` keeps the plan for the next run, which takes it if it needs the same one.
+    """
     wall, cpu = time.perf_counter(), time.process_time()
     tell = progress or (lambda what, share: None)
     graph = build_graph(config.model, config.workload, config.routing, config.seed)
     check_capacity(config.chip, graph)
     check_dram_dies(config.chip)
-    attempt = _simulate_blocks(config, graph, tell)
+    attempt = _simulate_blocks(config, graph, tell, kept or KeptPlan())
     sequence, plan, trace = attempt.sequence, attempt.plan, attempt.trace
     extra = sum((r.repeat - r.simulated) * r.period_ps for r in attempt.repetitions)
     provenance: dict[str, Any] = {
@@ -72,16 +76,13 @@ def simulate(config: RunConfig, *, progress: Progress | None = None) -> RunRecor
     )  # fmt: skip
 
 
-def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress) -> _Attempt:
+def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress, kept: KeptPlan) -> _Attempt:
     """Simulate repeated blocks until the change of their period is below the tolerance, or all of them."""
-    dataflow = config.mapping.paradigm is Paradigm.DATAFLOW
     most = config.engine.max_simulated_blocks
     blocks = _first_try(config)
     while True:
         tell("mapping", 0.0)
-        written = pipelined(config, graph, blocks.most) if dataflow else straight(config, graph, blocks)
-        sequence, plan = _written(written)
-        del written
+        sequence, plan = _written(config, graph, blocks, kept)
         tell("simulating", 0.0)
         with own_plan(f"run {config.name!r}"):
             trace = run_plan(
@@ -115,9 +116,15 @@ def _next_try(blocks: Written, most: int, was_few: bool) -> Written:
     return Written(count, count)
 
 
-def _written(work: tuple[Sequence, PlanBuilder]) -> tuple[Sequence, Plan]:
-    """The plan of a builder, which is gone before the plan runs."""
-    return work[0], work[1].build()
+def _written(config: RunConfig, graph: OperatorGraph, blocks: Written, kept: KeptPlan) -> tuple[Sequence, Plan]:
+    """The plan of a run, as it is kept or written anew."""
+    if config.mapping.paradigm is Paradigm.DATAFLOW:
+        return _built(*pipelined(config, graph, blocks.most))
+    return kept.of(plan_key(config, graph, blocks), lambda: _built(*straight(config, graph, blocks)))
+
+
+def _built(sequence: Sequence, builder: PlanBuilder) -> tuple[Sequence, Plan]:
+    return sequence, builder.build()
 
 
 def run_plan(
