@@ -332,7 +332,8 @@ def _compute(work: _Work, tile: tuple[IntArray, IntArray, IntArray, IntArray], h
 def _reduce(work: _Work, last: IntArray, n0: IntArray, n1: IntArray, rings: int) -> Pieces:
     """Add up the partial sums of columns [n0, n1) over the k group; every core ends with a part of them, complete.
 
-    One ring turns that stands for `rings` of the mapping.
+    One ring turns that stands for `rings` of the mapping, of which each but one still waits for the start of its
+    transfers: after its last step, since all of its steps go one after the other.
     """
     gk = work.mapping.split.sizes[2]
     quantum = _quantum(work.product)
@@ -358,12 +359,16 @@ def _reduce(work: _Work, last: IntArray, n0: IntArray, n1: IntArray, rings: int)
         data = Slice(work.product.y, (work.m0, work.m1), (begin, end), size)
         sent = _send(work, source, data, ready[source], size > 0, None, "reduce", reduce=True, port="reduce")
         final = _add(work, begin, end, sent, final, rings)
+    if rings > 1:
+        noc = work.scope.chip.noc
+        waits = (gk - 1) * (rings - 1) * (noc.start + noc.hop_cycles)
+        final = work.scope.plan.sync([final], work.size, waits, work.product.op)
     begin, end = part(work.ranks.k)
     return wanted_done(work.core, (work.m0, work.m1, begin, end), final)
 
 
 def _add(work: _Work, begin: IntArray, end: IntArray, sent: IntArray, before: IntArray, times: int) -> IntArray:
-    """Add what was sent, in `times` additions, of which each but one still waits for the start of its transfer."""
+    """Add what was sent, in `times` additions."""
     tasks = before.copy()
     pick = np.nonzero(sent >= 0)[0]
     if pick.size:
@@ -371,13 +376,7 @@ def _add(work: _Work, begin: IntArray, end: IntArray, sent: IntArray, before: In
         rows, columns = (work.m0[pick], work.m1[pick]), (begin[pick], end[pick])
         tile = Tile(work.product.op, actions.REDUCE, rows, columns)
         after = [sent[pick], before[pick]]
-        added = work.scope.vector(work.core[pick], tile, "reduce_add", elements, after, times)
-        if times > 1:
-            noc = work.scope.chip.noc
-            added = work.scope.plan.sync(
-                [added], pick.size, (times - 1) * (noc.start + noc.hop_cycles), work.product.op
-            )
-        tasks[pick] = added
+        tasks[pick] = work.scope.vector(work.core[pick], tile, "reduce_add", elements, after, times)
     return tasks
 
 
