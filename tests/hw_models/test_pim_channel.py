@@ -10,8 +10,11 @@ import pytest
 from cairn.base.errors import ConfigError
 from cairn.hw_models.dram.checker import ProtocolChecker
 from cairn.hw_models.pim.device import pim_device
+from cairn.hw_models.pim.oracle import run_oracle
 from cairn.hw_models.pim.program import ROW, Program, ProgramBuilder, checked
 from cairn.hw_models.pim.simulate import ChannelRun, simulate_program, verdict_of
+from cairn.hw_models.pim.standard import pim_presets
+from tests.hw_models.pim_cases import random_device, random_program
 
 AIM = pim_device("GDDR6_AiM")
 CLOCKS = AIM.dram.clocks
@@ -176,3 +179,17 @@ def test_a_device_refuses_presets_switches_and_timings_that_it_has_not() -> None
         pim_device("GDDR6_AiM", nRPP=3)
     with pytest.raises(ConfigError, match="there is no refresh 'often'; there are none and all_bank"):
         run(("MAC16", 1, {}), refresh="often")
+
+
+@pytest.mark.parametrize("preset", sorted(pim_presets()))
+@pytest.mark.parametrize("refresh", ["none", "all_bank"])
+@pytest.mark.parametrize("seed", range(6))
+def test_kernel_and_oracle_agree_on_every_command_of_random_programs(preset: str, refresh: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    program = random_program(random_device(rng, preset), rng, 30)
+    of = simulate_program(program, refresh, trace=True)
+    cycles, issued = run_oracle(program, refresh)
+    assert trace(of) == issued
+    assert of.cycles == cycles
+    assert verdict_of(of, refresh).count == 0, verdict_of(of, refresh).violations[:3]
+    assert sum(of.counts.values()) == len(issued)
