@@ -27,8 +27,9 @@ _FILE: Final = "the file of the device, which states its source"
 _PLAIN: Final = "what most commands have; the file says where one differs"
 
 Rules = dict[str, dict[str, str]]
-Role = Literal["mac", "fill", "bias", "result"]
-"""What a command does for a product: computes, brings inputs, sets accumulators, takes results to the host."""
+Role = Literal["mac", "mac_odd", "fill", "bias", "result", "setup"]
+"""What a command does for a product: computes (with the odd bank of a block), brings inputs, sets accumulators, takes
+results away, prepares a pass."""
 
 
 class PimCommand(Spec):
