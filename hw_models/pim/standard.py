@@ -40,6 +40,7 @@ class PimCommand(Spec):
     register_mode  it needs register mode (P3)
     latency   clocks from the command to the end of its work, an expression over timings
     blocks    the host waits for what it answers (P5)
+    computes  units do arithmetic for it, beyond what `roles` names
     """
 
     reach: Literal["bank", "all", "none"] = required(_FILE)
@@ -47,6 +48,7 @@ class PimCommand(Spec):
     register_mode: bool = sourced(False, _PLAIN)
     latency: str = sourced("1", _PLAIN)
     blocks: bool = sourced(False, _PLAIN)
+    computes: bool = sourced(False, _PLAIN)
     about: str = required(_FILE)
 
 
