@@ -20,13 +20,13 @@ def test_a_product_is_told_as_a_table_with_time_commands_and_energy(capsys: pyte
 def test_json_has_the_same_and_settings_and_switches_are_laid_over(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pim", "GDDR6_AiM", "--gemv", "512x1024", "--json"]) == 0
     plain = json.loads(capsys.readouterr().out)
-    words = ["pim", "GDDR6_AiM", "--gemv", "512x1024", "--json", "--switch", "faw", "--set", "nRP=40", "--vectors", "2"]
-    assert main(words) == 0
+    words = ["--json", "--switch", "faw", "--set", "nCCDL=3", "--vectors", "2"]
+    assert main(["pim", "GDDR6_AiM", "--gemv", "512x1024", *words]) == 0
     changed = json.loads(capsys.readouterr().out)
     assert plain["cycles"] == 226 + 180 + 8
     assert changed["switches"] == ["faw"]
     assert changed["useful_macs"] == 2 * plain["useful_macs"]
-    assert plain["cycles"] < changed["cycles"] < 2 * plain["cycles"], "the second vector finds its row open"
+    assert changed["cycles"] > 2 * plain["cycles"]
 
 
 def test_blocks_with_registers_say_how_much_is_padding(capsys: pytest.CaptureFixture[str]) -> None:
