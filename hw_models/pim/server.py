@@ -50,9 +50,9 @@ from cairn.hw_models.server import (
 R_CHANNEL: Final = 1
 R_PROGRAM: Final = 2
 REQUEST_COLUMNS: Final = ("flags", "channel", "program")
-BAD_REQUEST: Final = 1
+BAD_REQUEST: Final = 2
 """`state[ERROR]`: a channel or program that is not there."""
-OVERFLOW: Final = 2
+OVERFLOW: Final = 1
 """`state[ERROR]`: more requests under way than the server has room for."""
 
 (
