@@ -34,6 +34,17 @@ def test_blocks_with_registers_say_how_much_is_padding(capsys: pytest.CaptureFix
     assert "75.0 % of multiplications" in capsys.readouterr().out
 
 
+def test_a_sweep_prints_every_mapping_the_fastest_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pim", "GDDR6_AiM", "--gemv", "4096x4096", "--sweep", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["cycles"] for row in rows] == sorted(row["cycles"] for row in rows)
+    assert 13056 in {row["cycles"] for row in rows}
+    assert main(["pim", "GDDR6_AiM", "--gemv", "4096x4096", "--sweep"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("accumulators  vectors_together  inner  k_parts  share_rows  cycles")
+    assert f"more (--json prints all), the slowest {rows[-1]['cycles']:,} cycles" in text
+
+
 def test_the_list_names_presets_and_switches(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pim", "--list"]) == 0
     text = capsys.readouterr().out
