@@ -111,7 +111,7 @@ class OracleChannel:
 
     def _allowed(self, command: str, banks: set[int], tick: int) -> bool:
         o = self.device.dram.organisation
-        share = {"bank": 1, "bank_group": o.ba, "rank": o.ba * o.bg}
+        share = {"bank": 1, "bank_group": o.ba, "rank": o.ba * o.bg, "pseudo_channel": o.ba * o.bg * o.rk}
         for scope, previous, window, clocks in self.rules.get(command, []):
             size = share.get(scope, self.device.dram.banks)
             for node in {one // size for one in banks}:

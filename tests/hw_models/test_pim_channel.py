@@ -199,7 +199,7 @@ def test_a_device_refuses_presets_switches_and_timings_that_it_has_not() -> None
 def random_program(device: PimDevice, rng: np.random.Generator, length: int) -> Program:
     """Instructions of every sort that the device has, in few rows and banks so that they meet."""
     program = ProgramBuilder(device)
-    own = device.standard.roles["setup"] if device.standard.all_banks_only else device.standard.mode_command
+    own = device.standard.roles.get("setup") if device.standard.all_banks_only else device.standard.mode_command
     names = [name for name, one in device.commands.items() if one.row not in ("opens", "closes") and name != own]
     for _ in range(length):
         program.add(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from cairn.base.errors import ConfigError, InfeasibleError
 from cairn.hw_models.pim.asic import FUNCTIONS, AsicSpec
 from cairn.hw_models.pim.device import pim_device
 from cairn.hw_models.pim.gemv import lower_gemv
-from cairn.hw_models.pim.simulate import simulate_program
+from cairn.hw_models.pim.program import ProgramBuilder
+from cairn.hw_models.pim.simulate import simulate_program, verdict_of
 from cairn.hw_models.pim.standard import FOLDER, pim_presets, pim_standards, read_pim_standard
 from cairn.hw_models.pim.upmem import UpmemSpec, upmem_gemv
 
@@ -118,3 +120,15 @@ def test_where_rules_meet_in_one_pair_the_longest_holds() -> None:
     clocks = device.dram.clocks
     assert between == [max(clocks["nRTP"], clocks["nCWL"] + clocks["nWR"])]
     assert not math.isclose(clocks["nRTP"], between[0])
+
+
+@pytest.mark.parametrize(("preset", "spacing"), [("HBM3_ATTACC", 6), ("HBM3_ATTACC_NPC", 4)])
+def test_a_row_of_attacc_takes_what_its_limits_say(preset: str, spacing: int) -> None:
+    program = ProgramBuilder(pim_device(preset))
+    for row in range(20):
+        program.add("MACAB", 32, row=row)
+    run = simulate_program(program.build(), trace=True)
+    opened = [tick for tick, number, *_ in run.commands.tolist()
+              if program.device.standard.traced_commands[number] == "ACTAB"]  # fmt: skip
+    assert {after - before for before, after in pairwise(opened)} == {31 * spacing + 8 + 19 + 19}
+    assert verdict_of(run).count == 0
