@@ -87,3 +87,13 @@ def test_the_benchmark_of_products_by_look_up_prints_warm_and_cold_seconds_of_ev
         warm, cold = (float(re.findall(rf"{name} +(\d+\.\d+) s", line)[0]) for name in ("warm", "cold"))
         assert warm >= 0 and cold > 0
         assert float(re.findall(r"(\d+) M look-ups/s", line)[0]) > 0
+
+
+def test_the_pim_benchmark_prints_the_time_of_all_channels_and_of_one() -> None:
+    lines = printed("pim.py", "--outputs", "512", "--inputs", "512", "--repeat", "1", "--no-cold").splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        every, rate, one = (float(number) for number in re.findall(r"(\d+\.\d) (?:ms|M)", line))
+        assert every > 0
+        assert rate > 0
+        assert one > 0

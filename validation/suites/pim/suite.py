@@ -1,0 +1,18 @@
+"""Processing in memory: units beside banks against simulators of their sort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cairn.validation.reference import ReferenceDir
+from cairn.validation.rows import Row
+from cairn.validation.suites.pim import aim, cousins, samsung, twin
+
+
+def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
+    """Rows of the parts; `run_all` adds none."""
+    yield from aim.rows(reference)
+    yield from samsung.rows(reference)
+    yield from cousins.rows(reference)
+    if reference.given is None:  # what is held against itself needs no rows of others
+        yield from twin.rows()
