@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from cairn.hw_models.chip import ChipSpec
 
 COMPONENTS: Final = ("matrix", "vector", "sram", "noc", "dram", "tsv")
-"""Keys of `dynamic_energy_pj` and `static_power_w`; areas of the logic die have all but "dram"."""
+"""Keys of `dynamic_energy_pj` and `static_power_w`; areas of the logic die have all but "dram". Where cores have a LUT
+unit, "lut" is one more (`components_of`)."""
 
 ON_THE_DIE: Final = ("tsv", "hybrid_bond")
 """Interfaces whose vias or bonds stand on the logic die. The PHY of an interposer is not known: it keeps the area of
 `tsv_mm2`, as a chip that states no interface does."""
 
 _VOXEL = "reference/stacked3d/voxel.yaml"
+_LTC = "LUT Tensor Core (arXiv 2408.06003, ISCA 2025), Table 2: one array of 512 lanes, INT8 tables, 28 nm, 1 GHz"
 
 
 class EnergySpec(Spec):
@@ -34,6 +36,12 @@ class EnergySpec(Spec):
     vector_op_pj: float = sourced(
         0.22,
         f"assumed: the mean of a multiply and an add of {_VOXEL} (vx.e_mul_add), a vector unit's mix being about even",
+        ge=0,
+    )
+    lut_lookup_pj: float = sourced(
+        0.12671875,
+        f"{_LTC}: 16.22 mW over 128 look-ups of a 4-activation table, each shifted and accumulated; not scaled to "
+        "another process. Making tables is charged as vector operations",
         ge=0,
     )
     sram_pj_per_byte: float = sourced(0.835, f"{_VOXEL} (vx.e_sram): 1.67 pJ per element of 2 bytes", ge=0)
@@ -59,6 +67,7 @@ class AreaSpec(Spec):
     does not list, are 89.6 of it.
     """
 
+    lut_mm2_at_512_lanes: float = sourced(0.01199129, f"{_LTC}: 11,991.29 um2; not scaled to another process", ge=0)
     matrix_mm2_at_32x32: float = sourced(1.0183, f"{_VOXEL} (vx.area.core)", ge=0)
     vector_mm2_at_32_lanes: float = sourced(0.3499, f"{_VOXEL} (vx.area.core)", ge=0)
     router_mm2_at_32_bytes: float = sourced(0.07178, f"{_VOXEL} (vx.area.noc), at 32 B/cycle, linear in width", ge=0)
@@ -73,6 +82,11 @@ class AreaSpec(Spec):
     dram: DramDieSpec = sourced(DramDieSpec(), "its own defaults")
 
 
+def components_of(chip: ChipSpec) -> tuple[str, ...]:
+    """COMPONENTS of a chip: those of all, and "lut" behind "matrix" where cores have a LUT unit."""
+    return COMPONENTS if chip.lut_unit is None else ("matrix", "lut", *COMPONENTS[1:])
+
+
 def dram_interface(chip: ChipSpec) -> str | None:
     """How the DRAM is joined to the logic die (hw_models/dram/cost.py): as its energies or else its stack say; None
     where the chip does not say."""
@@ -82,7 +96,8 @@ def dram_interface(chip: ChipSpec) -> str | None:
 
 
 def area_mm2(chip: ChipSpec) -> dict[str, float]:
-    """Area of the logic die by component ("matrix", "vector", "sram", "noc", "tsv"), all cores together, in mm2.
+    """Area of the logic die by component ("matrix", "vector", "sram", "noc", "tsv", and "lut" where cores have LUT
+    units), all cores together, in mm2.
 
     Vias or bonds of a chip that states its interface are counted (hw_models/dram/area.py), all wires of a stack
     included, used or not; else Voxel's area for its bandwidth is scaled.
@@ -93,8 +108,11 @@ def area_mm2(chip: ChipSpec) -> dict[str, float]:
         vias = via_area_mm2(area.dram, interface, vertical)
     else:
         vias = area.tsv_mm2 * vertical / area.tsv_mm2_at_gb_per_s
+    of_lut = {} if chip.lut_unit is None else {"lut": cores * area.lut_mm2_at_512_lanes * chip.lut_unit.lanes / 512}
+    unit = chip.matrix_unit
     return {
-        "matrix": cores * systolic_area_mm2(chip.matrix_unit, area.matrix_mm2_at_32x32),
+        "matrix": 0.0 if unit is None else cores * systolic_area_mm2(unit, area.matrix_mm2_at_32x32),
+        **of_lut,
         "vector": cores * vector_area_mm2(chip.vector_unit, area.vector_mm2_at_32_lanes),
         "sram": cores * sram_area_mm2(chip.sram),
         "noc": mesh_routers(chip.noc, chip.cores.rows, chip.cores.columns)
@@ -140,16 +158,19 @@ def dynamic_energy_pj(
     noc_hop_bytes: float,
     dram_bytes: float,
     dram_row_bits: float,
+    lut_lookups: float | None = None,
 ) -> dict[str, float]:
     """Energy of counted events by component (COMPONENTS), in pJ.
 
     `sram_bytes` counts reads and writes, `noc_bytes` each transfer once, `noc_hop_bytes` once per link it crosses;
     which of the two is charged `energy.noc_per_hop` says. `dram_bytes` counts whole bursts, `dram_row_bits` the bits of
-    all rows that were activated: they cost nothing where the DRAM is charged per byte.
+    all rows that were activated: they cost nothing where the DRAM is charged per byte. `lut_lookups` counts look-ups of
+    a plane with their accumulation, None where there is no LUT unit.
     """
     moved = noc_hop_bytes if energy.noc_per_hop else noc_bytes
     return {
         "matrix": macs * (energy.multiply_pj + energy.add_pj),
+        **({} if lut_lookups is None else {"lut": lut_lookups * energy.lut_lookup_pj}),
         "vector": vector_ops * energy.vector_op_pj,
         "sram": sram_bytes * energy.sram_pj_per_byte,
         "noc": moved * energy.noc_pj_per_byte,

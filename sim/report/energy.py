@@ -25,7 +25,7 @@ def dynamic_energy_pj(record: RunRecord, work: Work, activates: Activates | None
     """
     opened = np.zeros(work.vector_ops.size) if activates is None else activates.per_operator
     counts = {
-        "macs": work.matrix_ops // 2,
+        "macs": (work.matrix_ops - work.lut_ops) // 2,
         "vector_ops": work.vector_ops,
         "sram_bytes": work.sram_bytes,
         "noc_bytes": work.moved[:, NOC].sum(axis=1),
@@ -33,11 +33,13 @@ def dynamic_energy_pj(record: RunRecord, work: Work, activates: Activates | None
         "dram_bytes": work.moved[:, (READ, WRITE)].sum(axis=(1, 2)),
         "dram_row_bits": row_bits(record.chip, opened),
     }
+    if record.chip.lut_unit is not None:
+        counts["lut_lookups"] = work.lookups
     rows = [
         cost.dynamic_energy_pj(record.chip.energy, **dict(zip(counts, map(float, row), strict=True)))
         for row in zip(*counts.values(), strict=True)
     ]
-    return {name: np.array([row[name] for row in rows]) for name in cost.COMPONENTS}
+    return {name: np.array([row[name] for row in rows]) for name in cost.components_of(record.chip)}
 
 
 def static_power(chip: ChipSpec) -> dict[str, float]:

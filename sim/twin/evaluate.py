@@ -115,6 +115,9 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     feasible &= die <= machine.array(chip_of.die_limit_mm2)
     latency = np.where(feasible, total / (machine.array(chip_of.clock_ghz) * 1e9), np.nan)
     rows = 8 * counted["dram_bytes"]  # bits of rows that are activated: a row for each row's length of bytes
+    macs = counted["macs"] + counted.pop("lut_macs")
+    if chip_of.lut_unit is None:
+        del counted["lut_lookups"]
     dynamic = cost.dynamic_energy_pj(chip_of.energy, noc_hop_bytes=counted["noc_bytes"], dram_row_bits=rows, **counted)  # type: ignore[arg-type]
     static = sum(cost.static_power_w(chip_of).values())  # type: ignore[arg-type]
     energy = sum(dynamic.values()) * 1e-12 + static * latency
@@ -122,7 +125,7 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     act = np.max([machine.array(c.act_bytes()) for c in chosen.values()], axis=0)
     return Estimate(
         latency, feasible, cycles, np.asarray(energy), area, counted["dram_bytes"], counted["noc_bytes"],
-        2 * counted["macs"], act, held, die,
+        2 * macs, act, held, die,
     )  # fmt: skip
 
 

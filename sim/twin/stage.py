@@ -35,6 +35,8 @@ class Counts:
     sram_bytes: Any = 0.0
     noc_bytes: Any = 0.0
     dram_bytes: Any = 0.0
+    lut_macs: Any = 0.0
+    lut_lookups: Any = 0.0
 
 
 COUNTED: Final = tuple(each.name for each in fields(Counts))
