@@ -20,7 +20,7 @@ ceil(M/m) ceil(N/n) ceil(K/k) planes / arrays + fill cycles, the formula of the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,23 @@ if TYPE_CHECKING:
     from cairn.hw_models.compute.lut.spec import LutSpec
 
 
+class Arrays(Protocol):
+    """What the rules L2 to L5 know of a unit: arrays of m x n sums over groups of k, side by side."""
+
+    @property
+    def m(self) -> int: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def k(self) -> int: ...
+    @property
+    def arrays(self) -> int: ...
+    @property
+    def fill_cycles(self) -> int: ...
+
+
 def tile_cycles(
-    spec: LutSpec, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike, planes: npt.ArrayLike
+    spec: Arrays, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike, planes: npt.ArrayLike
 ) -> IntArray:
     """Cycles until the last sum of each product has left; 0 where a size is 0. ValueError for negative sizes."""
     rows, columns, depth, planes = _sizes(m, n, k, planes)
@@ -54,21 +69,35 @@ def tile_traffic(
     """
     rows, columns, depth, planes = _sizes(m, n, k, planes)
     row_blocks, column_blocks, groups = _blocks(spec, rows, columns, depth)
-    rounds = _up(column_blocks, np.int64(spec.arrays))
-    tables = row_blocks * rounds * groups * (spec.m * spec.table_entries * spec.table_bits)
+    tables = table_rounds(spec, rows, columns, depth) * (spec.m * spec.table_entries * spec.table_bits)
     weights = row_blocks * column_blocks * groups * planes * (spec.k * spec.n)
     sums = rows * columns * spec.accumulator_bits
     work = _any_work(rows, columns, depth)
-    return np.where(work, tables, 0), np.where(work, weights, 0), np.where(work, sums, 0)
+    return tables, np.where(work, weights, 0), np.where(work, sums, 0)
+
+
+def table_rounds(spec: Arrays, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike) -> IntArray:
+    """How often the arrays together are given the m groups of activations of a row block and a group (L2)."""
+    rows, columns, depth = tile_sizes(m, n, k)
+    row_blocks, column_blocks, groups = _blocks(spec, rows, columns, depth)
+    rounds = row_blocks * _up(column_blocks, np.int64(spec.arrays)) * groups
+    return np.where(_any_work(rows, columns, depth), rounds, 0)
+
+
+def array_steps(spec: Arrays, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike) -> IntArray:
+    """Groups that single arrays work on, one after the other or side by side: blocks times groups, padding included."""
+    rows, columns, depth = tile_sizes(m, n, k)
+    row_blocks, column_blocks, groups = _blocks(spec, rows, columns, depth)
+    steps: IntArray = row_blocks * column_blocks * groups
+    return steps
 
 
 def padding_waste(
-    spec: LutSpec, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike
+    spec: Arrays, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike
 ) -> npt.NDArray[np.float64]:
     """Share of the look-ups' work in blocks and groups that belongs to no row, column or activation of the product."""
     rows, columns, depth = tile_sizes(m, n, k)
-    row_blocks, column_blocks, groups = _blocks(spec, rows, columns, depth)
-    padded = row_blocks * column_blocks * groups * (spec.m * spec.n * spec.k)
+    padded = array_steps(spec, rows, columns, depth) * (spec.m * spec.n * spec.k)
     waste: npt.NDArray[np.float64] = np.where(padded > 0, 1 - rows * columns * depth / np.maximum(padded, 1), 0.0)
     return waste
 
@@ -80,7 +109,7 @@ def _sizes(
     return rows, columns, depth, many
 
 
-def _blocks(spec: LutSpec, m: IntArray, n: IntArray, k: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+def _blocks(spec: Arrays, m: IntArray, n: IntArray, k: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     return _up(m, np.int64(spec.m)), _up(n, np.int64(spec.n)), _up(k, np.int64(spec.k))
 
 
@@ -89,7 +118,7 @@ def _up(size: IntArray, part: IntArray | np.int64) -> IntArray:
     return whole
 
 
-def _members(spec: LutSpec, left: IntArray, groups: IntArray) -> IntArray:
+def _members(spec: Arrays, left: IntArray, groups: IntArray) -> IntArray:
     """Arrays that have a share of each of `left` column blocks (L3): with whole groups, the last may go without."""
     most = np.maximum(spec.arrays // np.maximum(left, 1), 1)
     share = np.maximum(_up(groups, most), 1)
