@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cairn.base.errors import Infeasibility
 from cairn.base.spec import Spec, sourced
+from cairn.hw_models.compute.lut.cost import lut_cost
 from cairn.hw_models.compute.systolic.cost import systolic_area_mm2
 from cairn.hw_models.compute.vector.cost import vector_area_mm2
 from cairn.hw_models.dram.area import DramDieSpec, dram_die_area, via_area_mm2
@@ -25,7 +26,6 @@ ON_THE_DIE: Final = ("tsv", "hybrid_bond")
 `tsv_mm2`, as a chip that states no interface does."""
 
 _VOXEL = "reference/stacked3d/voxel.yaml"
-_LTC = "LUT Tensor Core (arXiv 2408.06003, ISCA 2025), Table 2: one array of 512 lanes, INT8 tables, 28 nm, 1 GHz"
 
 
 class EnergySpec(Spec):
@@ -36,12 +36,6 @@ class EnergySpec(Spec):
     vector_op_pj: float = sourced(
         0.22,
         f"assumed: the mean of a multiply and an add of {_VOXEL} (vx.e_mul_add), a vector unit's mix being about even",
-        ge=0,
-    )
-    lut_lookup_pj: float = sourced(
-        0.12671875,
-        f"{_LTC}: 16.22 mW over 128 look-ups of a 4-activation table, each shifted and accumulated; not scaled to "
-        "another process. Making tables is charged as vector operations",
         ge=0,
     )
     sram_pj_per_byte: float = sourced(0.835, f"{_VOXEL} (vx.e_sram): 1.67 pJ per element of 2 bytes", ge=0)
@@ -67,7 +61,6 @@ class AreaSpec(Spec):
     does not list, are 89.6 of it.
     """
 
-    lut_mm2_at_512_lanes: float = sourced(0.01199129, f"{_LTC}: 11,991.29 um2; not scaled to another process", ge=0)
     matrix_mm2_at_32x32: float = sourced(1.0183, f"{_VOXEL} (vx.area.core)", ge=0)
     vector_mm2_at_32_lanes: float = sourced(0.3499, f"{_VOXEL} (vx.area.core)", ge=0)
     router_mm2_at_32_bytes: float = sourced(0.07178, f"{_VOXEL} (vx.area.noc), at 32 B/cycle, linear in width", ge=0)
@@ -108,7 +101,7 @@ def area_mm2(chip: ChipSpec) -> dict[str, float]:
         vias = via_area_mm2(area.dram, interface, vertical)
     else:
         vias = area.tsv_mm2 * vertical / area.tsv_mm2_at_gb_per_s
-    of_lut = {} if chip.lut_unit is None else {"lut": cores * area.lut_mm2_at_512_lanes * chip.lut_unit.lanes / 512}
+    of_lut = {} if chip.lut_unit is None else {"lut": cores * lut_cost(chip.lut_unit).area_mm2}
     unit = chip.matrix_unit
     return {
         "matrix": 0.0 if unit is None else cores * systolic_area_mm2(unit, area.matrix_mm2_at_32x32),
@@ -158,24 +151,36 @@ def dynamic_energy_pj(
     noc_hop_bytes: float,
     dram_bytes: float,
     dram_row_bits: float,
-    lut_lookups: float | None = None,
+    lut_pj: float | None = None,
 ) -> dict[str, float]:
     """Energy of counted events by component (COMPONENTS), in pJ.
 
     `sram_bytes` counts reads and writes, `noc_bytes` each transfer once, `noc_hop_bytes` once per link it crosses;
     which of the two is charged `energy.noc_per_hop` says. `dram_bytes` counts whole bursts, `dram_row_bits` the bits of
-    all rows that were activated: they cost nothing where the DRAM is charged per byte. `lut_lookups` counts look-ups of
-    a plane with their accumulation, None where there is no LUT unit.
+    all rows that were activated: they cost nothing where the DRAM is charged per byte. `lut_pj` is that of look-ups,
+    accumulations and of making tables (`lut_event_pj`), None where there is no LUT unit.
     """
     moved = noc_hop_bytes if energy.noc_per_hop else noc_bytes
     return {
         "matrix": macs * (energy.multiply_pj + energy.add_pj),
-        **({} if lut_lookups is None else {"lut": lut_lookups * energy.lut_lookup_pj}),
+        **({} if lut_pj is None else {"lut": lut_pj}),
         "vector": vector_ops * energy.vector_op_pj,
         "sram": sram_bytes * energy.sram_pj_per_byte,
         "noc": moved * energy.noc_pj_per_byte,
         **_dram_energy_pj(energy, dram_bytes, dram_row_bits),
     }
+
+
+def lut_event_pj(chip: ChipSpec, lookups: Any, adds: Any) -> dict[str, Any]:
+    """Energy in pJ of look-ups of a plane of a group and of additions that make tables, numbers or arrays, by what it
+    is for ("look_up", "accumulate", "precompute"); empty where cores have no LUT unit."""
+    if chip.lut_unit is None:
+        return {}
+    each = lut_cost(chip.lut_unit)
+    return {
+        "look_up": lookups * each.look_up_pj, "accumulate": lookups * each.accumulate_pj,
+        "precompute": adds * each.add_pj,
+    }  # fmt: skip
 
 
 def _dram_energy_pj(energy: EnergySpec, moved_bytes: Any, row_bits: Any) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from cairn.hw_models.sram.spec import SramSpec
 class ProductUnits:
     """The part of a chip that multiplies matrices: a matrix unit, a LUT unit or both in each core, beside its SRAM.
 
-    A LUT unit does products of activations of 8 or 16 bits with `weights`, operands known before the step, of 1 to 8
-    whole bits or ternary (two planes). All else, attention above all, is the matrix unit's: its operands are made
-    during the step, so their bits cannot be laid out beforehand.
+    A LUT unit does products of activations of 8 bits (or 16, where its `activation` has as many) with `weights`,
+    operands known before the step, of 1 to 8 whole bits or ternary (two planes). All else, attention above all, is the
+    matrix unit's: its operands are made during the step, so their bits cannot be laid out beforehand.
     """
 
     matrix_unit: SystolicSpec | None
@@ -39,7 +39,7 @@ class ProductUnits:
 
     def lut_for(self, input_bits: float, weight_bits: float) -> LutSpec | None:
         """The LUT unit where it does products of inputs and weights of so many bits; None where it does not."""
-        if self.lut_unit is None or input_bits not in ACTIVATION_BITS.values():
+        if self.lut_unit is None or not self.lut_unit.takes(input_bits):
             return None
         try:
             weight_planes(weight_bits)

@@ -92,7 +92,7 @@ def test_both_engines_agree_to_the_tick() -> None:
 
 def test_tables_are_shared_by_operators_that_read_the_same_activations() -> None:
     """Attention and feed-forward network of a parallel block read one norm's result."""
-    done = check_against_numpy(lut_config("partial_rope", "decode", "2x2", weight_bits=2))
+    done = check_against_numpy(lut_config("partial_rope", "decode", "4x4", weight_bits=2))
     plan, columns = done.plan, COMPUTE_COLUMNS.index
     made = plan.compute[plan.compute[:, ACTION] == actions.PRECOMPUTE]
     names = {plan.operators[row[columns("op")]].split("/")[1] for row in made}

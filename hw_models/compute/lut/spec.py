@@ -54,6 +54,10 @@ class LutSpec(Spec):
         gt=0,
         le=65536,
     )
+    activation: Activation = sourced(
+        "int8", "assumed: BitNet's activations; a unit for int16 or fp16 takes those of 8 bits as well"
+    )
+    node_nm: Literal[28, 16, 7, 5] = sourced(7, "reference/stacked3d/voxel.yaml (vx.area.core): as the chip's areas")
 
     @model_validator(mode="after")
     def _tables_fit(self) -> LutSpec:
@@ -65,6 +69,10 @@ class LutSpec(Spec):
                 "a smaller k halves the entries, a smaller m the tables"
             )
         return self
+
+    def takes(self, activation_bits: float) -> bool:
+        """Whether tables are made of activations of so many bits: 8, and 16 where adders are as wide."""
+        return activation_bits in (8, ACTIVATION_BITS[self.activation])
 
     @property
     def table_entries(self) -> int:
