@@ -71,3 +71,10 @@ def test_the_network_benchmark_prints_a_rate_for_every_case_of_both_models() -> 
     assert len(lines) == 6
     assert all(float(re.findall(r"(\d+\.\d+) M router-cycles/s", line)[0]) > 0 for line in lines)
     assert sum("target" in line for line in lines) == 3
+
+
+def test_the_units_benchmark_prints_points_a_second() -> None:
+    assert re.fullmatch(
+        r"cycles and energy of units +\d+\.\d+ M points/s  target 1( +MISSED)?",
+        printed("units.py", "--points", "2000", "--repeat", "1").strip(),
+    )

@@ -168,6 +168,9 @@ def _add_validate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     check.add_argument("--all", dest="run_all", action="store_true", help="also what takes minutes")
     check.add_argument("--csv", metavar="DIR", help="write the rows of each suite here, as CSV")
     check.add_argument("--verbose", action="store_true", help="print every row, not only those outside their gate")
+    check.add_argument(
+        "--constants", action="store_true", help="list the constants that were fitted and their rows; run nothing"
+    )
 
 
 def _execute(arguments: argparse.Namespace) -> int:

@@ -105,7 +105,7 @@ def test_a_reader_of_figluts_tables_takes_least_energy_at_32_readers() -> None:
 
 def test_a_half_table_takes_half_the_power_of_a_full_one() -> None:
     ratio = Figlut().table_pj / Figlut(symmetric=False).table_pj
-    assert ratio == pytest.approx(0.494, abs=0.05), "FIGLUT, Table III"
+    assert ratio == pytest.approx(0.494, rel=0.05), "FIGLUT, Table III"
 
 
 def test_a_flip_flop_table_takes_less_power_for_each_reader_than_a_float_adder() -> None:

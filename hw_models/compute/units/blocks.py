@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from cairn.hw_models.compute.units.contract import Energy, FloatArray, Traffic
 from cairn.hw_models.compute.units.technology import Scaling, scaling
 
 Activation = Literal["int8", "int16", "fp8", "fp16"]
-BITS: dict[str, int] = {"int8": 8, "int16": 16, "fp8": 8, "fp16": 16}
+BITS: Final[dict[str, int]] = {"int8": 8, "int16": 16, "fp8": 8, "fp16": 16}
 _LTC = "reference/lut/lut_tensor_core.yaml"
 
 

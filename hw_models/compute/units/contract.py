@@ -105,6 +105,16 @@ def mm2_per_mac(unit: ComputeUnit, weight_bits: npt.ArrayLike) -> FloatArray:
     return unit.area_mm2 / unit.peak_macs_per_cycle(weight_bits)
 
 
+def utilisation(
+    unit: ComputeUnit, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike, weight_bits: npt.ArrayLike
+) -> FloatArray:
+    """Share of the peak rate that each product reaches, 0 to 1: the rest is padding, fill and idle arrays."""
+    work = np.asarray(m, dtype=np.float64) * np.asarray(n) * np.asarray(k)
+    possible = unit.cycles(m, n, k, weight_bits) * unit.peak_macs_per_cycle(weight_bits)
+    share: FloatArray = work / np.maximum(possible, 1)
+    return share
+
+
 def most_bits_smaller_than(unit: ComputeUnit, other: ComputeUnit, most: int = 8) -> int:
     """The largest number of weight bits up to which `unit` takes less area than `other` at equal throughput, or 0."""
     bits = np.arange(1, most + 1)

@@ -119,9 +119,14 @@ class LookUpUnit(AdderUnit):
 
     @property
     def _table_registers(self) -> float:
-        """Gates that hold a table; the empty sum of a full one is not held."""
-        entries = self.table_entries if self.symmetric else self.table_entries - 1
+        """Gates that hold a table; the empty sum of a full one of sums of subsets is not held."""
+        entries = self.table_entries - int(not self.symmetric and not self._signed_sums)
         return self.cells.registers(entries * self.activation_bits)
+
+    @property
+    def _signed_sums(self) -> bool:
+        """Whether a full table has sums of activations and of their negatives, instead of sums of subsets."""
+        return False
 
     @property
     def _table_adders(self) -> tuple[float, float]:
@@ -165,7 +170,8 @@ class Figlut(LookUpUnit):
     """FIGLUT: half tables in flip-flops, each made inside and read by `n` read-accumulate units.
 
     Driving a table to more readers costs each of them more: energy in proportion to the readers, such that the energy
-    of a reader, its share of the table included, is least at `best_readers`.
+    of a reader, its share of the table included, is least at `best_readers`. Its variant on integers (FIGLUT-I) brings
+    the mantissas of a row to one exponent first, and is `int16` here; that step is not counted.
     """
 
     kind: Literal["figlut"] = sourced("figlut", "names this kind of unit; not a quantity")
@@ -178,6 +184,10 @@ class Figlut(LookUpUnit):
     best_readers: int = sourced(
         32, "reference/lut/lut_hw_others.yaml (figlut_cfg), section III-C: power of a unit is least there", ge=1
     )
+
+    @property
+    def _signed_sums(self) -> bool:
+        return True  # weights are -1 or 1 in every plane (binary coding): FIGLUT, section II
 
     @property
     def table_pj(self) -> float:
