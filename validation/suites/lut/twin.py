@@ -17,9 +17,9 @@ from cairn.validation.rows import Row
 
 SEED: Final = 6
 """Seed of the Sobol sequence that designs are drawn by."""
-FEW: Final = 8
-MANY: Final = 64
-"""Designs of each phase that are looked at, and with --all; a power of two, so that the sequence is even."""
+FEW: Final = 52
+MANY: Final = 128
+"""Designs of each phase that are looked at, and with --all."""
 SHAPES: Final = ((2, 64, 4), (1, 128, 4), (4, 32, 4), (8, 16, 4), (2, 128, 2), (2, 50, 5), (2, 32, 3), (4, 64, 4))
 ARRAYS: Final = (1, 2, 4, 8, 16, 32)
 MODELS: Final = ("bitnet-b1.58-700m", "bitnet-b1.58-3b", "bitnet-b1.58-2b4t", "llama-2-7b")
