@@ -74,7 +74,7 @@ def count_work(record: RunRecord) -> Work:
     n_rows = len(record.operators) + 1
     none = np.zeros(n_rows, dtype=np.int64)
     total = Work(np.zeros((n_rows, 3, len(CAUSES)), dtype=np.int64), *(none.copy() for _ in range(7)))
-    shapes = _shapes(record)
+    shapes = operand_shapes(record)
     for begin in range(0, record.plan.n_tasks, PART):
         part = _count_part(_part(record, slice(begin, begin + PART)), shapes)
         for name, sums in vars(total).items():
@@ -193,7 +193,7 @@ _ON_QUERIES: Final = (
 )  # fmt: skip
 """Actions whose rows are tokens, each with the queries of all heads that share a key."""
 
-def _shapes(record: RunRecord) -> IntArray:
+def operand_shapes(record: RunRecord) -> IntArray:
     """Per operator: tenths of bits of x, w and y, number of inputs, queries that share a key."""
     rows = np.zeros((max(len(record.operators), 1), 5), dtype=np.int64)
     blocks = {segment.block.name: segment.block for segment in record.graph.segments}
