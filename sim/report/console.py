@@ -21,7 +21,8 @@ TOP: Final = 14
 REPETITIONS: Final = 3
 """Repeated blocks with a line of their own."""
 
-LIMIT_STYLE: Final = {"matrix": "blue", "lut": "cyan", "vector": "magenta", "dram": "yellow", "noc": "green", "latency": "dim"}
+LIMIT_STYLE: Final = {"matrix": "blue", "lut": "cyan", "vector": "magenta", "dram": "yellow", "noc": "green",
+                      "latency": "dim"}  # fmt: skip
 
 
 def report(result: Result, top: int = TOP) -> RenderableType:
