@@ -78,3 +78,12 @@ def test_the_units_benchmark_prints_points_a_second() -> None:
         r"cycles and energy of units +\d+\.\d+ M points/s  target 1( +MISSED)?",
         printed("units.py", "--points", "2000", "--repeat", "1").strip(),
     )
+
+
+def test_the_benchmark_of_products_by_look_up_prints_warm_and_cold_seconds_of_every_case() -> None:
+    lines = printed("mpgemm.py", "--size", "64", "--repeat", "1").splitlines()
+    assert len(lines) == 6 and sum("target 5 s" in line for line in lines) == 1
+    for line in lines:
+        warm, cold = (float(re.findall(rf"{name} +(\d+\.\d+) s", line)[0]) for name in ("warm", "cold"))
+        assert warm >= 0 and cold > 0
+        assert float(re.findall(r"(\d+) M look-ups/s", line)[0]) > 0

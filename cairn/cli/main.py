@@ -1,4 +1,4 @@
-"""The command line: `cairn run`, `dse`, `dram`, `noc`, `wafer`, `validate`, `configs`, `show`.
+"""The command line: `cairn run`, `dse`, `dram`, `noc`, `units`, `wafer`, `validate`, `configs`, `show`.
 
 A command imports what it needs when called.
 
@@ -64,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_dse(commands)
     _add_dram(commands)
     _add_noc(commands)
+    _add_units(commands)
     _add_wafer(commands)
     _add_validate(commands)
     configs = commands.add_parser("configs", help="list the configurations that come with Cairn", allow_abbrev=False)
@@ -149,6 +150,29 @@ def _add_noc(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     network.add_argument("--no-plots", dest="plots", action="store_false", help="write no plots")
 
 
+def _add_units(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    units = commands.add_parser("units", help="compare units for weights of few bits", allow_abbrev=False)
+    units.add_argument("--list", action="store_true", help="list the units and their formats, and do nothing else")
+    units.add_argument(
+        "--activation", metavar="FORMAT", default="int8", help="int8, int16, fp8 or fp16 (default: %(default)s)"
+    )
+    units.add_argument("--bits", metavar="B,B,..", default="1,2,4", help="bits of weights (default: %(default)s)")
+    units.add_argument(
+        "--shape", metavar="MxNxK", default="2048x4096x4096", help="the product: M x K by K x N (default: %(default)s)"
+    )
+    units.add_argument(
+        "--unit", metavar="NAME", action="append", default=[], help="only this unit (may be repeated; see --list)"
+    )
+    units.add_argument(
+        "--area", metavar="MM2", type=float, default=1.0, help="what each unit may take (default: %(default)s)"
+    )
+    units.add_argument(
+        "--node", metavar="NM", type=int, default=28, help="process node: 28, 16, 7 or 5 (default: %(default)s)"
+    )
+    units.add_argument("--clock", metavar="GHZ", type=float, help="one clock for all (default: each unit's own)")
+    units.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
+
+
 def _add_wafer(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     wafer = commands.add_parser("wafer", help="simulate a decode on a wafer-scale mesh", allow_abbrev=False)
     wafer.add_argument("config", metavar="CONFIG", help="a shipped name ('cairn configs wafer') or a YAML file")
@@ -195,6 +219,10 @@ def _execute(arguments: argparse.Namespace) -> int:
         from cairn.cli.noc import noc
 
         return noc(arguments)
+    if arguments.command == "units":
+        from cairn.cli.units import units
+
+        return units(arguments)
     if arguments.command == "wafer":
         from cairn.cli.wafer import wafer
 

@@ -69,7 +69,8 @@ def head_cycles(noc: NocArrays, hops: npt.ArrayLike) -> IntArray:
 
 
 def transfer_cycles(noc: NocArrays, hops: npt.ArrayLike, size_bytes: npt.ArrayLike) -> IntArray:
-    """Cycles from a request to DONE of an uncontended transfer of `size_bytes` (>= 1) over `hops` (>= 1) links.
+    """Cycles from a request to DONE of an uncontended transfer of `size_bytes` (>= 1) over `hops` links; 0 of them
+    between two cores of one router, where the ports alone set the pace.
 
     The packets follow each other at the pace of the slowest resource up to where they are, and the last one ends
     where that pace and its own hold take longest: exact for any widths.
@@ -78,7 +79,7 @@ def transfer_cycles(noc: NocArrays, hops: npt.ArrayLike, size_bytes: npt.ArrayLi
     others = -(-size // noc.packet) - 1
     last_bytes = size - others * noc.packet
     pace, longest = _integers(0), _integers(0)
-    for width in (noc.injection, noc.link, noc.ejection):
+    for width in (noc.injection, np.where(_integers(hops) > 0, noc.link, noc.ejection), noc.ejection):
         pace = np.maximum(pace, -(-noc.packet // width))
         longest = np.maximum(longest, others * pace - (-last_bytes // width))
     return head_cycles(noc, hops) - 1 + longest

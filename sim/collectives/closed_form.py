@@ -68,7 +68,7 @@ def chain_cycles(noc: NocArrays, cores: npt.ArrayLike, size_bytes: npt.ArrayLike
 def binomial_cycles(noc: NocArrays, cores: npt.ArrayLike, size_bytes: npt.ArrayLike, add_cycles: int = 1) -> IntArray:
     """A binomial tree on a line of `cores` = 2^r neighbours, each round's sums added before the next round begins."""
     rounds = np.round(np.log2(np.asarray(cores))).astype(np.int64)
-    each = transfer_cycles(noc, 0, size_bytes) + add_cycles
+    each = transfer_cycles(noc, 1, size_bytes) - noc.hop_cycles + add_cycles
     return np.asarray(rounds * each + (np.asarray(cores) - 1) * noc.hop_cycles, dtype=np.int64)
 
 

@@ -7,7 +7,8 @@ Cannon's on the line itself, whose way back is N - 1 hops, MeshGEMM's on interle
 
 A core has two places for each operand: a step computes on one while the next tile comes into the other. `lockstep` lets
 a step begin on all cores together, when the step before has ended on all of them, as the paper's model has it (the sum
-over steps of the longer of computing and shifting); otherwise cores wait for data and for room alone.
+over steps of the longer of computing and shifting); otherwise cores wait for data and for room alone. Without `overlap`
+a core moves no tile while it computes: steps take the sum of both, the other end of what real cores do.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Gemm:
     sizes: tuple[int, int, int]
     element_bytes: int = 2
     lockstep: bool = True
+    overlap: bool = True
 
     def __post_init__(self) -> None:
         if self.grid.ndim != 2 or self.grid.shape[0] != self.grid.shape[1] or self.grid.shape[0] < 2:
@@ -87,6 +89,10 @@ class Gemm:
         together = np.unique(np.concatenate([each.ravel() for each in tasks]))
         return np.broadcast_to(self.plan.sync(together[together >= 0], 1, 0, self.op), self.grid.shape)
 
+    def idle(self, used: IntArray) -> IntArray:
+        """After which task each core is done with `used`, its own work of a step: with lockstep, that of all cores."""
+        return self.meet([used]) if self.lockstep else used
+
     def check_sram(self, tiles: int) -> None:
         """InfeasibleError when `tiles` tiles (of A or B alike) beside one of C do not fit the SRAM of a core."""
         m, n, k = (-(-size // self.side) for size in self.sizes)
@@ -122,6 +128,9 @@ def cyclic(gemm: Gemm, order: IntArray | None = None) -> IntArray:
             break
         room = None if start is not None or step == 0 else used[-2]
         held = (waits, waits) if start is not None else ([came[0]], [came[1]])
+        if not gemm.overlap:
+            done = gemm.idle(used[-1])
+            held = ([*held[0], done], [*held[1], done])
         came = [_shift(gemm, grid, "a", k, held[0], room), _shift(gemm, grid, "b", k, held[1], room)]
         start = gemm.meet([used[-1], *came]) if gemm.lockstep else None
     last = np.empty_like(gemm.grid)
@@ -201,7 +210,8 @@ def summa(gemm: Gemm, how: Literal["routers", "relay"] = "relay") -> IntArray:
         used.append(gemm.multiply(i, j, np.full_like(i, step), waits, gemm.grid))
         if step == side - 1:
             break
-        came = _broadcasts(gemm, step + 1, start, nothing if gemm.lockstep else used[-2], how)
+        ready, room = (start, used[-2]) if gemm.overlap else (gemm.idle(used[-1]), used[-1])
+        came = _broadcasts(gemm, step + 1, ready, nothing if gemm.lockstep else room, how)
         if gemm.lockstep:
             start = gemm.meet([used[-1], *came])
     return used[-1]
@@ -234,10 +244,11 @@ def gather_all(gemm: Gemm) -> IntArray:
     used: IntArray = nothing[0]
     shards = np.arange(side)[:, None, None]
     by_arrival = np.argsort(np.maximum((j - shards) % side, (i - shards) % side), axis=0, kind="stable")
+    last = [] if gemm.overlap else [gemm.meet([*by_step])]
     for step in range(side):
         k = by_arrival[step]
         came = [by_step[0][(j - k) % side, i, j], by_step[1][(i - k) % side, i, j]]
-        used = gemm.multiply(i, j, k, came, gemm.grid)
+        used = gemm.multiply(i, j, k, [*came, *last], gemm.grid)
     return used
 
 

@@ -1,5 +1,5 @@
 """Cycles of products on N x N meshes in closed form, in lockstep: alignment, then N steps, each as long as the longer
-of computing on a tile and bringing the next ones.
+of computing on a tile and bringing the next ones, or, without `overlap`, as long as both.
 
 All tiles are as large as the largest. Both operands leave a core through one port, so that the second one follows the
 first one's hold. Measured against whole meshes in `tests/sim/collectives/test_gemm_form.py`.
@@ -35,6 +35,7 @@ class Product:
     sizes: tuple[int, int, int]
     stage_cycles: int = 0
     element_bytes: int = 2
+    overlap: bool = True
 
     @property
     def tile(self) -> tuple[int, int, int]:
@@ -59,6 +60,12 @@ class Product:
         """Bytes of a tile of A and of B."""
         m, n, k = self.tile
         return m * k * self.element_bytes, k * n * self.element_bytes
+
+    def steps_cycles(self, moving: npt.ArrayLike) -> int:
+        """Computing on a tile beside (or after) each of the movements of these cycles, and on the last one alone."""
+        each, compute = np.asarray(moving, dtype=np.int64), self.compute_cycles
+        steps = np.maximum(compute, each) if self.overlap else compute + each
+        return int(steps.sum()) + compute
 
     def noc(self, by_software: bool) -> NocArrays:
         extra = self.stage_cycles if by_software else 0
@@ -85,8 +92,7 @@ def gemm_cycles(product: Product, algorithm: Algorithm) -> int:
 def _cyclic(product: Product, hops: int) -> int:
     noc, (a, b) = product.noc(False), product.tile_bytes
     shift = int(hold_cycles(noc, a) + transfer_cycles(noc, hops, b))
-    compute = product.compute_cycles
-    return _align(product, hops) + (product.side - 1) * max(compute, shift) + compute
+    return _align(product, hops) + product.steps_cycles(np.full(product.side - 1, shift))
 
 
 def _align(product: Product, hops: int) -> int:
@@ -113,8 +119,7 @@ def _summa(product: Product, relay: bool) -> int:
         each = np.maximum(ways[0], ways[1] + second) + 2 * hold
     else:
         each = transfer_cycles(noc, np.maximum(right, left), max(a, b)) + hold
-    compute = product.compute_cycles
-    return int(each[0] + np.maximum(compute, each[1:]).sum() + compute)
+    return int(each[0]) + product.steps_cycles(each[1:])
 
 
 def _all_gather(product: Product) -> int:
@@ -126,4 +131,6 @@ def _all_gather(product: Product) -> int:
     closing = head_cycles(noc, product.side - 1)
     moving = max((product.side - 2) * head + closing, closing + (product.side - 2) * hold) + hold - 1
     compute = product.compute_cycles
+    if not product.overlap:
+        return int(moving + product.side * compute)
     return int(max(moving + 2 * compute, moving // 2 + product.side * compute))

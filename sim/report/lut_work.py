@@ -39,7 +39,7 @@ def add_lut_bits(record: RunRecord, table: IntArray, shapes: IntArray, bits: Int
             bits[tasks] += times * ((traffic.table_bits + traffic.weight_bits) * BIT_SCALE + sums)
     making = np.flatnonzero(table[:, ACTION] == actions.PRECOMPUTE)
     m, n, _ = _sizes(table[making])
-    made = m * -(-n // lut.k) * (lut.table_entries * lut.table_bits * BIT_SCALE)
+    made = m * -(-n // lut.k) * round(lut.bits_per_table * BIT_SCALE)
     x = m * n * shapes[table[making, OP], X]
     bits[making] = np.where(table[making, GROUP] == actions.FUSED, np.maximum(made - x, 0), made + x)
 

@@ -45,6 +45,28 @@ def test_cycles_traffic_and_product_equal_the_clocked_arrays(
     check_against_the_oracle(LutSpec(m=m, n=n, k=k, arrays=arrays, fill_cycles=fill), *sizes, planes)
 
 
+@pytest.mark.parametrize("least_planes", [1, 2, 5])
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1), (5, 9, 17, 2), (4, 6, 40, 3), (3, 20, 11, 6)])
+def test_quantised_tables_bring_a_scale_each_and_groups_wait_for_scale_units(
+    least_planes: int, sizes: tuple[int, int, int, int]
+) -> None:
+    spec = LutSpec(m=2, n=4, k=4, arrays=3, activation="fp16", least_planes=least_planes)
+    assert spec.bits_per_table == 8 * 8 + 16
+    check_against_the_oracle(spec, *sizes)
+
+
+def test_scales_take_registers_beside_their_tables() -> None:
+    assert LutSpec(activation="fp16").table_register_bits == LutSpec().table_register_bits + 2 * 16
+    with pytest.raises(ValidationError, match="1 arrays x m 2 x 8 entries x table_bits 8, and scales"):
+        LutSpec(activation="fp16", register_kib=0.01)
+
+
+def test_scales_of_tables_that_have_none_are_refused() -> None:
+    for more in ({"tables_per_scale": 4}, {"least_planes": 2}):
+        with pytest.raises(ValidationError, match=r"belong to tables that are quantised.*they must be 1 here"):
+            LutSpec(**more)  # type: ignore[arg-type]
+
+
 def test_one_array_takes_the_cycles_of_the_published_rtl() -> None:
     assert int(ARRAY.tile_cycles(3, 65, 9, 2)) == 2 * 2 * 3 * 2 + ARRAY.fill_cycles
 

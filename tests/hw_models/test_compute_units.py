@@ -115,7 +115,7 @@ def test_a_flip_flop_table_takes_less_power_for_each_reader_than_a_float_adder()
 
 
 def test_a_chips_lut_unit_takes_the_cycles_of_its_spec() -> None:
-    spec = LutSpec(m=4, n=16, k=4, arrays=3, fill_cycles=2)
+    spec = LutSpec(m=4, n=16, k=4, arrays=3, fill_cycles=2, node_nm=28)
     unit = LutTensorCore.of(spec, "int8")
     sizes = (np.array([1, 9]), np.array([17, 100]), np.array([33, 64]))
     assert unit.cycles(*sizes, 2).tolist() == spec.tile_cycles(*sizes, 2).tolist()
@@ -131,6 +131,88 @@ def test_a_newer_node_takes_less_and_the_result_says_how_much(node: Any) -> None
     assert new.cycles(8, 64, 64, 2) == old.cycles(8, 64, 64, 2)
     assert old.provenance == "area and energy at 28 nm, not scaled"
     assert f"from 28 nm to {node} nm (Stillmaker and Baas" in new.provenance
+
+
+QUANTISED = [("fp16", "int8"), ("fp8", "int8"), ("int16", "int8"), ("int8", "int16"), ("fp8", "fp16")]
+
+
+@pytest.mark.parametrize(("activation", "table"), QUANTISED)
+@pytest.mark.parametrize("shape", [{}, {"m": 3, "n": 5, "k": 3, "arrays": 4}, {"k": 1}])
+def test_units_with_tables_of_another_format_keep_the_contract(activation: Any, table: Any, shape: Any) -> None:
+    check_unit(LutTensorCore(activation=activation, table=table, **shape), refused=9)
+
+
+def test_units_whose_sums_are_scaled_in_turn_keep_the_contract() -> None:
+    check_unit(LutTensorCore(activation="fp16", table="int8", tables_per_scale=4, least_planes=3), refused=9)
+
+
+@pytest.mark.parametrize("activation", ["int16", "fp8", "fp16"])
+def test_an_array_of_quantised_tables_is_an_integer_array_and_a_multiply_accumulate_for_each_look_up(
+    activation: Any,
+) -> None:
+    integers, anchors = LutTensorCore(activation="int8"), AnchorSpec()
+    unit = LutTensorCore(activation=activation, table="int8")
+    assert unit.scale_units == 2 * 64
+    assert unit.area_mm2 * 1e6 == pytest.approx(anchors.lut_int8_um2 + 128 * anchors.mac_fp16_um2)
+    for bits in (1, 4):
+        scaled = (float(unit.mac_pj(bits)) - float(integers.mac_pj(bits))) * 4
+        assert scaled == pytest.approx(anchors.mac_fp16_pj), "once a group, whatever the planes"
+    assert unit.scale_pj == pytest.approx(anchors.mac_fp16_pj)
+
+
+def test_a_table_that_is_quantised_is_read_in_eight_bits_an_entry_and_one_scale() -> None:
+    sizes = (2, 64, 4, 2)
+    quantised, own = LutTensorCore(activation="fp16", table="int8"), LutTensorCore(activation="fp16")
+    assert float(own.traffic(*sizes).activation_bits) == 2 * 8 * 16
+    assert float(quantised.traffic(*sizes).activation_bits) == 2 * (8 * 8 + 16)
+    shared = LutTensorCore(activation="fp16", table="int8", tables_per_scale=4)
+    assert float(shared.traffic(*sizes).activation_bits) == 2 * (8 * 8 + 4)
+    assert float(quantised.energy_pj(*sizes).precompute) > float(own.energy_pj(*sizes).precompute)
+
+
+def test_scale_units_that_several_look_ups_share_are_fewer_and_weights_of_fewer_planes_wait_for_them() -> None:
+    unit = LutTensorCore(activation="fp16", table="int8", least_planes=2)
+    assert unit.scale_units == 64
+    assert unit.peak_macs_per_cycle([1, 2, 3]).tolist() == [256, 256, 512 / 3]
+    assert unit.cycles(2, 64, 40, [1, 2, 3]).tolist() == [21, 21, 31]
+    assert LutTensorCore(activation="fp16", table="int8", tables_per_scale=4, m=1, n=6).scale_units == 2
+
+
+def test_sums_of_eight_bits_in_tables_of_sixteen_need_no_scale() -> None:
+    wide, int16 = LutTensorCore(activation="int8", table="int16"), LutTensorCore(activation="int16")
+    assert (wide.area_mm2, wide.scale_units) == (int16.area_mm2, 0)
+    assert float(wide.energy_pj(8, 8, 8, 1).precompute) < float(int16.energy_pj(8, 8, 8, 1).precompute)
+    assert LutTensorCore(activation="fp8", table="fp16").area_mm2 == LutTensorCore(activation="fp16").area_mm2
+
+
+@pytest.mark.parametrize(("more", "message"), [
+    ({"activation": "int8", "table": "fp16"}, "tables of int8 are int8 or int16, not fp16"),
+    ({"activation": "fp16", "table": "int8", "precompute": "inside"}, "made inside, it has the activations' format"),
+    ({"activation": "fp16", "least_planes": 2}, "belong to tables that are quantised"),
+])  # fmt: skip
+def test_tables_that_do_not_suit_the_activations_are_refused(more: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        LutTensorCore(**more)
+
+
+@pytest.mark.parametrize(("activation", "bits", "table"), [
+    ("fp16", 8, "int8"), ("fp16", 16, "fp16"), ("int16", 8, "int8"), ("fp8", 8, "fp8"), ("fp8", 16, "fp16"),
+    ("int8", 8, "int8"), ("int8", 16, "int16"),
+])  # fmt: skip
+def test_a_chips_table_bits_say_which_tables_its_unit_is_charged_for(activation: Any, bits: Any, table: str) -> None:
+    spec = LutSpec(activation=activation, table_bits=bits, node_nm=28)
+    unit = LutTensorCore.of(spec)
+    assert unit.entry_format == table
+    assert unit.quantised == spec.quantised
+    sizes = (np.array([1, 9]), np.array([17, 100]), np.array([33, 64]))
+    assert unit.traffic(*sizes, 2).activation_bits.tolist() == spec.tile_traffic(*sizes, 2).table_bits.tolist()
+    assert unit.cycles(*sizes, 2).tolist() == spec.tile_cycles(*sizes, 2).tolist()
+    assert LutTensorCore.of(spec, node_nm=7).area_mm2 < unit.area_mm2
+
+
+def test_a_format_without_tables_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"^activation: must be one of int8, int16, fp8, fp16, got 'int4'"):
+        LutTensorCore.of(LutSpec(), "int4")
 
 
 def test_units_of_several_kinds_are_evaluated_together() -> None:

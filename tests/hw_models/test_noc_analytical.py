@@ -44,6 +44,16 @@ def test_an_uncontended_transfer_takes_the_closed_form_exactly(
     assert at[7, DONE] == clock.ticks(int(transfer_cycles(noc, distance, size)))
 
 
+def test_between_cores_of_one_router_a_narrow_link_is_not_passed() -> None:
+    spec = NocSpec(
+        topology=NocTopology.CONCENTRATED_MESH, concentration=(1, 2), link_bytes_per_cycle=1,
+        injection_bytes_per_cycle=2, ejection_bytes_per_cycle=2, max_packet_bytes=2, start_cycles=1, hop_cycles=1,
+    )  # fmt: skip
+    assert hops(spec, 2, 2, 0, 2) == 0
+    assert done_cycles(spec, 2, 2, [(0, 2, 2)]) == [3] == [int(transfer_cycles(NocArrays.of(spec), 0, 2))]
+    assert transfer_cycles(NocArrays.of(spec), [0, 1], 2).tolist() == [3, 5]
+
+
 @pytest.mark.parametrize("topology", GRIDS)
 def test_closed_forms_are_vectorised_over_designs(topology: NocTopology) -> None:
     specs = [

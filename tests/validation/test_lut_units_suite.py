@@ -96,6 +96,17 @@ def test_the_published_shape_is_best_and_others_are_not() -> None:
     assert verdicts(list(shapes.rows(entry("ltc_best_k", [5, 5]))))["best_k"] is Verdict.FAIL
 
 
+def test_a_shape_as_good_as_the_published_one_is_named_with_the_registers_that_make_it_so() -> None:
+    rows = {row.id: row for row in shapes.rows(ENTRIES)}
+    found = sorted(name for name in rows if "/tie/" in name)
+    assert found == ["shapes/fp8/tie/4-32-4", "shapes/int8/tie/4-32-4"], "with entries of 16 bits 2-64-4 is alone"
+    row = rows["shapes/int8/tie/4-32-4"]
+    assert (row.reference, row.prediction) == (2 * 8 * 8 + 4 * 64, 4 * 8 * 8 + 4 * 32)
+    assert "4 x 8 x 8 + 4 x 32" in row.remark and not row.counts
+    assert rows["shapes/int8"].remark.endswith("4-32-4 ties.")
+    assert "64 M + 4 N" in load_suite("lut").sheet.note_on(row)
+
+
 def test_every_shape_of_the_search_has_the_lanes_asked_for() -> None:
     ranked = shape_search.best_first("int8", lanes=48)
     assert all(shape.m * shape.n * shape.k == 48 for shape in ranked)
@@ -156,3 +167,21 @@ def test_layers_have_the_matrices_of_their_models() -> None:
     ]  # fmt: skip
     assert layer_macs(llama, 1) == 2 * 8192**2 + 2 * 8192 * 1024 + 3 * 8192 * 28672
     assert table_inputs(llama, 10) == 10 * (3 * 8192 + 28672)
+
+
+def test_tables_beyond_the_l2_leave_as_sectors_and_smaller_ones_at_the_bandwidth() -> None:
+    few = 100
+    moved = few * (3 * 12288 + 49152) * 2 * (1 + precompute.expansion())
+    assert precompute.sectors_ms("opt175b", few) == pytest.approx(moved / 1555e6)
+    tables = 1024 * 12288 * 4, 1024 * 49152 * 4
+    beyond = 3 * (tables[0] - 40e6) + tables[1] - 40e6
+    whole = 1024 * (3 * 12288 + 49152) * 2 * 3
+    assert precompute.sectors_ms("opt175b", 1024) == pytest.approx((whole + 15 * beyond) / 1555e6)
+
+
+def test_overheads_of_separate_precompute_are_shown_with_the_form_that_has_no_constant() -> None:
+    rows = {row.id: row for row in precompute.rows(ENTRIES) if row.baselines}
+    layers = {f"precompute/separate/{at}" for at in ("opt175b/prefill", "opt175b/decode", "bloom176b/prefill")}
+    assert set(rows) == layers | {f"precompute/mean/separate/{phase}" for phase in ("prefill", "decode")}
+    for phase in ("prefill", "decode"):
+        assert abs(rows[f"precompute/separate/opt175b/{phase}"].error(precompute.SECTORS)) < 0.12

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from cairn.sim.collectives.gemm_form import ALGORITHMS
 from cairn.sim.wafer.decode import closed_form, load_wafer
 from cairn.sim.wafer.spec import OPERATOR_OVERHEAD_CYCLES, ROUTING_STAGE_CYCLES
 from cairn.validation.gates import Verdict, judge
@@ -80,8 +81,16 @@ def test_a_reduction_is_that_of_the_form_and_with_another_ramp_it_is_not(algorit
 
 def test_mesh_gemm_wins_where_the_way_over_a_line_shows() -> None:
     assert gemm.way_binds(CHIP, 720, 2048) and not gemm.way_binds(CHIP, 720, 8192)
-    assert gemm.form(CHIP, 720, 2048, "mesh_gemm") < 0.1 * gemm.form(CHIP, 720, 2048, "cannon")
-    assert gemm.form(CHIP, 720, 8192, "mesh_gemm") == pytest.approx(gemm.form(CHIP, 720, 8192, "cannon"), rel=0.01)
+    small, large = ({name: gemm.form(CHIP, 720, size, name, True) for name in ALGORITHMS} for size in (2048, 8192))
+    assert small["mesh_gemm"] < 0.1 * small["cannon"]
+    assert large["mesh_gemm"] == pytest.approx(large["cannon"], rel=0.01)
+
+
+def test_mesh_gemm_is_first_on_every_mesh_where_cores_move_no_tile_while_they_compute() -> None:
+    for side in gemm.SIDES:
+        for size in gemm.SIZES:
+            ours, *others = (gemm.form(CHIP, side, size, name, False) for name in ("mesh_gemm", *gemm.OTHERS, "summa"))
+            assert ours < min(others)
 
 
 def test_the_shipped_reference_has_the_rows_that_the_suite_reads() -> None:

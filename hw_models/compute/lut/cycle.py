@@ -13,6 +13,9 @@ L3. Where a row block has fewer column blocks left than there are arrays, `left`
     summed up is added in a tree, one level a cycle, while the next row block begins.
 L4. Sums are double-buffered: the next block begins in the cycle after the last plane of the one before.
 L5. A sum leaves `fill_cycles` after the cycle of its last plane, and later by the levels of the tree of L3.
+L6. Where tables are quantised, the sum of a group's planes is multiplied by the table's scale and added to a sum of
+    floats, in units that several look-ups share in turn; a group then takes `least_planes` cycles at the least. The
+    next group is looked up meanwhile, and the scale stage's register is one of `fill_cycles`.
 
 `oracle.py` clocks this register by register and is the judge. One array, or as many as there are column blocks, take
 ceil(M/m) ceil(N/n) ceil(K/k) planes / arrays + fill cycles, the formula of the paper's RTL (sv_lut_array).
@@ -49,7 +52,10 @@ class Arrays(Protocol):
 def tile_cycles(
     spec: Arrays, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike, planes: npt.ArrayLike
 ) -> IntArray:
-    """Cycles until the last sum of each product has left; 0 where a size is 0. ValueError for negative sizes."""
+    """Cycles until the last sum of each product has left; 0 where a size is 0. ValueError for negative sizes.
+
+    `planes` are cycles of a group: the weights' planes, or `least_planes` where these are more (L6).
+    """
     rows, columns, depth, planes = _sizes(m, n, k, planes)
     row_blocks, column_blocks, groups = _blocks(spec, rows, columns, depth)
     left = column_blocks % spec.arrays
@@ -64,12 +70,13 @@ def tile_traffic(
 ) -> tuple[IntArray, IntArray, IntArray]:
     """Bits of tables read, weights read and sums written for each product, padding of blocks and groups included.
 
-    Tables: m 2^(k-1) table_bits a group (Eq. 7 of the paper), once for each round of L2. Weights: k n planes a group
-    and column block (Eq. 8), again for each row block. Sums are written once and never read back.
+    Tables: m 2^(k-1) table_bits a group (Eq. 7 of the paper) and their scales, once for each round of L2. Weights: k n
+    planes a group and column block (Eq. 8), again for each row block. Sums are written once and never read back.
     """
     rows, columns, depth, planes = _sizes(m, n, k, planes)
     row_blocks, column_blocks, groups = _blocks(spec, rows, columns, depth)
-    tables = table_rounds(spec, rows, columns, depth) * (spec.m * spec.table_entries * spec.table_bits)
+    read = table_rounds(spec, rows, columns, depth) * (spec.m * spec.bits_per_table)
+    tables = np.ceil(read).astype(np.int64)
     weights = row_blocks * column_blocks * groups * planes * (spec.k * spec.n)
     sums = rows * columns * spec.accumulator_bits
     work = _any_work(rows, columns, depth)

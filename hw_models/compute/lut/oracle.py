@@ -42,7 +42,7 @@ class Clocked:
 
     product: list[list[int]]
     cycles: int = 0
-    table_bits: int = 0
+    table_bits: float = 0.0
     weight_bits: int = 0
 
 
@@ -57,12 +57,16 @@ def multiply(spec: LutSpec, a: Matrix, w: Matrix, planes: int) -> Clocked:
             at_work = [share for share in shares if step < len(share.groups)]
             asked = {(share.row, share.groups[step]) for share in at_work}  # shared where they are the same (L2)
             tables = {key: [_table(spec, a, key[0] + i, key[1]) for i in range(spec.m)] for key in asked}
-            clocked.table_bits += sum(len(table) * spec.table_bits for rows in tables.values() for table in rows)
+            read = [table for rows in tables.values() for table in rows]
+            clocked.table_bits += sum(len(table) * spec.table_bits + spec.scale_bits for table in read)
             for plane in range(planes):
                 for share in at_work:
                     group = share.groups[step]
                     _look_up(spec, share, tables[share.row, group], group, w, planes, plane)
                     clocked.weight_bits += spec.k * spec.n
+                _move_on(clocked, leaving)
+                clocked.cycles += 1
+            for _ in range(planes, spec.least_planes):  # scale units are still busy with other look-ups (L6)
                 _move_on(clocked, leaving)
                 clocked.cycles += 1
         leaving += _complete(spec, shares)

@@ -18,6 +18,8 @@ ACTIVATION_BITS: Final[dict[str, int]] = {"int8": 8, "int16": 16, "fp8": 8, "fp1
 """Activations that tables are made of: LUT Tensor Core (arXiv 2408.06003), section 3.3."""
 MAX_WEIGHT_BITS: Final = 8
 """The paper's array has up to 4 planes (section 3.3) and its Figure 13 goes to 8: the same hardware, more cycles."""
+SCALE_BITS: Final = 16
+"""assumed: a scale is an FP16 number, as activations and the scales of weights are (the paper does not say)."""
 
 _LTC = "LUT Tensor Core (arXiv 2408.06003, ISCA 2025)"
 
@@ -47,6 +49,11 @@ class LutSpec(Spec):
         ge=0, le=64,
     )  # fmt: skip
     table_bits: Literal[8, 16] = sourced(8, f"{_LTC}, section 3.2.3: tables are quantised to INT8")
+    tables_per_scale: int = sourced(1, f"{_LTC}, section 3.2.3: each quantised table has its own scale", ge=1, le=64)
+    least_planes: int = sourced(
+        1, "assumed: every look-up can be scaled in every cycle; at 2 there are half as many scale units, and a group "
+        "of weights of one bit takes two cycles", ge=1, le=MAX_WEIGHT_BITS,
+    )  # fmt: skip
     accumulator_bits: int = sourced(32, f"{_LTC}, section 3.3: LMMA accumulates in INT32 or FP32", ge=16, le=64)
     register_kib: float = sourced(
         64.0,
@@ -60,13 +67,18 @@ class LutSpec(Spec):
     node_nm: Literal[28, 16, 7, 5] = sourced(7, "reference/stacked3d/voxel.yaml (vx.area.core): as the chip's areas")
 
     @model_validator(mode="after")
+    def _scales_belong_to_quantised_tables(self) -> LutSpec:
+        check_scales(self.tables_per_scale, self.least_planes, self.quantised)
+        return self
+
+    @model_validator(mode="after")
     def _tables_fit(self) -> LutSpec:
         needed, have = self.table_register_bits, int(self.register_kib * 8192)
         if needed > have:
             raise ValueError(
                 f"tables need {needed:,} bits ({self.arrays} arrays x m {self.m} x {self.table_entries} entries x "
-                f"table_bits {self.table_bits}), register_kib ({self.register_kib:g}) holds {have:,}: "
-                "a smaller k halves the entries, a smaller m the tables"
+                f"table_bits {self.table_bits}{', and scales' * self.quantised}), register_kib ({self.register_kib:g}) "
+                f"holds {have:,}: a smaller k halves the entries, a smaller m the tables"
             )
         return self
 
@@ -80,9 +92,30 @@ class LutSpec(Spec):
         return 1 << (self.k - 1)
 
     @property
+    def quantised(self) -> bool:
+        """Whether entries are INT8 in place of sums of 16 bits, and sums must be multiplied by a scale."""
+        return self.table_bits < ACTIVATION_BITS[self.activation]
+
+    @property
+    def scale_bits(self) -> float:
+        """Bits of scales for each table: SCALE_BITS over the tables that share one, 0 where none is needed."""
+        return SCALE_BITS / self.tables_per_scale if self.quantised else 0.0
+
+    @property
+    def bits_per_table(self) -> float:
+        """Bits of a table as it lies in SRAM and registers, its (share of a) scale included."""
+        return self.table_entries * self.table_bits + self.scale_bits
+
+    @property
     def table_register_bits(self) -> int:
         """Bits of registers that hold tables: every array keeps its own m tables while it works on their group."""
-        return self.arrays * self.m * self.table_entries * self.table_bits
+        scales = self.m * SCALE_BITS if self.quantised else 0
+        return self.arrays * (self.m * self.table_entries * self.table_bits + scales)
+
+    def step_cycles(self, weight_bits: npt.ArrayLike) -> IntArray:
+        """Cycles that an array works on a group: a plane each, and no fewer than scaling needs."""
+        cycles: IntArray = np.maximum(weight_planes(weight_bits), self.least_planes)
+        return cycles
 
     @property
     def lanes(self) -> int:
@@ -91,7 +124,7 @@ class LutSpec(Spec):
 
     def peak_macs_per_cycle(self, weight_bits: float) -> float:
         """Multiply-accumulates in a cycle at weights of `weight_bits`, never exceeded by `tile_cycles`."""
-        return self.lanes / int(weight_planes(weight_bits))
+        return self.lanes / int(self.step_cycles(weight_bits))
 
     def tile_cycles(
         self,
@@ -109,12 +142,12 @@ class LutSpec(Spec):
         bits = np.asarray(activation_bits)
         if bits.size and not np.isin(bits, (8, 16)).all():
             raise ConfigError("must be 8 (int8, fp8) or 16 (int16, fp16)", key="activation_bits")
-        return cycle.tile_cycles(self, m, n, k, np.broadcast_arrays(weight_planes(weight_bits), bits)[0])
+        return cycle.tile_cycles(self, m, n, k, np.broadcast_arrays(self.step_cycles(weight_bits), bits)[0])
 
     def tile_traffic(
         self, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike, weight_bits: npt.ArrayLike
     ) -> LutTraffic:
-        """Bits of tables and weights that enter and of sums that leave, padding of the last groups included."""
+        """Bits of tables (with their scales) and weights that enter and of sums that leave, padding included."""
         return LutTraffic(*cycle.tile_traffic(self, m, n, k, weight_planes(weight_bits)))
 
     def padding_waste(self, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -144,6 +177,15 @@ class LutSpec(Spec):
                 f"groups of weights with one scale must be whole tables: a multiple of k ({self.k}); got {scale_group}",
                 key="scale_group",
             )
+
+
+def check_scales(tables_per_scale: int, least_planes: int, quantised: bool) -> None:
+    """ValueError where scales are described that no table has."""
+    if not quantised and (tables_per_scale, least_planes) != (1, 1):
+        raise ValueError(
+            f"tables_per_scale ({tables_per_scale}) and least_planes ({least_planes}) belong to tables that are "
+            "quantised, 8 bits under activations of floats or of 16 bits; they must be 1 here"
+        )
 
 
 def weight_planes(weight_bits: npt.ArrayLike) -> IntArray:

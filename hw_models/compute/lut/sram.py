@@ -17,8 +17,8 @@ from cairn.hw_models.compute.matrix_unit import IntArray
 
 
 def table_bits_per_element(spec: LutSpec) -> float:
-    """SRAM bits of the tables for each activation (R2): 16 for INT8 tables of groups of 4."""
-    return spec.table_entries * spec.table_bits / spec.k
+    """SRAM bits of the tables for each activation (R2), with scales: 16 for INT8 tables of groups of 4 of INT8."""
+    return spec.bits_per_table / spec.k
 
 
 def row_blocks_held(spec: LutSpec, planes: npt.ArrayLike) -> IntArray:

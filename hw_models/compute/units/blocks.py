@@ -58,8 +58,8 @@ class UnitSpec(Spec):
 class BlockUnit(UnitSpec):
     """`arrays` arrays of m x n sums, each of k products a step; a step takes as many cycles as the weights have planes.
 
-    Kinds say of one array at 28 nm what it is made of (`_array_um2`), what a step takes in it (`_step_pj`, `_group_pj`)
-    and in how many planes weights are done (`_planes`).
+    Kinds say of one array at 28 nm what it is made of (`_array_um2`), what a step takes in it (`_look_up_pj`,
+    `_accumulate_pj`, `_group_pj`, `_scale_pj`) and in how many planes weights are done (`_planes`).
     """
 
     m: int = sourced(2, f"{_LTC} (ltc_best_tile)", ge=1, le=4096)
@@ -73,21 +73,21 @@ class BlockUnit(UnitSpec):
         return self.arrays * self._array_um2 * 1e-6 * self._scaling.area
 
     def peak_macs_per_cycle(self, weight_bits: npt.ArrayLike) -> FloatArray:
-        return self.arrays * self.m * self.n * self.k / self._planes(weight_bits).astype(np.float64)
+        return self.arrays * self.m * self.n * self.k / self._step_cycles(weight_bits).astype(np.float64)
 
     def mac_pj(self, weight_bits: npt.ArrayLike) -> FloatArray:
         planes = self._planes(weight_bits)
-        energy = (self._look_up_pj + self._accumulate_pj) * planes + self._group_pj
+        energy = (self._look_up_pj + self._accumulate_pj) * planes + self._group_pj + self._scale_pj
         return energy * self._scaling.energy / (self.m * self.n * self.k)
 
     def cycles(self, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike, weight_bits: npt.ArrayLike) -> IntArray:
-        return cycle.tile_cycles(self, m, n, k, self._planes(weight_bits))
+        return cycle.tile_cycles(self, m, n, k, self._step_cycles(weight_bits))
 
     def traffic(self, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike, weight_bits: npt.ArrayLike) -> Traffic:
         bits = np.asarray(weight_bits, dtype=np.float64)
         self._planes(bits)
         rows, columns, depth = tile_sizes(m, n, k)
-        inputs = cycle.table_rounds(self, rows, columns, depth) * float(self.m * self._group_bits)
+        inputs = cycle.table_rounds(self, rows, columns, depth) * (self.m * self._group_bits)
         weights = cycle.array_steps(self, rows, columns, depth) * bits * (self.k * self.n)
         outputs = np.where(depth > 0, rows * columns, 0) * float(self.accumulator_bits)
         parts: tuple[FloatArray, ...] = np.broadcast_arrays(inputs, weights, outputs)
@@ -100,7 +100,8 @@ class BlockUnit(UnitSpec):
         work = steps * planes
         made = self._precompute_pj(m, n, k) + steps * self._group_pj
         sram = self.sram_pj(self.traffic(m, n, k, weight_bits))
-        parts = (made * factor, work * (self._look_up_pj * factor), work * (self._accumulate_pj * factor), sram)
+        added = work * (self._accumulate_pj * factor) + steps * (self._scale_pj * factor)
+        parts = (made * factor, work * (self._look_up_pj * factor), added, sram)
         return Energy(*(np.asarray(part, dtype=np.float64) for part in np.broadcast_arrays(*parts)))
 
     def _precompute_pj(self, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike) -> FloatArray:
@@ -109,7 +110,11 @@ class BlockUnit(UnitSpec):
 
     @abstractmethod
     def _planes(self, weight_bits: npt.ArrayLike) -> IntArray:
-        """Cycles of a step; ConfigError for weights that the unit does not take."""
+        """Cycles in which a step does something; ConfigError for weights that the unit does not take."""
+
+    def _step_cycles(self, weight_bits: npt.ArrayLike) -> IntArray:
+        """Cycles of a step, those in which it waits included; none unless a kind has some."""
+        return self._planes(weight_bits)
 
     @property
     @abstractmethod
@@ -132,7 +137,12 @@ class BlockUnit(UnitSpec):
         return 0.0
 
     @property
-    def _group_bits(self) -> int:
+    def _scale_pj(self) -> float:
+        """Energy in one array for each group, whatever the planes, at 28 nm: sums multiplied by scales."""
+        return 0.0
+
+    @property
+    def _group_bits(self) -> float:
         """Bits of a row of a group as the array takes them: its activations, or their table."""
         return self.k * self.activation_bits
 

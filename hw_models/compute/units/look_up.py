@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import model_validator
 
+from cairn.base.errors import ConfigError
 from cairn.base.spec import sourced
-from cairn.hw_models.compute.lut.precompute import adds_per_table, table_adds
-from cairn.hw_models.compute.lut.spec import LutSpec, weight_planes
+from cairn.hw_models.compute.lut.precompute import adds_per_table
+from cairn.hw_models.compute.lut.spec import MAX_WEIGHT_BITS, SCALE_BITS, LutSpec, check_scales, weight_planes
 from cairn.hw_models.compute.matrix_unit import IntArray, tile_sizes
 from cairn.hw_models.compute.units.anchors import float_unit_gates
-from cairn.hw_models.compute.units.blocks import BlockUnit
+from cairn.hw_models.compute.units.blocks import BITS, Activation, BlockUnit
 from cairn.hw_models.compute.units.cells import full_table_add_bits, full_table_adds, half_table_add_bits
 from cairn.hw_models.compute.units.contract import FloatArray
+
+FLOATS: Final = ("fp8", "fp16")
+TABLES: Final[dict[str, tuple[Activation, ...]]] = {
+    "int8": ("int8", "int16"), "int16": ("int16", "int8"), "fp8": ("fp8", "fp16", "int8"), "fp16": ("fp16", "int8"),
+}  # fmt: skip
+"""Formats of tables by activations: the same, wider ones of the same sort, INT8 with scales."""
+SCALE_FORMAT: Final = "fp16"
+"""assumed: sums of quantised tables are multiplied and added as an FP16 tensor core does it, see SCALE_BITS."""
 
 _LTC = "LUT Tensor Core (arXiv 2408.06003, ISCA 2025)"
 
@@ -22,36 +32,45 @@ _LTC = "LUT Tensor Core (arXiv 2408.06003, ISCA 2025)"
 class AdderUnit(BlockUnit):
     """What adds activations or sums of them, plane by plane: integers by counted cells, floats by the anchors' adder.
 
-    The format of tables and sums is that of the activations, as in the published RTL; int16 is built of the cells of
-    int8, twice as many.
+    The format of tables and sums is that of the activations, as in the published RTL, unless a kind says otherwise;
+    int16 is built of the cells of int8, twice as many.
     """
 
     @property
-    def _is_float(self) -> bool:
-        return self.activation in ("fp8", "fp16")
+    def entry_format(self) -> Activation:
+        """Format of what is added: that of the activations."""
+        return self.activation
 
     @property
-    def _float_adder(self) -> float:
-        return self.anchors.float_adder_gates(self.activation, self.cells)
+    def _is_float(self) -> bool:
+        return self.entry_format in FLOATS
+
+    @property
+    def _entry_bits(self) -> int:
+        return BITS[self.entry_format]
 
     @property
     def _sum_gates(self) -> float:
         """Gates that turn the sign of an entry, shift it by its plane and add it up; adders of floats apart."""
-        bits = self.activation_bits
+        bits = self._entry_bits
         if self._is_float:
-            return float_unit_gates(self.activation, bits, self.cells)
+            return float_unit_gates(self.entry_format, bits, self.cells)
         return bits * self.cells.xor + self.cells.accumulator(bits)
 
-    def _adders_pj(self, floats: float, gates: float) -> float:
-        """Energy of a cycle of float adders (their gates switch as those of a MAC) and of other gates."""
+    def _adders_pj(self, floats: float, gates: float, of: Activation | None = None) -> float:
+        """Energy of a cycle of float adders (their gates switch as those of a MAC) and of other gates.
+
+        `of` is the adders' format, that of the entries unless stated.
+        """
         energy = gates * self.anchors.pj_per_gate(self.cells)
         if floats:
-            energy += floats * self._float_adder * self.anchors.mac_pj_per_gate(self.cells)
+            adder = self.anchors.float_adder_gates(of or self.entry_format, self.cells)
+            energy += floats * adder * self.anchors.mac_pj_per_gate(self.cells)
         return energy
 
     def _gates_um2(self, floats: float, gates: float) -> float:
-        total = gates + (floats * self._float_adder if floats else 0.0)
-        return total * self.anchors.um2_per_gate(self.cells)
+        adder = self.anchors.float_adder_gates(self.entry_format, self.cells) if floats else 0.0
+        return (gates + floats * adder) * self.anchors.um2_per_gate(self.cells)
 
     def _planes(self, weight_bits: npt.ArrayLike) -> IntArray:
         return weight_planes(weight_bits)
@@ -79,9 +98,9 @@ class LookUpUnit(AdderUnit):
         return 1 << (self.k - 1 if self.symmetric else self.k)
 
     @property
-    def _group_bits(self) -> int:
+    def _group_bits(self) -> float:
         if self.precompute == "vector":
-            return self.table_entries * self.activation_bits
+            return self.table_entries * self._entry_bits
         return self.k * self.activation_bits
 
     @property
@@ -108,20 +127,24 @@ class LookUpUnit(AdderUnit):
         if self.precompute == "inside":
             return super()._precompute_pj(m, n, k)
         rows, columns, depth = tile_sizes(m, n, k)
-        floats, gates = self._table_adders
-        tables = np.where(columns > 0, table_adds(rows, depth, self.k), 0) / max(adds_per_table(self.k), 1)
-        energy: FloatArray = tables * self._adders_pj(floats, gates)
+        tables = np.where((columns > 0) & (depth > 0), rows * -(-depth // self.k), 0)
+        energy: FloatArray = tables * self._table_pj
         return energy
 
     @property
+    def _table_pj(self) -> float:
+        """Energy at 28 nm of making one table."""
+        return self._adders_pj(*self._table_adders)
+
+    @property
     def _selector_gates(self) -> float:
-        return self.cells.selector(self.table_entries, self.activation_bits)
+        return self.cells.selector(self.table_entries, self._entry_bits)
 
     @property
     def _table_registers(self) -> float:
         """Gates that hold a table; the empty sum of a full one of sums of subsets is not held."""
         entries = self.table_entries - int(not self.symmetric and not self._signed_sums)
-        return self.cells.registers(entries * self.activation_bits)
+        return self.cells.registers(entries * self._entry_bits)
 
     @property
     def _signed_sums(self) -> bool:
@@ -131,22 +154,123 @@ class LookUpUnit(AdderUnit):
     @property
     def _table_adders(self) -> tuple[float, float]:
         """Adders of floats, and gates of adders of integers, that make one table."""
-        if self._is_float:
+        return self._adders_of(self._is_float)
+
+    def _adders_of(self, floats: bool) -> tuple[float, float]:
+        if floats:
             return float(adds_per_table(self.k) if self.symmetric else full_table_adds(self.k)), 0.0
         add_bits = half_table_add_bits if self.symmetric else full_table_add_bits
         return 0.0, self.cells.full_adder * add_bits(self.k, self.activation_bits)
 
 
 class LutTensorCore(LookUpUnit):
-    """The LUT tensor core: half tables that are made once and broadcast."""
+    """The LUT tensor core: half tables that are made once and broadcast.
+
+    `table` is the format of their entries. Entries of int8 under activations of floats or of 16 bits are quantised
+    (section 3.2.3): integers are selected and added over the planes of a group, in the cells of an int8 array, and
+    `m n / (tables_per_scale least_planes)` multiply-accumulates of FP16 bring these sums to floats and add them up, a
+    look-up after the other. The paper does not say what does this; assumed are the area and energy of one of the FP16
+    tensor core's: sums of up to 4 planes of one table fit the 11 bits of its factors, larger ones want a somewhat wider
+    multiplier, which is not counted. Weights of fewer than `least_planes` planes wait for them.
+    """
 
     kind: Literal["lut"] = sourced("lut", "names this kind of unit; not a quantity")
+    table: Activation | None = sourced(None, "the RTL published with the paper: tables in the activations' format")
+    tables_per_scale: int = sourced(1, f"{_LTC}, section 3.2.3: every table has a scale of its own", ge=1, le=64)
+    least_planes: int = sourced(
+        1, "assumed: every look-up can be scaled in every cycle", ge=1, le=MAX_WEIGHT_BITS
+    )
+
+    @model_validator(mode="after")
+    def _tables_suit_the_activations(self) -> LutTensorCore:
+        allowed = TABLES[self.activation]
+        if self.entry_format not in allowed:
+            raise ValueError(f"tables of {self.activation} are {' or '.join(allowed)}, not {self.table}")
+        if self.entry_format != self.activation and self.precompute == "inside":
+            raise ValueError(f"table ({self.table}): made inside, it has the activations' format, {self.activation}")
+        check_scales(self.tables_per_scale, self.least_planes, self.quantised)
+        return self
 
     @classmethod
-    def of(cls, spec: LutSpec, activation: str, **more: Any) -> LutTensorCore:
-        """The unit of a chip's `LutSpec` at a format; its area and energy have tables of the format's width."""
-        shape = {name: getattr(spec, name) for name in ("m", "n", "k", "arrays", "fill_cycles", "accumulator_bits")}
-        return cls.model_validate({**shape, "activation": activation, **more})
+    def of(cls, spec: LutSpec, activation: str | None = None, **more: Any) -> LutTensorCore:
+        """The unit of a chip's `LutSpec`, at the format and node that it states unless others are given.
+
+        Entries of `table_bits` are the activations' own format where they are as wide, else the narrower INT8 with
+        scales, or wider sums of the same sort. ConfigError or ValueError as for the unit itself.
+        """
+        names = (
+            "m", "n", "k", "arrays", "fill_cycles", "accumulator_bits", "tables_per_scale", "least_planes", "node_nm"
+        )  # fmt: skip
+        chosen = spec.activation if activation is None else activation
+        fields = {name: getattr(spec, name) for name in names}
+        table = table_format(chosen, spec.table_bits)
+        return cls.model_validate({**fields, "activation": chosen, "table": table, **more})
+
+    @property
+    def entry_format(self) -> Activation:
+        return self.activation if self.table is None else self.table
+
+    @property
+    def quantised(self) -> bool:
+        """Whether entries are rounded to INT8 with a scale."""
+        return self.entry_format == "int8" and self.activation != "int8"
+
+    @property
+    def scale_units(self) -> int:
+        """Multiply-accumulates of floats in an array that bring sums of quantised entries to floats."""
+        if not self.quantised:
+            return 0
+        return -(-self.m * self.n // (self.tables_per_scale * self.least_planes))
+
+    @property
+    def _array_um2(self) -> float:
+        return super()._array_um2 + self.scale_units * self.anchors.mac_um2(SCALE_FORMAT)
+
+    @property
+    def scale_pj(self) -> float:
+        """Energy, at the unit's node, of scaling what one look-up unit has added up over the planes of one group."""
+        return self._scale_pj / (self.m * self.n) * self._scaling.energy
+
+    @property
+    def _scale_pj(self) -> float:
+        if not self.quantised:
+            return 0.0
+        return self.m * self.n / self.tables_per_scale * self.anchors.mac_pj(SCALE_FORMAT, self.cells)
+
+    @property
+    def _group_bits(self) -> float:
+        scale = SCALE_BITS / self.tables_per_scale if self.quantised and self.precompute == "vector" else 0.0
+        return super()._group_bits + scale
+
+    @property
+    def _table_pj(self) -> float:
+        """Sums in the wider of the two formats; to quantise, each is compared and multiplied by the scale's inverse."""
+        of = self.activation if self.quantised else self.entry_format
+        made = self._adders_pj(*self._table_adders, of=of)
+        if not self.quantised:
+            return made
+        compare = self._adders_pj(1.0, 0.0, of) if self.activation in FLOATS else self._adders_pj(
+            0.0, self.cells.full_adder * self.activation_bits
+        )  # fmt: skip
+        return made + self.table_entries * (compare + self.anchors.mac_pj(SCALE_FORMAT, self.cells))
+
+    @property
+    def _table_adders(self) -> tuple[float, float]:
+        return self._adders_of(self.activation in FLOATS)
+
+    def _step_cycles(self, weight_bits: npt.ArrayLike) -> IntArray:
+        cycles: IntArray = np.maximum(self._planes(weight_bits), self.least_planes)
+        return cycles
+
+
+def table_format(activation: str, table_bits: int) -> Activation:
+    """Format of entries of `table_bits` under activations of a format; ConfigError for a format that is not known."""
+    if activation not in BITS:
+        raise ConfigError(f"must be one of {', '.join(BITS)}, got {activation!r}", key="activation")
+    if BITS[activation] == table_bits:
+        return cast(Activation, activation)
+    wider: dict[str, Activation] = {"int8": "int16", "fp8": "fp16"}
+    return wider.get(activation, "int8")
 
 
 class ConventionalLut(LookUpUnit):

@@ -48,6 +48,18 @@ def single_units(activation: Activation) -> list[Shape]:
     return shapes
 
 
+def ties(ranked: list[Shape], within: float = 1e-3) -> list[Shape]:
+    """The shapes of `best_first` whose area times power is that of the best one, to a share `within`; the best among
+    them."""
+    return [shape for shape in ranked if shape.product <= ranked[0].product * (1 + within)]
+
+
+def register_bits(activation: Activation, m: int, n: int, k: int) -> int:
+    """Bits of registers of a shape's operands: m tables of 2^(k-1) entries, and k n bits of a plane of weights."""
+    unit = LutTensorCore(activation=activation, m=m, n=n, k=k)
+    return m * unit.table_entries * unit.activation_bits + k * n
+
+
 def _shapes(lanes: int) -> Iterator[tuple[int, int, int]]:
     for k in range(1, MAX_GROUP + 1):
         for m in range(1, lanes // k + 1):
@@ -57,7 +69,7 @@ def _shapes(lanes: int) -> Iterator[tuple[int, int, int]]:
 
 def _with_registers(activation: Activation, m: int, n: int, k: int) -> Shape:
     unit = LutTensorCore(activation=activation, m=m, n=n, k=k)
-    gates = unit.cells.registers(m * unit.table_entries * unit.activation_bits + k * n)
+    gates = unit.cells.registers(register_bits(activation, m, n, k))
     um2 = unit.area_mm2 * 1e6 + gates * unit.anchors.um2_per_gate(unit.cells)
     mw = float(unit.mac_pj(1)) * m * n * k + gates * unit.anchors.pj_per_gate(unit.cells)
     return Shape(m, n, k, um2, mw)

@@ -11,14 +11,15 @@ from tests.sim.collectives.meshes import cycles, mesh
 from tests.sim.collectives.test_products import _product
 
 
+@pytest.mark.parametrize("overlap", [True, False])
 @pytest.mark.parametrize("tile", [1, 4, 7])
 @pytest.mark.parametrize("side", [8, 13])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_product_takes_the_cycles_of_its_closed_form(algorithm, side, tile):
+def test_a_product_takes_the_cycles_of_its_closed_form(algorithm, side, tile, overlap):
     sizes = (side * tile,) * 3
     chip = mesh(side, side)
-    form = gemm_cycles(Product(chip, side, sizes), algorithm)
-    simulated = cycles(_product(side, sizes, WRITERS[algorithm])[2])
+    form = gemm_cycles(Product(chip, side, sizes, overlap=overlap), algorithm)
+    simulated = cycles(_product(side, sizes, WRITERS[algorithm], overlap=overlap)[2])
     assert form == pytest.approx(simulated, rel=0.05 if algorithm in ("summa", "all_gather") else 0.02)
 
 

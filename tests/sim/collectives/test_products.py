@@ -15,7 +15,7 @@ from cairn.sim.engine.compiled import simulate_plan
 from cairn.sim.plan.builder import PlanBuilder
 from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.numbers import Held, execute
-from cairn.sim.plan.plan import Trace
+from cairn.sim.plan.plan import COMPUTE, COPY, Trace
 from cairn.sim.run import run_plan
 from cairn.workloads.graph import Block, Operator, OpKind, Role, Tensor
 from tests.sim.collectives.meshes import cycles, mesh
@@ -29,13 +29,13 @@ ALGORITHMS = {
 }
 
 
-def _product(side, sizes, write, lockstep=True, rows=None, **chip):
+def _product(side, sizes, write, lockstep=True, rows=None, overlap=True, **chip):
     """Plan, chip and trace of a product on side x side cores (rows x side)."""
     built = mesh(rows or side, side, **chip)
     plan = PlanBuilder(built)
     grid = np.arange(side * side).reshape(side, side)
     tensors = (plan.tensor("a"), plan.tensor("b"), plan.tensor("c"))
-    write(Gemm(plan, grid, plan.operator("bench/product"), tensors, sizes, 2, lockstep))
+    write(Gemm(plan, grid, plan.operator("bench/product"), tensors, sizes, 2, lockstep, overlap))
     done = plan.build()
     return done, built, simulate_plan(done, built.servers())
 
@@ -66,16 +66,17 @@ def _tiles(matrix, name, side, order):
     return held
 
 
+@pytest.mark.parametrize("overlap", [True, False])
 @pytest.mark.parametrize("lockstep", [True, False])
 @pytest.mark.parametrize("sizes", [(5, 5, 5), (11, 13, 17)])
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_a_product_on_a_mesh_is_that_of_numpy(name, sizes, lockstep):
+def test_a_product_on_a_mesh_is_that_of_numpy(name, sizes, lockstep, overlap):
     side = 5
     if "routers" in name and not lockstep:
         with pytest.raises(ConfigError, match="must not meet others on their line"):
             _product(side, sizes, ALGORITHMS[name], lockstep)
         return
-    plan, _, trace = _product(side, sizes, ALGORITHMS[name], lockstep)
+    plan, _, trace = _product(side, sizes, ALGORITHMS[name], lockstep, overlap=overlap)
     a, b = _matrices(sizes)
     order = np.array([0, 2, 4, 3, 1]) if name == "mesh_gemm" else np.arange(side)
     outcome = _executed(plan, trace, sizes, _tiles(a, "a", side, order) + _tiles(b, "b", side, order))
@@ -186,6 +187,19 @@ def test_a_product_takes_up_the_vector_of_the_one_before_it_along_the_other_axis
     for core in range(side * side):
         rows = slice(*of_k[core // side : core // side + 2])
         np.testing.assert_allclose(outcome.sram("y", core)[:, rows], (values @ up @ down)[:, rows])
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_without_overlap_nothing_moves_while_a_core_computes(name):
+    counts = []
+    for overlap in (True, False):
+        plan, _, trace = _product(5, (15, 15, 15), ALGORITHMS[name], overlap=overlap)
+        computes = plan.kind == COMPUTE
+        moves = plan.kind == COPY
+        begins, ends = trace.start[moves][:, None], trace.end[moves][:, None]
+        counts.append(int(((begins < trace.end[computes]) & (trace.start[computes] < ends)).sum()))
+    assert counts[0] > 0
+    assert counts[1] == 0
 
 
 @pytest.mark.parametrize("name", ["mesh_gemm", "summa, relayed", "all-gather"])

@@ -28,8 +28,12 @@ def layer_macs(spec: ModelSpec, tokens: int) -> int:
     return tokens * sum(inputs * outputs for inputs, outputs in matrices(spec))
 
 
-def table_inputs(spec: ModelSpec, tokens: int) -> int:
-    """Activations that tables are made of in a layer: those that Q, K, V or gate and up share count once."""
+def table_widths(spec: ModelSpec) -> list[int]:
+    """Activations of a token in tables, kernel by kernel; what Q, K, V or gate and up share counts once."""
     inputs = matrices(spec)
-    shared = [inputs[0][0], inputs[3][0], inputs[4][0], inputs[-1][0]]
-    return tokens * sum(shared)
+    return [inputs[0][0], inputs[3][0], inputs[4][0], inputs[-1][0]]
+
+
+def table_inputs(spec: ModelSpec, tokens: int) -> int:
+    """Activations that tables are made of in a layer."""
+    return tokens * sum(table_widths(spec))
