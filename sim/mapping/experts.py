@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cairn.sim.mapping.choices import columns_together
+from cairn.sim.mapping.by_tables import by_tables
+from cairn.sim.mapping.choices import columns_together, whole_groups
 from cairn.sim.mapping.choose import choose_matmul
 from cairn.sim.mapping.context import NONE, Scope
 from cairn.sim.mapping.grouped import Grouped, lower_grouped
@@ -91,7 +92,8 @@ def lower_grouped_matmul(scope: Scope, operator: Operator) -> None:
     size = np.array(operator.group_rows)
     used = np.nonzero(size > 0)[0]
     end = np.cumsum(size)
-    widest = int(size.max()) * x.columns * x.bits / 8
+    tables = by_tables(scope.chip, scope.stage.options, x.bits, scope.bits(operator.inputs[1]))
+    widest = int(size.max()) * x.columns * (x.bits if tables is None else tables.held_bits) / 8
     small = widest <= scope.chip.sram.capacity_kib * 1024 / 4
     if used.size > MANY_EXPERTS and small:
         zero = np.zeros_like(used)
@@ -107,8 +109,9 @@ def _one_expert(scope: Scope, operator: Operator, expert: int, first: int, rows:
     x_name, w_name = operator.inputs[:2]
     y_name = operator.outputs[0]
     x, w, y = (scope.block.tensor(name) for name in (x_name, w_name, y_name))
+    tables = by_tables(scope.chip, scope.stage.options, x.bits, w.bits)
     shape = MatmulShape(rows, y.columns, x.columns, x.bits, w.bits, scope.partial_bits,
-                        columns_together(scope.block, y_name))  # fmt: skip
+                        whole_groups(columns_together(scope.block, y_name), tables), tables)  # fmt: skip
     product = Product(scope.op(operator), scope.tensor(x_name), scope.tensor(w_name), scope.tensor(y_name), shape,
                       x.bits, expert, first)  # fmt: skip
     have = scope.pieces[x_name]

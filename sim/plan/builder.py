@@ -37,9 +37,12 @@ IntArray = npt.NDArray[np.int64]
 IntLike = int | Sequence[int] | npt.NDArray[np.integer]
 
 QUEUES = ("matrix", "vector", "load", "store", "noc", "relay", "reduce")
-"""Queues of a core, in this order: queue number = core * len(QUEUES) + index. Of three queues it sends through, so
-that weights that are passed on (relay), partial sums (reduce) and all else (noc) need not wait for each other's
-data."""
+"""Queues of a core, in this order: queue number = core * len(QUEUES) + index (one more a core where it has a LUT unit).
+Of three queues it sends through, so that weights that are passed on (relay), partial sums (reduce) and all else (noc)
+need not wait for each other's data."""
+
+LUT_QUEUE = "lut"
+"""A further queue of cores that have a LUT unit, behind the others."""
 
 SENDING = ("noc", "relay", "reduce")
 UNIT_OF = dict.fromkeys(SENDING, "noc")
@@ -104,10 +107,11 @@ class PlanBuilder:
         self._clock = chip.clock
         dma = chip.dma
         depth = {"load": dma.load_depth, "store": dma.store_depth, **dict.fromkeys(SENDING, dma.noc_depth)}
+        self._of_core = QUEUES if chip.lut_unit is None else (*QUEUES, LUT_QUEUE)
         self.queues = tuple(
             Queue(f"core{core}.{name}", UNIT_OF.get(name, name), core, depth.get(name, 1))
             for core in range(chip.core_count)
-            for name in QUEUES
+            for name in self._of_core
         )
         self.operators: list[str] = []
         self.tensors: list[str] = []
@@ -152,8 +156,8 @@ class PlanBuilder:
         self, core: IntLike, unit: str, tile: Tile, cycles: IntLike, after: After = None, ops: IntLike = 0,
         turns: IntLike = 1,
     ) -> IntArray:  # fmt: skip
-        """Tasks on the `unit` ("matrix" or "vector") of `core` that last `cycles` and execute `ops` operations, on the
-        rows of the tile in `turns` equal parts."""
+        """Tasks on the `unit` ("matrix", "vector" or "lut") of `core` that last `cycles` and execute `ops` operations,
+        on the rows of the tile in `turns` equal parts."""
         cores: IntArray = np.atleast_1d(np.asarray(core, dtype=np.int64))
         n = cores.size
         columns = [tile.op, tile.action, tile.group, *tile.m, *tile.n, *tile.k, ops, turns]
@@ -162,7 +166,7 @@ class PlanBuilder:
         clock = self._clock
         issue = self.chip.synchronisation.task_issue_cycles
         duration = -(-(_column(cycles, n) + issue) * clock.num // clock.den)
-        queue = cores * len(QUEUES) + QUEUES.index(unit)
+        queue = self._queue(cores, unit)
         return self._add(n, queue, duration, NO_SERVER, -1, tile.op, COMPUTE, row, after)
 
     def copy(
@@ -277,8 +281,10 @@ class PlanBuilder:
         self._requests[server].append(n, request)
         if unit == "load":
             core = self._leader[core]
-        queue = core * len(QUEUES) + QUEUES.index(unit)
-        return self._add(n, queue, 0, server, number, op, COPY, row, after)
+        return self._add(n, self._queue(core, unit), 0, server, number, op, COPY, row, after)
+
+    def _queue(self, core: IntArray, name: str) -> IntArray:
+        return core * len(self._of_core) + self._of_core.index(name)
 
     def _add(
         self, n: int, queue: IntArray, duration: IntLike, server: int, request: IntLike, op: IntLike, kind: int,

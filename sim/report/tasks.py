@@ -19,6 +19,7 @@ DRAM_SERVER: Final = "dram"
 NOC_SERVER: Final = "noc"
 MATRIX: Final = "matrix"
 VECTOR: Final = "vector"
+LUT: Final = "lut"
 SYNC_CLASS: Final = "sync"
 """Class of tasks that hold no unit: neither a queue nor a server."""
 
@@ -98,7 +99,7 @@ def _index(names: tuple[str, ...], name: str) -> int:
 def _classify(plan: Plan) -> tuple[tuple[str, ...], IntArray]:
     """Class names (only those in use, in a fixed order) and the class of each task."""
     queue_units = [queue.unit for queue in plan.queues]
-    names = [MATRIX, VECTOR, DRAM_SERVER, NOC_SERVER, *queue_units, *plan.servers, SYNC_CLASS]
+    names = [MATRIX, LUT, VECTOR, DRAM_SERVER, NOC_SERVER, *queue_units, *plan.servers, SYNC_CLASS]
     order = {name: index for index, name in enumerate(dict.fromkeys(names))}
     of_queue = np.array([*(order[unit] for unit in queue_units), order[SYNC_CLASS]], dtype=np.int64)
     of_server = np.array([*(order[name] for name in plan.servers), -1], dtype=np.int64)

@@ -17,6 +17,7 @@ from cairn.validation.suites.lut import (
     precompute,
     published,
     shapes,
+    twin,
 )
 from cairn.validation.suites.lut.gpus import FILE
 
@@ -38,7 +39,7 @@ def entries(reference: ReferenceDir, name: str) -> dict[str, Entry]:
 
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
-    """Rows of all parts whose files are there; `run_all` draws ten times as many random products."""
+    """Rows of all parts whose files are there; `run_all` draws ten times as many random products, and more chips."""
     if reference.given is None:  # products on numbers are held against NumPy and fractions, not against reference files
         yield from functional.rows(run_all)
     others = entries(reference, OTHERS)
@@ -55,3 +56,5 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
     yield from cpu.rows(entries(reference, cpu.FILE), on_silicon)
     for what in LEFT_OUT:
         reference.leave_out(what)
+    if reference.given is None:  # what is held against the simulator needs no reference
+        yield from twin.rows(reference, run_all)
