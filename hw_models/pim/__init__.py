@@ -1,0 +1,1 @@
+"""Processing in memory: units beside the banks, on the buffer die and on the logic die of a stack."""

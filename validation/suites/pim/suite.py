@@ -1,0 +1,14 @@
+"""Processing in memory: channels, units and systems against the simulators and papers that describe them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cairn.validation.reference import ReferenceDir
+from cairn.validation.rows import Row
+from cairn.validation.suites.pim import attacc
+
+
+def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
+    """Rows of all parts; `run_all` adds none."""
+    yield from attacc.rows(reference)
