@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
-from cairn.validation.suites.pim import attacc
+from cairn.validation.suites.pim import attacc, duplex
 
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
     """Rows of all parts; `run_all` adds none."""
     yield from attacc.rows(reference)
+    yield from duplex.rows(reference)
