@@ -132,12 +132,12 @@ def test_machines_that_cannot_be_are_refused_by_field(given: dict[str, Any], mes
 
 
 def test_heads_and_experts_that_do_not_divide_are_infeasible_with_the_remedy() -> None:
-    with pytest.raises(InfeasibleError, match="key heads divided over devices.*choose a degree that divides 8"):
+    with pytest.raises(InfeasibleError, match=r"key heads divided over devices.*choose a degree that divides 8"):
         of(MIXTRAL, devices=16, tensor_parallel=16)
-    with pytest.raises(InfeasibleError, match="experts divided over devices.*choose a degree that divides 8"):
+    with pytest.raises(InfeasibleError, match=r"experts divided over devices.*choose a degree that divides 8"):
         of(MIXTRAL, devices=16, tensor_parallel=4)
 
 
 def test_operators_without_a_model_are_named() -> None:
-    with pytest.raises(CairnError, match="PIM systems know no operator ssm_scan|conv1d"):
+    with pytest.raises(CairnError, match=r"PIM systems know no operator ssm_scan|conv1d"):
         of(decode("mamba28b", 1, 128), devices=1, tensor_parallel=1)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
-from cairn.validation.suites.pim import attacc, duplex
+from cairn.validation.suites.pim import aim, attacc, duplex
 
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
-    """Rows of all parts; `run_all` adds none."""
+    """Rows of the parts; `run_all` adds none."""
+    yield from aim.rows(reference)
     yield from attacc.rows(reference)
     yield from duplex.rows(reference)
