@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
-from cairn.validation.suites.pim import aim, attacc, duplex
+from cairn.validation.suites.pim import aim, attacc, cent, duplex
 
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
@@ -14,3 +14,4 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
     yield from aim.rows(reference)
     yield from attacc.rows(reference)
     yield from duplex.rows(reference)
+    yield from cent.rows(reference)
