@@ -33,6 +33,8 @@ ALIKE: Final = ("memory_model", "stage", "model", "batch", "context_or_prompt", 
 
 def rows(reference: ReferenceDir) -> Iterator[Row]:
     """Latencies of all runs and, of those with simulated memory, their parts; then one system against another."""
+    if reference.optional(RUNS) is None:
+        return
     records = [record for record in reference.csv(RUNS) if record.text("system") in SYSTEMS]
     found: list[tuple[Record, StepTime | None]] = []
     for record in records:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
-from cairn.validation.suites.pim import aim, attacc, cent, duplex
+from cairn.validation.suites.pim import aim, attacc, attacc_system, cent, duplex, headlines
 
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
     """Rows of the parts; `run_all` adds none."""
     yield from aim.rows(reference)
     yield from attacc.rows(reference)
+    yield from attacc_system.rows(reference)
     yield from duplex.rows(reference)
     yield from cent.rows(reference)
+    yield from headlines.rows(reference)
