@@ -71,3 +71,13 @@ def test_the_network_benchmark_prints_a_rate_for_every_case_of_both_models() -> 
     assert len(lines) == 6
     assert all(float(re.findall(r"(\d+\.\d+) M router-cycles/s", line)[0]) > 0 for line in lines)
     assert sum("target" in line for line in lines) == 3
+
+
+def test_the_pim_benchmark_prints_the_time_of_all_channels_and_of_one() -> None:
+    lines = printed("pim.py", "--outputs", "512", "--inputs", "512", "--repeat", "1", "--no-cold").splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        every, rate, one = (float(number) for number in re.findall(r"(\d+\.\d) (?:ms|M)", line))
+        assert every > 0
+        assert rate > 0
+        assert one > 0

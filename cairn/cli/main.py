@@ -63,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_dse(commands)
     _add_dram(commands)
+    _add_pim(commands)
     _add_noc(commands)
     _add_wafer(commands)
     _add_validate(commands)
@@ -136,6 +137,27 @@ def _add_dram(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     channel.add_argument("--no-plots", dest="plots", action="store_false", help="write no plots")
 
 
+def _add_pim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    memory = commands.add_parser("pim", help="simulate a product on a memory that computes", allow_abbrev=False)
+    memory.add_argument("preset", metavar="PRESET", nargs="?", help="a device, such as GDDR6_AiM (see --list)")
+    memory.add_argument("--list", action="store_true", help="list presets and switches, and do nothing else")
+    memory.add_argument("--gemv", metavar="NxK", help="outputs x inputs of the matrix, such as 4096x4096")
+    memory.add_argument("--vectors", metavar="N", type=int, default=1, help="vectors of the batch (default: 1)")
+    memory.add_argument(
+        "--map", dest="mapping", metavar="KEY=VALUE", action="append", default=[],
+        help="order and layout: accumulators, vectors_together, inner, k_parts, share_rows (may be repeated)",
+    )  # fmt: skip
+    memory.add_argument("--refresh", choices=("none", "all_bank"), default="none", help="default: %(default)s")
+    memory.add_argument(
+        "--switch", dest="switches", metavar="NAME", action="append", help="rules to switch on (may be repeated)"
+    )
+    memory.add_argument(
+        "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[],
+        help="change a timing (nRP=20), a size (row=64) or the units (channels=8; may be repeated)",
+    )  # fmt: skip
+    memory.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
+
+
 def _add_noc(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     network = commands.add_parser("noc", help="simulate a network alone, under load or a batch", allow_abbrev=False)
     network.add_argument("config", metavar="CONFIG", help="a shipped name ('cairn configs networks') or a YAML file")
@@ -188,6 +210,10 @@ def _execute(arguments: argparse.Namespace) -> int:
         from cairn.cli.dram import dram
 
         return dram(arguments)
+    if arguments.command == "pim":
+        from cairn.cli.pim import pim
+
+        return pim(arguments)
     if arguments.command == "noc":
         from cairn.cli.noc import noc
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final, NamedTuple
 
 from cairn.base.kernel import kernel
 from cairn.hw_models.pim import tables as tb
 from cairn.hw_models.server import IntArray
+
+inner = partial(kernel, _nrt=False, forceinline=True)
+"""Decorator of what is inlined into its callers. Nothing here allocates or slices arrays."""
+routine = partial(kernel, _nrt=False)
+"""Decorator of what is called."""
 
 # Words of a channel's `state`
 NOW: Final = 0
@@ -58,7 +64,7 @@ class Channel(NamedTuple):
     log: IntArray
 
 
-@kernel()
+@inner()
 def _reached(reach: int, bank: int, banks: int) -> tuple[int, int]:
     """First and end of the banks that a command is about."""
     if reach == tb.ONE:
@@ -66,7 +72,7 @@ def _reached(reach: int, bank: int, banks: int) -> tuple[int, int]:
     return 0, banks
 
 
-@kernel()
+@inner()
 def _first_tick(channel: Channel, command: int, bank: int) -> int:
     """P4, P5: the earliest tick of a command."""
     tick = max(channel.state[NOW] + 1, channel.state[FREE], channel.gates[command])
@@ -77,7 +83,7 @@ def _first_tick(channel: Channel, command: int, bank: int) -> int:
     return int(tick)
 
 
-@kernel()
+@inner()
 def _since(channel: Channel, number: int, tick: int) -> int:
     """P4: the tick that rule `number` counts from: that of this command, or of an earlier one of the same sort."""
     ring = channel.rules[number, tb.RING]
@@ -90,7 +96,7 @@ def _since(channel: Channel, number: int, tick: int) -> int:
     return int(channel.rings[ring, at])
 
 
-@kernel()
+@routine()
 def _bind(channel: Channel, command: int, first: int, end: int, tick: int) -> None:
     """P4: what each rule of the command asks of later ones."""
     gates, ready, rules = channel.gates, channel.ready, channel.rules
@@ -104,7 +110,7 @@ def _bind(channel: Channel, command: int, first: int, end: int, tick: int) -> No
             ready[following, one] = max(ready[following, one], moment)
 
 
-@kernel()
+@routine()
 def _move_rows(channel: Channel, what: int, first: int, end: int, row: int, tick: int) -> None:
     """Rows that a command opens or closes, and for how long some bank is open."""
     state, rows = channel.state, channel.rows
@@ -122,7 +128,7 @@ def _move_rows(channel: Channel, what: int, first: int, end: int, row: int, tick
         state[OPEN_TICKS] += tick - state[OPENED]
 
 
-@kernel()
+@inner()
 def _note(channel: Channel, tick: int, command: int, bank: int, row: int) -> None:
     channel.counts[command] += 1
     at = channel.state[LOGGED]
@@ -134,7 +140,7 @@ def _note(channel: Channel, tick: int, command: int, bank: int, row: int) -> Non
         channel.state[LOGGED] = at + 1
 
 
-@kernel()
+@routine()
 def _issue(channel: Channel, command: int, bank: int, row: int, tick: int) -> None:
     """A command issues: rules, rows, mode, answers, and what is counted."""
     state = channel.state
@@ -154,7 +160,7 @@ def _issue(channel: Channel, command: int, bank: int, row: int, tick: int) -> No
     _note(channel, tick, command, first, row if about_a_row else CLOSED)
 
 
-@kernel()
+@inner()
 def _next(channel: Channel, command: int, bank: int, row: int) -> int:
     """P2: the command that comes next for one that an instruction asks for."""
     numbers, rows = channel.numbers, channel.rows
@@ -177,7 +183,7 @@ def _next(channel: Channel, command: int, bank: int, row: int) -> int:
     return int(needed)
 
 
-@kernel()
+@routine()
 def _serve(channel: Channel, command: int, bank: int, row: int) -> None:
     """P2, P3: one command of an instruction, and all that must come before it."""
     change = channel.numbers[tb.CHANGE_MODE]
@@ -191,7 +197,7 @@ def _serve(channel: Channel, command: int, bank: int, row: int) -> None:
         _issue(channel, needed, bank, row, tick)
 
 
-@kernel()
+@routine()
 def run_channel(channel: Channel, words: IntArray, ends: IntArray) -> None:
     """A whole program; `ends` receives the tick of each instruction's last command, `state[END]` the end (P7)."""
     state, numbers = channel.state, channel.numbers

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from cairn.base.errors import ConfigError
 from cairn.base.registry import nearest_hint
 from cairn.hw_models.dram.device import Device, from_clocks
@@ -52,15 +54,32 @@ class PimDevice:
         `accumulators=4`) changed, or with other `switches` on; ConfigError for a name that it has not."""
         of_unit = {name: value for name, value in changes.items() if name in PimUnit.model_fields}
         of_dram = {name: value for name, value in changes.items() if name not in of_unit}
+        dram, on = self.dram, self.switches
+        if switches is not None:
+            on = frozenset(switches)
+            dram = replace(dram, standard=_switched(pim_standard_of(self.name), on))
         try:
             unit = PimUnit(**{**self.unit.model_dump(), **of_unit})
-        except ValueError as wrong:
-            raise ConfigError(str(wrong), key=", ".join(of_unit)) from wrong
-        if switches is None:
-            dram = self.dram
-            return replace(self, dram=dram.changed(**of_dram) if of_dram else dram, unit=unit)
-        dram = replace(self.dram, standard=_switched(pim_standard_of(self.name), frozenset(switches)))
-        return PimDevice(dram.changed(**of_dram), unit, self.energy, frozenset(switches))
+            dram = dram.changed(**of_dram) if of_dram else dram
+        except ValidationError as wrong:
+            first = wrong.errors()[0]
+            raise ConfigError(f"{first['msg']}, got {first['input']}", key=str(first["loc"][0])) from None
+        return _fitting(PimDevice(dram, unit, self.energy, on))
+
+
+def _fitting(device: PimDevice) -> PimDevice:
+    """The device, or ConfigError where its units are not as many as its banks ask for."""
+    banks = device.dram.banks
+    needed = banks if device.unit.kind == "buffer" else banks // 2
+    if device.unit.units != needed:
+        what = "a unit for each bank" if device.unit.kind == "buffer" else "a unit for two banks"
+        raise ConfigError(f"{banks} banks with {what} need {needed} units, not {device.unit.units}", key="units")
+    if device.unit.access_bytes != device.dram.organisation.transaction_bytes:
+        raise ConfigError(
+            f"{device.unit.lanes} lanes of {device.unit.element_bits} bits are {device.unit.access_bytes} bytes; "
+            f"a column has {device.dram.organisation.transaction_bytes}", key="lanes",
+        )  # fmt: skip
+    return device
 
 
 def _switched(standard: PimStandard, on: frozenset[str]) -> PimStandard:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
+from cairn.base.errors import ConfigError
 from cairn.hw_models.dram.checker import ProtocolChecker, Verdict
 from cairn.hw_models.pim import cycle as cy
 from cairn.hw_models.pim.device import PimDevice
@@ -41,23 +42,46 @@ class ChannelRun:
         return self.device.seconds(self.cycles)
 
 
-def simulate_program(program: Program, refresh: str = "none", *, trace: bool = False) -> ChannelRun:
-    """Run a program to its end. `refresh` is "none" or "all_bank" (P6); with `trace` every command is kept."""
+def simulate_program(
+    program: Program, refresh: str = "none", *, trace: bool = False, first_refresh: int | None = None
+) -> ChannelRun:
+    """Run a program to its end. `refresh` is "none" or "all_bank" (P6); with `trace` every command is kept.
+
+    first_refresh  tick at which the first refresh falls due, where the channel ran before; nREFI when left out
+    """
     tables = tables_of(program.device, refresh)
-    channel, ends = _run(program, tables, NO_LOG)
+    due = int(tables.numbers[INTERVAL]) if first_refresh is None else first_refresh
+    return _result(program, tables, due, trace)
+
+
+def simulate_channels(programs: Sequence[Program], refresh: str = "none", *, trace: bool = False) -> list[ChannelRun]:
+    """Run programs of the channels of one device, each channel by itself: they share nothing but the device.
+
+    ConfigError where the programs are of different devices.
+    """
+    if not programs:
+        return []
+    if any(program.device is not programs[0].device for program in programs):
+        raise ConfigError("programs of one call are of one device", key="programs")
+    tables = tables_of(programs[0].device, refresh)
+    return [_result(program, tables, int(tables.numbers[INTERVAL]), trace) for program in programs]
+
+
+def _result(program: Program, tables: Tables, due: int, trace: bool) -> ChannelRun:
+    channel, ends = _run(program, tables, due, NO_LOG)
     if trace:
-        channel, ends = _run(program, tables, np.zeros((int(channel.counts.sum()), 4), dtype=np.int64))
+        channel, ends = _run(program, tables, due, np.zeros((int(channel.counts.sum()), 4), dtype=np.int64))
     names = program.device.standard.traced_commands
     counted = {name: int(count) for name, count in zip(names, channel.counts, strict=True) if count}
     cycles, open_ticks = int(channel.state[cy.END]), int(channel.state[cy.OPEN_TICKS])
     return ChannelRun(program.device, cycles, counted, ends, open_ticks, channel.log)
 
 
-def _run(program: Program, tables: Tables, log: IntArray) -> tuple[cy.Channel, IntArray]:
+def _run(program: Program, tables: Tables, due: int, log: IntArray) -> tuple[cy.Channel, IntArray]:
     """A channel after a program, and the ticks at which its instructions ended."""
     kinds = len(tables.commands)
     state = np.zeros(cy.STATE_WORDS, dtype=np.int64)
-    state[cy.DUE] = tables.numbers[INTERVAL]
+    state[cy.DUE] = due
     rings = np.full((max(1, tables.rings), cy.RING + 1), LONG_AGO, dtype=np.int64)
     rings[:, cy.RING] = 0
     channel = cy.Channel(

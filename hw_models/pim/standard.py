@@ -27,8 +27,9 @@ _FILE: Final = "the file of the device, which states its source"
 _PLAIN: Final = "what most commands have; the file says where one differs"
 
 Rules = dict[str, dict[str, str]]
-Role = Literal["mac", "fill", "bias", "result"]
-"""What a command does for a product: computes, brings inputs, sets accumulators, takes results to the host."""
+Role = Literal["mac", "mac_odd", "fill", "bias", "result", "setup"]
+"""What a command does for a product: computes (with the odd bank of a block), brings inputs, sets accumulators, takes
+results away, prepares a pass."""
 
 
 class PimCommand(Spec):
@@ -39,6 +40,7 @@ class PimCommand(Spec):
     register_mode  it needs register mode (P3)
     latency   clocks from the command to the end of its work, an expression over timings
     blocks    the host waits for what it answers (P5)
+    computes  units do arithmetic for it, beyond what `roles` names
     """
 
     reach: Literal["bank", "all", "none"] = required(_FILE)
@@ -46,6 +48,7 @@ class PimCommand(Spec):
     register_mode: bool = sourced(False, _PLAIN)
     latency: str = sourced("1", _PLAIN)
     blocks: bool = sourced(False, _PLAIN)
+    computes: bool = sourced(False, _PLAIN)
     about: str = required(_FILE)
 
 

@@ -9,19 +9,19 @@ import pytest
 
 from cairn.base.errors import ConfigError
 from cairn.hw_models.dram.checker import ProtocolChecker
-from cairn.hw_models.pim.device import pim_device
+from cairn.hw_models.pim.device import PimDevice, pim_device
 from cairn.hw_models.pim.oracle import run_oracle
 from cairn.hw_models.pim.program import ROW, Program, ProgramBuilder, checked
+from cairn.hw_models.pim.random_cases import random_device
 from cairn.hw_models.pim.simulate import ChannelRun, simulate_program, verdict_of
 from cairn.hw_models.pim.standard import pim_presets
-from tests.hw_models.pim_cases import random_device, random_program
 
 AIM = pim_device("GDDR6_AiM")
 CLOCKS = AIM.dram.clocks
 
 
-def run(*instructions: tuple[str, int, dict[str, int]], refresh: str = "none", device: object = AIM) -> ChannelRun:
-    builder = ProgramBuilder(device)  # type: ignore[arg-type]
+def run(*instructions: tuple[str, int, dict[str, int]], refresh: str = "none", device: PimDevice = AIM) -> ChannelRun:
+    builder = ProgramBuilder(device)
     for command, count, fields in instructions:
         builder.add(command, count, **fields)
     return simulate_program(builder.build(), refresh, trace=True)
@@ -179,6 +179,19 @@ def test_a_device_refuses_presets_switches_and_timings_that_it_has_not() -> None
         pim_device("GDDR6_AiM", nRPP=3)
     with pytest.raises(ConfigError, match="there is no refresh 'often'; there are none and all_bank"):
         run(("MAC16", 1, {}), refresh="often")
+
+
+def random_program(device: PimDevice, rng: np.random.Generator, length: int) -> Program:
+    """Instructions of every sort that the device has, in few rows and banks so that they meet."""
+    program = ProgramBuilder(device)
+    own = device.standard.mode_command
+    names = [name for name, one in device.commands.items() if one.row not in ("opens", "closes") and name != own]
+    for _ in range(length):
+        program.add(
+            str(rng.choice([*names, "RD", "WR"])), int(rng.integers(1, 5)), bank=int(rng.integers(device.dram.banks)),
+            row=int(rng.integers(3)),
+        )  # fmt: skip
+    return program.build()
 
 
 @pytest.mark.parametrize("preset", sorted(pim_presets()))

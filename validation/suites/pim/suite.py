@@ -6,14 +6,28 @@ from collections.abc import Iterator
 
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
-from cairn.validation.suites.pim import aim, attacc, attacc_system, cent, duplex, headlines
+from cairn.validation.suites.pim import (
+    aim,
+    attacc,
+    attacc_system,
+    cent,
+    cousins,
+    duplex,
+    headlines,
+    samsung,
+    twin,
+)
 
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
     """Rows of the parts; `run_all` adds none."""
     yield from aim.rows(reference)
+    yield from samsung.rows(reference)
+    yield from cousins.rows(reference)
     yield from attacc.rows(reference)
     yield from attacc_system.rows(reference)
     yield from duplex.rows(reference)
     yield from cent.rows(reference)
     yield from headlines.rows(reference)
+    if reference.given is None:  # what is held against itself needs no rows of others
+        yield from twin.rows()
