@@ -10,6 +10,7 @@ from cairn.base.errors import ConfigError
 from cairn.validation.gates import GateSheet, Verdict, judge
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
+from cairn.validation.suite import Suite, run_suite
 from cairn.validation.suites.pim import attacc, attacc_system, cent, duplex, headlines
 
 SHEET = GateSheet.load(Path(attacc.__file__).with_name("gates.yaml"))
@@ -119,3 +120,20 @@ def test_systems_are_held_against_the_same_gpus_without_stacks(tmp_path: Path) -
     gain = rows["attacc.sys.dgx-attacc.A100a.8.GPT-175B.b8.bank.speedup"]
     assert gain.reference == 2 and gain.prediction is not None and gain.prediction > 1
     assert rows["attacc.sys.dgx-cpu.A100a.8.GPT-175B.b8.lat"].prediction is None
+
+
+def test_a_gate_whose_file_is_not_shipped_is_skipped_where_that_file_is_not_here() -> None:
+    needed = [gate for gate in SHEET.gates if gate.needs]
+    assert {gate.needs for gate in needed} == {attacc.RECORDED, cent.PUBLISHED}
+    sheet = SHEET.model_copy(update={"gates": (*needed, *(g for g in SHEET.gates if g.name == "cent_parts"))})
+    row = Row("cent.made_up", "made up", 100, 101, "clocks", "this test", ("cent_parts",))
+
+    def predict(reference: ReferenceDir, run_all: bool) -> list[Row]:
+        reference.missed.extend(f"{gate.needs} is not there" for gate in needed)
+        return [row]
+
+    found = run_suite(Suite("made up", predict, sheet), ReferenceDir())
+    assert found.verdict is Verdict.PASS
+    assert {gate.verdict for gate in found.gates} == {Verdict.SKIPPED, Verdict.PASS}
+    bare = sheet.model_copy(update={"gates": tuple(gate.model_copy(update={"needs": ""}) for gate in sheet.gates)})
+    assert run_suite(Suite("made up", predict, bare), ReferenceDir()).verdict is Verdict.FAIL
