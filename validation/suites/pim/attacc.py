@@ -9,6 +9,9 @@ from typing import Final
 from cairn.base.errors import ConfigError
 from cairn.hw_models.pim.attacc import AttaccSpec, Placement
 from cairn.hw_models.pim.attention import Attended, attention_cycles
+from cairn.hw_models.pim.attention_stream import attention_program
+from cairn.hw_models.pim.device import PimDevice, pim_device
+from cairn.hw_models.pim.simulate import simulate_program, verdict_of
 from cairn.validation.reference import Record, ReferenceDir
 from cairn.validation.rows import Row
 
@@ -18,6 +21,37 @@ PLACEMENTS: Final = {"BA": Placement.BANK, "BG": Placement.BANK_GROUP, "BUFFER":
 LIMITED: Final = {"pc": True, "npc": False}
 ID: Final = re.compile(r"attacc\.cyc\.(BA|BG|BUFFER)\.(pc|npc)\.d(\d+)\.b(\d+)\.h(\d+)\.L(\d+)")
 SOFTMAX: Final = re.compile(r"softmax=(\d+)")
+
+
+WAVES: Final = (2, 3, 8, 12)
+CONTEXTS: Final = (256, 1024, 2048, 4096)
+LONG: Final = 1024
+"""Keys from which on the closed form is held against the stream; on fewer, rows that the stream opens late count."""
+
+
+def stream_rows() -> Iterator[Row]:
+    """The closed form against the commands of a channel, with and without the power limit; and their protocol."""
+    for limited, spacing in ((True, 6), (False, 4)):
+        device = pim_device("HBM3_AttAcc", nCCDAB=spacing)
+        for waves in WAVES:
+            for context in CONTEXTS:
+                yield from _stream(device, limited, waves, context)
+
+
+def _stream(device: PimDevice, limited: bool, waves: int, context: int) -> Iterator[Row]:
+    spec = AttaccSpec()
+    run = simulate_program(attention_program(device, waves, context, 128), "all_bank", trace=True)
+    work = Attended(spec.channels * waves, context, 128)
+    name = f"attacc.stream.{'pc' if limited else 'npc'}.w{waves}.L{context}"
+    yield Row(
+        name, "AttAcc, closed form", float(run.cycles),
+        float(attention_cycles(spec, Placement.BANK, work, power_limit=limited)), "clocks",
+        "the commands of a channel, simulated", ("attacc_form",) if context >= LONG else (),
+    )  # fmt: skip
+    yield Row(
+        f"{name}.protocol", "AttAcc, protocol violations", 0, verdict_of(run, "all_bank").count, "commands",
+        "rules of the device", ("protocol",),
+    )  # fmt: skip
 
 
 def rows(reference: ReferenceDir) -> Iterator[Row]:

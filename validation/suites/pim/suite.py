@@ -31,3 +31,4 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
     yield from headlines.rows(reference)
     if reference.given is None:  # what is held against itself needs no rows of others
         yield from twin.rows()
+        yield from attacc.stream_rows()
