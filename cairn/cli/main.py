@@ -147,6 +147,7 @@ def _add_pim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--map", dest="mapping", metavar="KEY=VALUE", action="append", default=[],
         help="order and layout: accumulators, vectors_together, inner, k_parts, share_rows (may be repeated)",
     )  # fmt: skip
+    memory.add_argument("--sweep", action="store_true", help="simulate every mapping instead, the fastest first")
     memory.add_argument("--refresh", choices=("none", "all_bank"), default="none", help="default: %(default)s")
     memory.add_argument(
         "--switch", dest="switches", metavar="NAME", action="append", help="rules to switch on (may be repeated)"

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MOST: Final = 1_000_000
 """Clocks or sizes beyond which a setting is taken for a mistake."""
 
+SHOWN: Final = 20
+"""Mappings that a sweep prints."""
+
 
 def pim(arguments: Namespace) -> int:
     """Simulate one channel, all of which do the same, and print time, commands, use and energy."""
@@ -36,8 +39,10 @@ def pim(arguments: Namespace) -> int:
         if not isinstance(value, int) or not 0 <= value <= MOST:
             raise ConfigError(f"must be a whole number from 0 to {MOST:,}, got {value!r}", key=f"--set {key}")
     device = pim_device(arguments.preset, switches=arguments.switches, **changes)
-    plan = _lowered(device, arguments)
     tell_of_compilation("hw_models/pim")
+    if arguments.sweep:
+        return _sweep(device, arguments)
+    plan = _lowered(device, arguments)
     result = _result(plan, arguments.refresh)
     print(json.dumps(result, indent=1) if arguments.json else _table(result))
     return 0
@@ -59,10 +64,7 @@ def _lowered(device: PimDevice, arguments: Namespace) -> GemvPlan | RegisterPlan
 
     from cairn.hw_models.pim import gemv, registers
 
-    match = re.fullmatch(r"(\d+)x(\d+)", arguments.gemv)
-    if match is None:
-        raise ConfigError(f"--gemv {arguments.gemv}: this reads like 4096x4096, outputs x inputs")
-    outputs, inputs = int(match[1]), int(match[2])
+    outputs, inputs = _shape(arguments)
     choices = _numbers(arguments.mapping, "--map")
     if device.unit.kind == "registers":
         if choices:
@@ -74,6 +76,36 @@ def _lowered(device: PimDevice, arguments: Namespace) -> GemvPlan | RegisterPlan
         first = wrong.errors()[0]
         raise ConfigError(f"{first['msg']}", key=f"--map {first['loc'][0]}") from None
     return gemv.lower_gemv(device, outputs, inputs, mapping, vectors=arguments.vectors)
+
+
+def _sweep(device: PimDevice, arguments: Namespace) -> int:
+    """Print every mapping with its time."""
+    from cairn.hw_models.pim.sweep import sweep_gemv
+
+    if device.unit.kind == "registers" or arguments.mapping:
+        raise ConfigError("--sweep tries the mappings of banks that listen to a buffer, and takes no --map")
+    outputs, inputs = _shape(arguments)
+    tried = sweep_gemv(device, outputs, inputs, vectors=arguments.vectors, refresh=arguments.refresh)
+    rows = [{**one.mapping.model_dump(), "cycles": one.cycles, "us": device.seconds(one.cycles) * 1e6,
+             "rows": one.rows, "host_adds": one.host_adds} for one in tried]  # fmt: skip
+    if arguments.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    print("  ".join(rows[0]))
+    for row in rows[:SHOWN]:
+        print("  ".join(f"{value:>{len(name)}.3f}" if isinstance(value, float) else f"{value!s:>{len(name)}}"
+                        for name, value in row.items()))  # fmt: skip
+    if len(rows) > SHOWN:
+        print(f"and {len(rows) - SHOWN} more (--json prints all), the slowest {rows[-1]['cycles']:,} cycles")
+    return 0
+
+
+def _shape(arguments: Namespace) -> tuple[int, int]:
+    """Outputs and inputs that `--gemv` names."""
+    match = re.fullmatch(r"(\d+)x(\d+)", arguments.gemv)
+    if match is None:
+        raise ConfigError(f"--gemv {arguments.gemv}: this reads like 4096x4096, outputs x inputs")
+    return int(match[1]), int(match[2])
 
 
 def _result(plan: GemvPlan | RegisterPlan, refresh: str) -> dict[str, Any]:

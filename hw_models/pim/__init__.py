@@ -24,4 +24,9 @@ P6+ Refresh `all_bank`: one falls due at every multiple of nREFI. Before an inst
     buffers and accumulators hold is kept. `none`: never, as in the source.
 P7  The host's end-of-run comes a tick after the last command, or where P5 allows it. The run ends a tick later, or a
     tick after the last command is complete (its tick + latency), whichever is the later.
+
+`gemv.py` and `registers.py` lower products to programs (banks that listen to a buffer; blocks with register files),
+`state.py` steps of recurrent states; `numbers.py` runs programs on numbers; `analytical.py` is the closed form of
+products; `server.py` serves programs in the engines (rules Q1 to Q4); `cost.py` has energy and area. `upmem.py` and
+`asic.py` are cost models without commands.
 """

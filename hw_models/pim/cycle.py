@@ -184,7 +184,7 @@ def _next(channel: Channel, command: int, bank: int, row: int) -> int:
 
 
 @routine()
-def _serve(channel: Channel, command: int, bank: int, row: int) -> None:
+def serve(channel: Channel, command: int, bank: int, row: int) -> None:
     """P2, P3: one command of an instruction, and all that must come before it."""
     change = channel.numbers[tb.CHANGE_MODE]
     needed = -1
@@ -198,18 +198,34 @@ def _serve(channel: Channel, command: int, bank: int, row: int) -> None:
 
 
 @routine()
+def instruct(channel: Channel, command: int, count: int, bank: int, row: int) -> None:
+    """P6, P2: one instruction, after the refreshes that are due."""
+    state, numbers = channel.state, channel.numbers
+    while numbers[tb.INTERVAL] > 0:
+        if _first_tick(channel, _next(channel, command, bank, row), bank) < state[DUE]:
+            break
+        serve(channel, numbers[tb.REFRESH], 0, 0)
+        state[DUE] += numbers[tb.INTERVAL]
+    for _ in range(count):
+        serve(channel, command, bank, row)
+
+
+def reset(channel: Channel, due: int) -> None:
+    """Make a channel idle: nothing issued, all banks closed, the first refresh due at tick `due`."""
+    for words in (channel.state, channel.gates, channel.ready, channel.counts):
+        words[:] = 0
+    channel.state[DUE] = due
+    channel.rows[:] = CLOSED
+    channel.rings[:] = tb.LONG_AGO
+    channel.rings[:, RING] = 0
+
+
+@routine()
 def run_channel(channel: Channel, words: IntArray, ends: IntArray) -> None:
     """A whole program; `ends` receives the tick of each instruction's last command, `state[END]` the end (P7)."""
-    state, numbers = channel.state, channel.numbers
+    state = channel.state
     for number in range(words.shape[0]):
-        command, bank, row = words[number, 0], words[number, 2], words[number, 3]
-        while numbers[tb.INTERVAL] > 0:  # P6
-            if _first_tick(channel, _next(channel, command, bank, row), bank) < state[DUE]:
-                break
-            _serve(channel, numbers[tb.REFRESH], 0, 0)
-            state[DUE] += numbers[tb.INTERVAL]
-        for _ in range(words[number, 1]):
-            _serve(channel, command, bank, row)
+        instruct(channel, words[number, 0], words[number, 1], words[number, 2], words[number, 3])
         ends[number] = state[NOW]
     state[END] = max(state[NOW] + 1, state[FREE], state[COMPLETE]) + 1
     if state[OPEN] > 0:

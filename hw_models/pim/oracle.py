@@ -48,6 +48,16 @@ class OracleChannel:
         for _ in range(count):
             self._one(command, bank, row)
 
+    def arrive(self, tick: int) -> None:
+        """Q2, Q3: time passes to `tick`, with the refreshes that fall due meanwhile; completions count from here."""
+        interval = self.device.dram.clocks["nREFI"]
+        while self.refresh and (self.refreshes + 1) * interval <= tick:
+            self.tick = max(self.tick, (self.refreshes + 1) * interval - 1)
+            self._one("REF", 0, 0)
+            self.refreshes += 1
+        self.tick = max(self.tick, tick)
+        self.complete = 0
+
     def end(self) -> int:
         """P7: the tick at which the run ends."""
         last = max(self.tick + 1, self.answer)

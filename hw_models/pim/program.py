@@ -92,9 +92,25 @@ def checked(program: Program) -> Program:
     limits = {COUNT: (1, o.col), BANK: (0, device.dram.banks - 1), ROW: (0, o.row - 1), COLUMN: (0, o.col - 1)}
     for field, (least, most) in limits.items():
         _within(words, field, words[:, field], least, most)
+    if device.standard.all_banks_only:
+        _refuse_single_banks(program)
     banked = np.array([_reads_rows(device, name) for name in names])[words[:, COMMAND]]
     _within(words, COLUMN, np.where(banked, words[:, COLUMN] + words[:, COUNT], 0), 0, o.col, "column + count")
     return program
+
+
+def _refuse_single_banks(program: Program) -> None:
+    """ConfigError for a command to one bank while all banks act as one."""
+    roles, inside = program.device.standard.roles, False
+    for at, (name, _) in enumerate(program.named()):
+        known = program.device.commands.get(name)
+        if name in (roles.get("setup"), roles.get("result")):
+            inside = name == roles.get("setup")
+        elif inside and (known is None or known.reach == "bank"):
+            raise ConfigError(
+                f"instruction {at} of {len(program)}: {name} reaches one bank while all banks of {program.device.name} "
+                f"act as one; put it before {roles.get('setup')} or after {roles.get('result')}", key="command",
+            )  # fmt: skip
 
 
 def _reads_rows(device: PimDevice, name: str) -> bool:

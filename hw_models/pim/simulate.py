@@ -13,7 +13,7 @@ from cairn.hw_models.dram.checker import ProtocolChecker, Verdict
 from cairn.hw_models.pim import cycle as cy
 from cairn.hw_models.pim.device import PimDevice
 from cairn.hw_models.pim.program import Program
-from cairn.hw_models.pim.tables import INTERVAL, LONG_AGO, Tables, tables_of
+from cairn.hw_models.pim.tables import INTERVAL, Tables, tables_of
 from cairn.hw_models.server import IntArray
 
 NO_LOG: Final = np.zeros((0, 4), dtype=np.int64)
@@ -80,16 +80,14 @@ def _result(program: Program, tables: Tables, due: int, trace: bool) -> ChannelR
 def _run(program: Program, tables: Tables, due: int, log: IntArray) -> tuple[cy.Channel, IntArray]:
     """A channel after a program, and the ticks at which its instructions ended."""
     kinds = len(tables.commands)
-    state = np.zeros(cy.STATE_WORDS, dtype=np.int64)
-    state[cy.DUE] = due
-    rings = np.full((max(1, tables.rings), cy.RING + 1), LONG_AGO, dtype=np.int64)
-    rings[:, cy.RING] = 0
     channel = cy.Channel(
-        commands=tables.commands, starts=tables.starts, rules=tables.rules, numbers=tables.numbers, state=state,
-        rows=np.full(tables.banks, cy.CLOSED, dtype=np.int64), gates=np.zeros(kinds, dtype=np.int64),
-        ready=np.zeros((kinds, tables.banks), dtype=np.int64), rings=rings, counts=np.zeros(kinds, dtype=np.int64),
+        commands=tables.commands, starts=tables.starts, rules=tables.rules, numbers=tables.numbers,
+        state=np.zeros(cy.STATE_WORDS, dtype=np.int64), rows=np.zeros(tables.banks, dtype=np.int64),
+        gates=np.zeros(kinds, dtype=np.int64), ready=np.zeros((kinds, tables.banks), dtype=np.int64),
+        rings=np.zeros((max(1, tables.rings), cy.RING + 1), dtype=np.int64), counts=np.zeros(kinds, dtype=np.int64),
         log=log,
     )  # fmt: skip
+    cy.reset(channel, due)
     ends = np.zeros(len(program), dtype=np.int64)
     cy.run_channel(channel, program.words, ends)
     return channel, ends

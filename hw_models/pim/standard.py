@@ -107,12 +107,16 @@ class PimPreset(Preset):
 
 
 class PimStandard(Standard):
-    """The commands, rules and presets of devices of one sort."""
+    """The commands, rules and presets of devices of one sort.
+
+    `all_banks_only`: from the command that prepares a pass (`roles.setup`) to the one that takes its results away, all
+    banks act as one, and commands to single banks are refused.
+    """
 
     schema_id: Literal["cairn.pim_device/1"] = required(_FILE, alias="schema")  # type: ignore[assignment]
     commands: Mapping[str, PimCommand] = required(_FILE)
     mode_command: str | None = sourced(None, "a device without modes has none")
-    register_commands: tuple[str, ...] = sourced((), "no plain command needs register mode")
+    all_banks_only: bool = sourced(False, "single banks are reached at any time, but for P3")
     latencies: Mapping[str, str] = sourced({}, "one clock")
     switches: Mapping[str, Switch] = sourced({}, "none where references agree")
     roles: Mapping[Role, str] = required(_FILE)

@@ -164,6 +164,21 @@ def test_an_instruction_outside_the_device_is_refused(fields: dict[str, int], me
         builder.build()
 
 
+def test_single_banks_are_refused_while_all_banks_act_as_one() -> None:
+    builder = ProgramBuilder(pim_device("HBM2_PIM"))
+    builder.add("RD", bank=2)
+    builder.add("SETUP")
+    builder.add("MACEV", 2)
+    builder.add("WRRES", row=1)
+    builder.add("WR", bank=2)
+    assert len(builder.build()) == 5
+    builder.add("SETUP")
+    builder.add("RD", bank=2)
+    message = r"instruction 6 of 7: RD reaches one bank .* put it before SETUP or after WRRES"
+    with pytest.raises(ConfigError, match=message):
+        builder.build()
+
+
 def test_words_of_another_shape_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"this has the shape \(2, 3\)"):
         checked(Program(AIM, np.zeros((2, 3), dtype=np.int64)))
@@ -184,7 +199,7 @@ def test_a_device_refuses_presets_switches_and_timings_that_it_has_not() -> None
 def random_program(device: PimDevice, rng: np.random.Generator, length: int) -> Program:
     """Instructions of every sort that the device has, in few rows and banks so that they meet."""
     program = ProgramBuilder(device)
-    own = device.standard.mode_command
+    own = device.standard.roles["setup"] if device.standard.all_banks_only else device.standard.mode_command
     names = [name for name, one in device.commands.items() if one.row not in ("opens", "closes") and name != own]
     for _ in range(length):
         program.add(
