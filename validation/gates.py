@@ -32,7 +32,10 @@ class Verdict(StrEnum):
 
 
 class Gate(Spec):
-    """`metric` over the rows that count for it must be `direction` `limit`; without a limit it is reported only."""
+    """`metric` over the rows that count for it must be `direction` `limit`; without a limit it is reported only.
+
+    `needs` names a file that is not shipped and that all its rows come from: where it is not here, the gate is skipped.
+    """
 
     name: str = required(min_length=1)
     metric: str = required()
@@ -40,6 +43,7 @@ class Gate(Spec):
     direction: Literal["at_most", "at_least"] = sourced("at_most", "assumed: most gates bound an error")
     predictor: str = sourced(OURS, "assumed: gates judge Cairn unless they name a baseline")
     what: str = required(min_length=1)
+    needs: str = sourced("", "assumed: gates can be checked with what is shipped")
 
     @field_validator("metric")
     @classmethod

@@ -122,7 +122,8 @@ def run_suite(
     """Run `suite` on the files of `reference`; `progress` is told of every row.
 
     It passes when every gate with a limit was checked and holds. A gate that no row counts for fails, except on a
-    given folder, which may hold rows of one sort alone: there one checked gate is enough. A suite whose reference is
+    given folder, which may hold rows of one sort alone: there one checked gate is enough; and where the file that it
+    needs is none of the shipped ones and not here (`Gate.needs`). A suite whose reference is
     not here is skipped, except on a given folder: asked to check that, it checked nothing, and fails.
     """
     sheet = suite.sheet
@@ -134,6 +135,7 @@ def run_suite(
     _check_rows(sheet, rows)
     gates = tuple(judge(gate, rows) for gate in sheet.gates)
     notes = {row.id: note for row in rows if (note := sheet.note_on(row))}
+    gates = tuple(_excused(result, reference) for result in gates)
     verdict, why = _verdict(gates, rows, given=reference.given is not None)
     used, missed = tuple(reference.used), tuple(reference.missed)
     result = SuiteResult(suite.name, sheet, verdict, rows, gates, used, missed, why, notes)
@@ -148,6 +150,15 @@ def _told(suite: Suite, rows: Iterable[Row], progress: Callable[[str], None] | N
         if progress is not None:
             progress(f"{suite.name}: {count} rows, last {row.id}")
         yield row
+
+
+def _excused(result: GateResult, reference: ReferenceDir) -> GateResult:
+    """A gate without rows is skipped where the file that it needs was looked for and is not here."""
+    needs = result.gate.needs
+    absent = bool(needs) and any(message.startswith(f"{needs} ") for message in reference.missed)
+    if result.verdict is Verdict.NO_ROWS and absent and reference.given is None:
+        return replace(result, verdict=Verdict.SKIPPED)
+    return result
 
 
 def _verdict(gates: tuple[GateResult, ...], rows: tuple[Row, ...], *, given: bool) -> tuple[Verdict, str]:

@@ -10,6 +10,11 @@ from cairn.validation.harness import validate
 from cairn.validation.reference import SHIPPED, ReferenceDir
 from cairn.validation.suite import SuiteResult, load_suite, run_suite
 
+OUTSIDE = {
+    "pim/attacc_cycles.csv": ("attacc_bank", "attacc_buffer"),
+    "pim/cent_results.csv": ("cent_pim", "cent_acc", "cent_cxl", "cent_tot"),
+}
+"""Files that are not shipped, and how the names of the gates that need them begin."""
 AIM, SAMSUNG = "aim_cycles.csv", "hbmpim_samsung.csv"
 
 
@@ -36,9 +41,10 @@ def test_every_shipped_row_of_aim_is_equal_and_the_others_within_their_limits(sh
     assert shipped.verdict == "pass", shipped.why
     assert (gates["aim_cycles"].rows, gates["aim_cycles"].value) == (rows, 0)
     assert (gates["twin_exact"].rows, gates["twin_exact"].value) == (120, 0)
-    assert all(gate.rows > 0 for gate in shipped.gates)
+    without = tuple(name for names in OUTSIDE.values() for name in names)
+    assert all(gate.rows > 0 for name, gate in gates.items() if not name.startswith(without))
     assert shipped.unexplained() == []
-    assert shipped.skipped == ()
+    assert all(text.startswith(tuple(OUTSIDE)) for text in shipped.skipped)
 
 
 def test_rows_that_a_constant_is_fitted_on_count_for_no_limit(shipped: SuiteResult) -> None:

@@ -1,4 +1,4 @@
-"""Processing in memory: units beside banks against simulators of their sort."""
+"""Processing in memory: channels, units and systems against the simulators and papers that describe them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from collections.abc import Iterator
 
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
-from cairn.validation.suites.pim import aim, cousins, samsung, twin
+from cairn.validation.suites.pim import (
+    aim,
+    attacc,
+    attacc_system,
+    cent,
+    cousins,
+    duplex,
+    headlines,
+    samsung,
+    twin,
+)
 
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
@@ -14,5 +24,11 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
     yield from aim.rows(reference)
     yield from samsung.rows(reference)
     yield from cousins.rows(reference)
+    yield from attacc.rows(reference)
+    yield from attacc_system.rows(reference)
+    yield from duplex.rows(reference)
+    yield from cent.rows(reference)
+    yield from headlines.rows(reference)
     if reference.given is None:  # what is held against itself needs no rows of others
         yield from twin.rows()
+        yield from attacc.stream_rows()

@@ -1,0 +1,267 @@
+"""A step of a language model on devices whose memory computes too, part by part.
+
+Dense products are done by the cores. Experts and the attention of decode go to cores or PIM (`Machine.pim`): to
+whatever is done first, to PIM up to so many operations per byte, or where one says (`Choice`). A product of m tokens
+has about m operations per byte of its weights, attention as many as query heads share a key head.
+
+Dense products are divided over the `tensor_parallel` devices of a group, requests over groups; an expert over
+`expert_parallel` devices, experts over what is left. A layer ends when its slowest device does. Activations go through
+memory between operators; norms and residuals are hidden (assumed, as in the reference's simulator).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.base.errors import ConfigError, Infeasibility, InfeasibleError
+from cairn.hw_models.pim.duplex import DuplexDevice, DuplexSpec, Unit, duplex_device
+from cairn.sim.pim.coprocess import divide
+from cairn.workloads.graph import Block, Operator, OperatorGraph, OpKind
+
+FloatArray = npt.NDArray[np.float64]
+
+SECTIONS: Final = 4
+"""Sections of a device's memory by bank bundle (Duplex, arXiv 2409.01141, section V-B)."""
+PRODUCTS_BY_ROWS: Final = ("o", "down", "shared_down")
+"""Products whose weights are divided along their rows, so that partial sums are added up after them."""
+
+
+class Choice(StrEnum):
+    """Who decides between cores and PIM: their times, operations per byte against those that PIM has, or a hand."""
+
+    FASTEST = "fastest"
+    OPS_PER_BYTE = "ops_per_byte"
+    CORES = "cores"
+    PIM = "pim"
+
+
+PARTS: Final = ("qkv", "attention", "o", "dense", "experts", "other", "all_reduce", "exchange")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Devices and how a model is divided over them.
+
+    `pim` is the unit beside the cores, None for none, and `choice` says what goes there; with `coprocessing` experts
+    are divided between both, which work at the same time, otherwise one follows the other.
+    """
+
+    device: DuplexSpec
+    devices: int
+    nodes: int = 1
+    tensor_parallel: int = 1
+    expert_parallel: int = 1
+    pim: Unit | None = None
+    coprocessing: bool = False
+    choice: Choice = Choice.FASTEST
+
+    def __post_init__(self) -> None:
+        """ConfigError when devices cannot be cut into the groups."""
+        for name in ("devices", "nodes", "tensor_parallel", "expert_parallel"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"at least 1 belongs here, not {getattr(self, name)}", key=name)
+        for name in ("nodes", "tensor_parallel", "expert_parallel"):
+            if self.devices % getattr(self, name):
+                message = f"{self.devices} devices cannot be cut into groups of {getattr(self, name)}"
+                raise ConfigError(message, key=name)
+        if self.pim is Unit.CORES:
+            raise ConfigError("cores are no PIM unit; choose logic or bank, or none", key="pim")
+        if self.coprocessing and self.pim is None:
+            raise ConfigError("coprocessing needs a PIM unit; choose logic or bank", key="coprocessing")
+        if self.coprocessing and self.choice is not Choice.FASTEST:
+            raise ConfigError("coprocessing divides experts by their times; leave choice at fastest", key="choice")
+
+    @property
+    def groups(self) -> int:
+        """Groups of devices that each have all dense weights, and a part of the requests."""
+        return self.devices // self.tensor_parallel
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return (Unit.CORES,) if self.pim is None else (Unit.CORES, self.pim)
+
+    def chosen(self, times: Mapping[Unit, FloatArray], ops_per_byte: npt.ArrayLike) -> FloatArray:
+        """Of the times of each unit those that count, with so many operations per byte read from the banks."""
+        cores = times[Unit.CORES]
+        if self.pim is None or self.choice is Choice.CORES or self.pim not in times:
+            return cores
+        pim = times[self.pim]
+        if self.choice is Choice.PIM:
+            return pim
+        if self.choice is Choice.OPS_PER_BYTE:
+            return np.where(np.asarray(ops_per_byte) <= self.device.pim(self.pim).ops_per_byte, pim, cores)
+        return np.minimum(cores, pim)
+
+
+@dataclass
+class StepTime:
+    """Seconds of a step by part (PARTS)."""
+
+    qkv: float = 0.0
+    attention: float = 0.0
+    o: float = 0.0
+    dense: float = 0.0
+    experts: float = 0.0
+    other: float = 0.0
+    all_reduce: float = 0.0
+    exchange: float = 0.0
+    units: dict[str, Unit] = field(default_factory=dict)
+    """The unit that did each dense operator or attention, by name."""
+
+    @property
+    def seconds(self) -> float:
+        """The whole step: parts follow each other."""
+        return float(sum(getattr(self, part.name) for part in fields(self) if part.name in PARTS))
+
+
+def step_time(machine: Machine, graph: OperatorGraph) -> StepTime:
+    """Time of the step `graph` on `machine`. ConfigError for operators that it does not know, InfeasibleError when
+    heads or experts cannot be divided over the devices."""
+    found, work = StepTime(), _Work(machine, duplex_device(machine.device), graph.tokens)
+    for segment in graph.segments:
+        for part, seconds in work.block(segment.block, found.units):
+            setattr(found, part, getattr(found, part) + segment.repeat * seconds)
+    return found
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Times of the operators of a step."""
+
+    machine: Machine
+    device: DuplexDevice
+    tokens: int
+
+    def block(self, block: Block, units: dict[str, Unit]) -> Iterator[tuple[str, float]]:
+        """(part, seconds) of each operator of a block that takes time of its own."""
+        experts = [op for op in block.operators if op.kind is OpKind.GROUPED_MATMUL]
+        for op in block.operators:
+            if op.kind is OpKind.MATMUL:
+                yield from self._dense(block, op, units)
+            elif op.kind is OpKind.ATTENTION:
+                yield "attention", self._attention(block, op, units)
+            elif op.kind is OpKind.ACTIVATION and op.name != "experts_act":
+                yield "dense", self._elementwise(block, op)
+            elif op.kind is OpKind.COMBINE:
+                yield "experts", self._experts(block, experts)
+                yield from self._after_experts(block, op)
+            elif op.kind not in _FREE:
+                raise ConfigError(f"PIM systems know no operator {op.kind.value} ({op.name})", key="model")
+
+    def _dense(self, block: Block, op: Operator, units: dict[str, Unit]) -> Iterator[tuple[str, float]]:
+        """A product on the cores, divided over a group; partial sums are added up after those divided by rows."""
+        x, w = (block.tensor(name) for name in op.inputs)
+        rows = self._rows(x.rows)
+        degree = self.machine.tensor_parallel
+        inner, columns = w.rows, w.columns
+        if op.name in PRODUCTS_BY_ROWS:
+            inner = self._share(inner, degree, op.name)
+        elif op.name == "lm_head":
+            columns = -(-columns // self.machine.devices)
+        elif op.name != "router":
+            columns = self._share(columns, degree, op.name)
+        size = w.bits / 8
+        units[op.name] = Unit.CORES
+        yield _PART.get(op.name, "dense"), float(self.device.product_s(Unit.CORES, rows, inner, columns, size))
+        if op.name in PRODUCTS_BY_ROWS:
+            yield "all_reduce", self.device.all_reduce_s(degree, rows * w.columns * size)
+
+    def _attention(self, block: Block, op: Operator, units: dict[str, Unit]) -> float:
+        """Keys, then values: each the longer of reading and of two operations for each element and query head."""
+        attention = op.attention
+        if attention is None or len(op.inputs) < 3:
+            raise ConfigError(f"attention with latent keys ({op.name}) has no PIM model here", key="model")
+        self._share(attention.kv_heads, self.machine.tensor_parallel, "key heads")
+        parts = self.machine.groups * self.machine.tensor_parallel
+        prefill = any(request.new > 1 for request in attention.requests)
+        reads = dict(op.reads)
+        sizes = [reads.get(name, block.tensor(name).bytes) / parts for name in op.inputs[1:3]]
+        ops_per_byte = op.matrix_ops / 2 / parts / max(sizes[0], 1)
+        times = {
+            unit: np.asarray(sum(self.device.attend_s(unit, size, op.matrix_ops / 2 / parts) for size in sizes))
+            for unit in (self.machine.units if not prefill else (Unit.CORES,))
+        }
+        seconds = float(self.machine.chosen(times, ops_per_byte))
+        units[op.name] = next(unit for unit in times if float(times[unit]) == seconds)
+        return seconds
+
+    def _elementwise(self, block: Block, op: Operator) -> float:
+        """Inputs are read and the output written, on the cores."""
+        size = sum(block.tensor(name).bytes for name in op.inputs) / self.machine.groups / self.machine.tensor_parallel
+        out = block.tensor(op.outputs[0]).bytes / self.machine.groups / self.machine.tensor_parallel
+        read, write = self.device.bytes_s(Unit.CORES, size), self.device.bytes_s(Unit.CORES, out, write=True)
+        return float(read + write)
+
+    def _experts(self, block: Block, products: list[Operator]) -> float:
+        """The slowest device's experts."""
+        machine = self.machine
+        if not products:
+            raise ConfigError("a layer combines experts that it does not have", key="model")
+        loads = np.array(products[0].group_rows)
+        sharing = machine.devices // machine.expert_parallel
+        if loads.size % sharing:
+            raise _undivided("experts", loads.size, sharing)
+        times = {unit: self._expert_times(unit, block, products, loads) for unit in machine.units}
+        parts = np.split(np.arange(loads.size), sharing)
+        if not machine.coprocessing or machine.pim is None:
+            alone = machine.chosen(times, loads).sum(axis=0)
+            return max(float(alone[here].sum()) for here in parts)
+        cores, pim = (times[unit].sum(axis=0) for unit in machine.units)
+        sections = SECTIONS if parts[0].size > SECTIONS and parts[0].size % SECTIONS == 0 else 0
+        return max(divide(loads[here], cores[here], pim[here], sections).seconds for here in parts)
+
+    def _expert_times(self, unit: Unit, block: Block, products: list[Operator], loads: FloatArray) -> FloatArray:
+        """Seconds of each product (rows) of each expert (columns) on a unit, its activation with the first."""
+        degree = self.machine.expert_parallel
+        found = []
+        for number, op in enumerate(products):
+            w = block.tensor(op.inputs[1])
+            last = number == len(products) - 1
+            inner = self._share(w.rows, degree, op.name) if last else w.rows
+            columns = w.columns if last else self._share(w.columns, degree, op.name)
+            size = w.bits / 8
+            seconds = self.device.product_s(unit, loads, inner, columns, size)
+            if not last:
+                act = block.tensor(products[-1].inputs[0]).columns / degree
+                read, write = loads * columns * size, loads * act * size
+                seconds = seconds + self.device.bytes_s(Unit.CORES, read)
+                seconds = seconds + self.device.bytes_s(Unit.CORES, write, write=True)
+            found.append(seconds)
+        return np.array(found)
+
+    def _after_experts(self, block: Block, op: Operator) -> Iterator[tuple[str, float]]:
+        """Parts of an expert are added up among its devices, results among the devices that share a token."""
+        machine, out = self.machine, block.tensor(op.outputs[0])
+        size = self._rows(out.rows) * out.columns * out.bits / 8
+        yield "all_reduce", self.device.all_reduce_s(machine.expert_parallel, size)
+        yield "all_reduce", self.device.all_reduce_s(machine.tensor_parallel, size)
+        sent = len(op.rows) / machine.groups * (1 - 1 / machine.groups) / machine.tensor_parallel
+        yield "exchange", 2 * self.device.exchange_s(sent * out.columns * out.bits / 8, machine.nodes)
+
+    def _rows(self, rows: int) -> int:
+        """Rows of a group."""
+        return -(-rows // self.machine.groups)
+
+    def _share(self, whole: int, degree: int, what: str) -> int:
+        if whole % degree:
+            raise _undivided(what, whole, degree)
+        return whole // degree
+
+
+def _undivided(what: str, count: int, degree: int) -> InfeasibleError:
+    remedy = f"choose a degree that divides {count}"
+    return InfeasibleError([Infeasibility(f"{what} divided over devices", degree, count % degree, "devices", remedy)])
+
+
+_PART: Final[dict[str, str]] = {"qkv": "qkv", "o": "o", "lm_head": "other", "router": "experts"}
+_FREE: Final = (
+    OpKind.EMBEDDING, OpKind.NORM, OpKind.ROPE, OpKind.ADD, OpKind.TOP_K, OpKind.DISPATCH, OpKind.GROUPED_MATMUL,
+    OpKind.ACTIVATION,
+)  # fmt: skip
+"""Kinds that take no time of their own here: hidden, or part of another."""
