@@ -190,7 +190,7 @@ def _notes(accelerators: Sequence[AcceleratorSpec], results: Sequence[LayerwiseR
     if merged := [spec.name for spec in accelerators if spec.attention.heads == "merged"]:
         notes.append(
             f"{', '.join(merged)}: attention as the BitMoD simulator counts it, heads merged into one product; "
-            "'attention={heads: per_head, cached_reads: context}' counts every head and all keys and values"
+            "the setting 'attention={heads: per_head, cached_reads: context}' counts every head and all keys and values"
         )
     return tuple(notes)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cairn.base.errors import ConfigError
 from cairn.hw_models.compute.bitserial import cost
-from cairn.hw_models.compute.bitserial.cycle import array_cycles, passes
+from cairn.hw_models.compute.bitserial.cycle import array_cycles, pass_cycles, passes
 from cairn.hw_models.compute.matrix_unit import IntArray
 from cairn.hw_models.sram.cacti import buffer_cost
 from cairn.sim.layerwise.products import Products, model_products
@@ -17,6 +19,8 @@ from cairn.sim.layerwise.spec import AcceleratorSpec, Phase
 from cairn.workloads.architecture import ModelSpec
 
 FloatArray = npt.NDArray[np.float64]
+LARGEST: Final = 2.0**62
+"""Cycles and bits of a step stay below it, so that no sum of 64 bits wraps round."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +114,17 @@ def run_layers(
     """One prefill of `context` tokens, or the decode of one token over `context` keys, of one request.
 
     `weight_bits` replaces what the accelerator says of the model. Raises ConfigError for a model that is no dense
-    transformer and for bits that are not known.
+    transformer, for bits that are not known, and for steps too long to be counted.
     """
     array = accelerator.array(phase)
     products = model_products(model, context if phase is Phase.PREFILL else 1, context, accelerator.attention)
     bits = accelerator.bits(model, phase, weight_bits)
     wide = accelerator.activation_bits
     pass_bits = np.where(products.attention & (accelerator.attention.passes == "activations"), wide, bits)
+    _refuse_uncountable(products, products.m * 1.0 * products.n * products.k)
     read = passes(array, products.m, products.n, products.k)
+    longest = max(int(pass_cycles(array.element, pass_bits).max()), array.element.scale_cycles)
+    _refuse_uncountable(products, read * float(longest))
     compute = array_cycles(array, products.m, products.n, products.k, pass_bits)
     moved = traffic(accelerator, products, bits)
     words = _buffer_words(accelerator, products, moved, bits)
@@ -162,6 +169,7 @@ def traffic(accelerator: AcceleratorSpec, products: Products, weight_bits: float
     outputs = _bytes(products.n, wide) * products.m
     again = (weights > room) & (inputs > room)  # L2
     weight_fetches, input_fetches = -(-inputs // room), -(-weights // room)
+    _refuse_uncountable(products, 8.0 * weights * weight_fetches + 8.0 * inputs * input_fetches + 8.0 * outputs)
     by_weights = weight_fetches * weights + inputs < input_fetches * inputs + weights
     return Traffic(
         weights,
@@ -170,6 +178,13 @@ def traffic(accelerator: AcceleratorSpec, products: Products, weight_bits: float
         np.where(again & by_weights, weight_fetches, 1),
         np.where(again & ~by_weights, input_fetches, 1),
     )
+
+
+def _refuse_uncountable(products: Products, each: npt.NDArray[np.floating[Any]]) -> None:
+    """ConfigError where a count, `each` of one such product, is beyond `LARGEST` over all products of the step."""
+    if float((each * products.count).sum()) >= LARGEST:
+        message = "the step takes more operations, cycles or bits than 64 bits can count; give a shorter one"
+        raise ConfigError(message, key="context")
 
 
 def _bytes(columns: IntArray, bits: npt.ArrayLike) -> IntArray:
