@@ -30,6 +30,8 @@ def layers(arguments: Namespace) -> int:
         return 0
     if arguments.csv:
         print(result.products().to_csv(index=False), end="")
+        for note in result.notes:
+            print(f"note: {note}", file=sys.stderr)
         return 0
     from rich.console import Console
 

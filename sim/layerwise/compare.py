@@ -15,7 +15,7 @@ import pandas as pd
 
 from cairn.base.errors import ConfigError
 from cairn.base.registry import nearest_hint
-from cairn.hw_models.compute.bitserial.cost import energy_pj
+from cairn.hw_models.compute.bitserial.cost import area_mm2, energy_pj
 from cairn.sim.config.problems import validate
 from cairn.sim.config.resolve import MODEL, load_document
 from cairn.sim.layerwise.run import LayerwiseResult, run_layers
@@ -53,8 +53,9 @@ class LayersResult:
     def totals(self) -> pd.DataFrame:
         """A row for each accelerator, the first being what others are compared with.
 
-        Columns: accelerator, elements, weight_bits, clock_ghz, macs, compute_cycles, dram_cycles, cycles, ms,
-        dram_bound_share (of the cycles), dram_bytes, dram_pj, array_pj, sram_pj, energy_pj, speedup, energy_ratio.
+        Columns: accelerator, elements, array_mm2 (of the elements alone), weight_bits, clock_ghz, macs, compute_cycles,
+        dram_cycles, cycles, ms, dram_bound_share (of the cycles), dram_bytes, dram_pj, array_pj, sram_pj, energy_pj,
+        speedup, energy_ratio.
         """
         products = self.products()
         rows = []
@@ -64,6 +65,7 @@ class LayersResult:
             dram_bound = own.loc[own["bound_by"] == "DRAM", "cycles"].sum()
             rows.append({
                 "accelerator": spec.name, "elements": spec.array(self.phase).elements,
+                "array_mm2": area_mm2(spec.array(self.phase)),
                 "weight_bits": found.weight_bits, "clock_ghz": spec.clock_ghz,
                 **{name: summed[name] for name in _COUNTS}, "ms": found.seconds * 1e3,
                 "dram_bound_share": dram_bound / max(found.cycles, 1),

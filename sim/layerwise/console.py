@@ -71,7 +71,7 @@ def _totals(totals: pd.DataFrame) -> Table:
 
 def _beside(products: pd.DataFrame) -> Table:
     """Cycles of each product, an accelerator a column."""
-    table = _table("Cycles by product (D: DRAM takes longer than computing)")
+    table = _table("Cycles by product (D: by DRAM)")
     table.add_column("product", no_wrap=True)
     names = list(products["accelerator"].unique())
     for name in names:
@@ -89,8 +89,8 @@ def _products(spec: AcceleratorSpec, total: _Row, own: pd.DataFrame, phase: Phas
     shape, dot = spec.phase(phase), spec.element.dot
     of = f"of {dot} products " if dot > 1 else ""
     table = _table(
-        f"{spec.name}: {shape.rows} x {shape.columns} elements {of}at {spec.clock_ghz:g} GHz, weights of "
-        f"{total['weight_bits']:g} bits"
+        f"{spec.name}: {shape.rows} x {shape.columns} elements {of}({total['array_mm2']:.3g} mm2) at "
+        f"{spec.clock_ghz:g} GHz, weights of {total['weight_bits']:g} bits"
     )
     table.add_column("product", no_wrap=True)
     for name in ("count", "computing", "of DRAM", "cycles"):
