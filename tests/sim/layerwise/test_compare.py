@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
 
 from cairn.base.errors import ConfigError
 from cairn.hw_models.compute.bitserial.spec import FP16
+from cairn.sim.config.document import Document
+from cairn.sim.config.problems import validate
 from cairn.sim.layerwise.compare import compare_layers, load_model
 from cairn.sim.layerwise.console import scaled
 from cairn.sim.layerwise.run import LARGEST, run_layers
 from cairn.sim.layerwise.spec import AcceleratorSpec, Phase, PhaseSpec, load_accelerator
+from tests.test_bad_input import VALUES, nodes
 
 
 def test_energy_of_the_buffers_is_that_of_all_passes_and_words() -> None:
@@ -77,3 +81,23 @@ def test_steps_beyond_what_64_bits_count_are_refused(context: int) -> None:
 )
 def test_numbers_have_four_digits_and_a_multiple(value: float, unit: str, text: str) -> None:
     assert scaled(value, unit) == text
+
+
+def test_whatever_stands_in_an_accelerator_file_is_worked_out_or_refused() -> None:
+    whole = load_accelerator("bitmod-lossy").model_dump(mode="json", by_alias=True)
+    del whole["schema"]
+    model, outcomes = load_model("phi-2"), {"refused": 0, "worked out": 0}
+    for number, _ in enumerate(nodes(whole)):
+        for value in VALUES:
+            content = copy.deepcopy(whole)
+            inside, key = list(nodes(content))[number]
+            inside[key] = value
+            try:
+                found = compare_layers([validate(Document("a.yaml", content), AcceleratorSpec)], model)
+            except ConfigError:
+                outcomes["refused"] += 1
+            else:
+                assert (found.products()[["compute_cycles", "dram_cycles", "cycles", "dram_bytes"]] >= 0).all().all()
+                assert found.to_json()
+                outcomes["worked out"] += 1
+    assert min(outcomes.values()) > 50
