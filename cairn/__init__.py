@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cairn.api import __version__, simulate, simulate_network, simulate_wafer
+    from cairn.api import __version__, simulate, simulate_layers, simulate_network, simulate_wafer
     from cairn.base.errors import CairnError, InfeasibleError
     from cairn.dse.study import Study
     from cairn.dse.study import run_sweep as explore
@@ -40,6 +40,7 @@ __all__ = [
     "load",
     "simulate",
     "simulate_channel",
+    "simulate_layers",
     "simulate_network",
     "simulate_wafer",
 ]
@@ -59,6 +60,7 @@ _HOMES = {
     "load": "cairn.sim.config.run_config",
     "simulate": "cairn.api",
     "simulate_channel": "cairn.hw_models.dram.simulate",
+    "simulate_layers": "cairn.api",
     "simulate_network": "cairn.api",
     "simulate_wafer": "cairn.api",
 }

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cairn.sim.config.run_config import RunConfig
+    from cairn.sim.layerwise.compare import LayersResult
+    from cairn.sim.layerwise.spec import AcceleratorSpec
     from cairn.sim.network.runs import NetworkResult
     from cairn.sim.network.spec import NetworkRun
     from cairn.sim.report.result import Result
     from cairn.sim.wafer.decode import WaferDecode
     from cairn.sim.wafer.spec import WaferSpec
+    from cairn.workloads.architecture import ModelSpec
 
 try:
     __version__ = version("cairn")
@@ -88,3 +91,34 @@ def simulate_wafer(config: WaferSpec | str | Path, overrides: Iterable[str] = ()
     elif settings:
         raise CairnError("overrides apply to a name or a path; a WaferSpec is complete already")
     return wafer_decode(config)
+
+
+def simulate_layers(
+    accelerators: AcceleratorSpec | str | Path | Sequence[AcceleratorSpec | str | Path],
+    model: ModelSpec | str | Path,
+    overrides: Iterable[str] = (),
+    *,
+    phase: str = "decode",
+    context: int = 256,
+    weight_bits: float | None = None,
+) -> LayersResult:
+    """A model's step product by product, as `cairn layers` does.
+
+    `cairn.simulate_layers(["bitmod-fp16", "bitmod-lossy"], "llama-2-7b").totals()` is a DataFrame with a row for each
+    accelerator, `products()` one with a row for each product. `accelerators` (one, or several to compare with the
+    first) are AcceleratorSpecs, shipped names (configs/accelerators) or paths, `model` a ModelSpec, a shipped name or
+    a path; `overrides` as in `simulate`, laid over every accelerator. `phase` is `decode`, of one token over `context`
+    keys, or `prefill`, of `context` tokens. `weight_bits`, 1 to 32, replaces what accelerators say of the model.
+
+    Raises ConfigError for a mistake in any of these and for models that are no dense transformers.
+    """
+    from cairn.base.errors import CairnError
+    from cairn.sim.layerwise.compare import compare_layers, load_model
+    from cairn.sim.layerwise.spec import AcceleratorSpec, load_accelerator
+
+    settings = tuple(overrides)
+    given = [accelerators] if isinstance(accelerators, AcceleratorSpec | str | Path) else list(accelerators)
+    if settings and any(isinstance(one, AcceleratorSpec) for one in given):
+        raise CairnError("overrides apply to a name or a path; an AcceleratorSpec is complete already")
+    specs = [one if isinstance(one, AcceleratorSpec) else load_accelerator(one, settings) for one in given]
+    return compare_layers(specs, load_model(model), phase, context, weight_bits)

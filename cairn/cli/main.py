@@ -1,4 +1,4 @@
-"""The command line: `cairn run`, `dse`, `dram`, `noc`, `units`, `wafer`, `validate`, `configs`, `show`.
+"""The command line: `cairn run`, `dse`, `dram`, `pim`, `noc`, `units`, `wafer`, `layers`, `validate`, `configs`, `show`.
 
 A command imports what it needs when called.
 
@@ -67,9 +67,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_noc(commands)
     _add_units(commands)
     _add_wafer(commands)
+    _add_layers(commands)
     _add_validate(commands)
     configs = commands.add_parser("configs", help="list the configurations that come with Cairn", allow_abbrev=False)
-    kinds = ("chips", "models", "runs", "sweeps", "networks", "wafer")
+    kinds = ("chips", "models", "runs", "sweeps", "networks", "wafer", "accelerators")
     configs.add_argument("kind", nargs="?", choices=kinds, help="only these (default: all)")
     show = commands.add_parser("show", help="print the fully resolved configuration as YAML", allow_abbrev=False)
     _add_config(show)
@@ -206,6 +207,29 @@ def _add_wafer(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     wafer.add_argument("--json", action="store_true", help="print the result as JSON instead of tables")
 
 
+def _add_layers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    layers = commands.add_parser("layers", help="a model's products one by one on accelerators", allow_abbrev=False)
+    layers.add_argument(
+        "accelerators", metavar="ACCELERATOR", nargs="+",
+        help="shipped names ('cairn configs accelerators') or YAML files; several are compared with the first",
+    )  # fmt: skip
+    layers.add_argument("--model", metavar="MODEL", required=True, help="a shipped name, a YAML file or a config.json")
+    layers.add_argument("--phase", choices=("decode", "prefill"), default="decode", help="default: %(default)s")
+    layers.add_argument(
+        "--context", metavar="N", type=int, default=256,
+        help="tokens of the prompt, or keys that the decoded token looks at (default: %(default)s)",
+    )  # fmt: skip
+    layers.add_argument("--weight-bits", metavar="B", type=float, help="bits of a weight with its scale, for all")
+    layers.add_argument(
+        "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[],
+        help="override one key of every accelerator, such as dram_bits_per_cycle=512 (may be repeated)",
+    )  # fmt: skip
+    layers.add_argument("--out", metavar="DIR", help="write the result folder (JSON, CSV) here")
+    form = layers.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the result as JSON instead of tables")
+    form.add_argument("--csv", action="store_true", help="print a row for each product as CSV instead of tables")
+
+
 def _add_validate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check = commands.add_parser("validate", help="compare the models with their references", allow_abbrev=False)
     check.add_argument("suites", metavar="SUITE", nargs="*", help="which suites (default: all quick ones)")
@@ -254,6 +278,10 @@ def _execute(arguments: argparse.Namespace) -> int:
         from cairn.cli.wafer import wafer
 
         return wafer(arguments)
+    if arguments.command == "layers":
+        from cairn.cli.layers import layers
+
+        return layers(arguments)
     if arguments.command == "validate":
         from cairn.cli.validate import validate
 

@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from cairn.base.errors import ConfigError
+
 IntArray = npt.NDArray[np.int64]
 
 
@@ -47,3 +49,12 @@ def tile_sizes(m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike) -> tuple[In
             raise ValueError(f"tile size {name} must not be negative, got {size.min()}")
     rows, columns, depth = (size.astype(np.int64) for size in sizes)
     return rows, columns, depth
+
+
+def check_sizes(m: int, n: int, k: int) -> None:
+    """ConfigError for a product without a row, a column or an element, and for sizes that are not whole."""
+    for name, size in (("m", m), ("n", n), ("k", k)):
+        if not isinstance(size, int | np.integer):
+            raise ConfigError(f"a product has whole rows, columns and elements; got {size!r}", key=name)
+        if size < 1:
+            raise ConfigError(f"a product has at least 1 row, column and element; got {size}", key=name)

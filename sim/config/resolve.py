@@ -36,6 +36,11 @@ class Kind:
     references: Mapping[str, Kind] = field(default_factory=dict)
     paths: tuple[KeyPath, ...] = ()
 
+    @property
+    def file(self) -> str:
+        """What a file of this kind is called in messages: `a model file`, `an accelerator file`."""
+        return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name} file"
+
 
 CHIP: Final = Kind("chip", "cairn.chip/1", "chips")
 MODEL: Final = Kind("model", "cairn.model/1", "models")
@@ -148,7 +153,7 @@ def _read(file: Path, kind: Kind, chain: tuple[Path, ...], named_by: Document | 
         return _read_huggingface(file)
     document = read_yaml(file, _display(file))
     if "schema" not in document.data:
-        raise document.error((), f"has no schema id; a {kind.name} file begins with 'schema: {kind.schema}'")
+        raise document.error((), f"has no schema id; {kind.file} begins with 'schema: {kind.schema}'")
     return _lay_over(None, document, kind, file.parent, (*chain, real))
 
 
@@ -171,7 +176,7 @@ def _check_schema(document: Document, kind: Kind, at: tuple[str, ...] = ()) -> N
         if match and match[1] == family and int(match[2]) > int(version):
             rule = f"is {given}, written for a newer Cairn; this version reads {kind.schema}"
         else:
-            rule = f"is {quoted(given)}; a {kind.name} file has {kind.schema}"
+            rule = f"is {quoted(given)}; {kind.file} has {kind.schema}"
         raise document.error((*at, "schema"), rule)
     document.drop((*at, "schema"))
 

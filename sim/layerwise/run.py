@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cairn.base.errors import ConfigError
 from cairn.hw_models.compute.bitserial import cost
-from cairn.hw_models.compute.bitserial.cycle import array_cycles, passes
-from cairn.hw_models.compute.bitserial.spec import DotArraySpec
+from cairn.hw_models.compute.bitserial.cycle import array_cycles, pass_cycles, passes
 from cairn.hw_models.compute.matrix_unit import IntArray
 from cairn.hw_models.sram.cacti import buffer_cost
 from cairn.sim.layerwise.products import Products, model_products
@@ -18,32 +19,39 @@ from cairn.sim.layerwise.spec import AcceleratorSpec, Phase
 from cairn.workloads.architecture import ModelSpec
 
 FloatArray = npt.NDArray[np.float64]
+LARGEST: Final = 2.0**62
+"""Cycles and bits of a step stay below it, so that no sum of 64 bits wraps round."""
 
 
 @dataclass(frozen=True)
-class BufferUse:
-    """Accesses of both buffers (L5): a read of each in every pass, and what DRAM brings written word by word."""
+class Buffers:
+    """The buffers of weights and of activations: `kib` each, `ports` of so many bits, words of `word_bits`."""
 
     kib: int
     word_bits: int
     ports: tuple[int, int]
-    passes: int
-    words: tuple[int, int]
 
-    def energy_pj(self) -> float:
-        """Energy of all accesses; a word takes its share of the energy of the whole port."""
-        total = 0.0
-        for port, words in zip(self.ports, self.words, strict=True):
+    def energy_pj(
+        self, passes: npt.ArrayLike, weight_words: npt.ArrayLike, activation_words: npt.ArrayLike
+    ) -> FloatArray:
+        """Energy (L5): a read of each buffer in every pass, and words written; arrays broadcast.
+
+        A word takes its share of the energy of the whole port. ConfigError where CACTI's table has no such buffer.
+        """
+        total = np.zeros(())
+        for port, words in zip(self.ports, (weight_words, activation_words), strict=True):
             cost_of = buffer_cost(port, self.kib)
-            total += self.passes * cost_of.read_pj + words * cost_of.write_pj * self.word_bits / port
-        return total
+            share = self.word_bits / port
+            total = total + np.asarray(passes) * cost_of.read_pj + np.asarray(words) * (cost_of.write_pj * share)
+        return np.asarray(total)
 
 
 @dataclass(frozen=True)
 class LayerwiseResult:
     """A step: cycles (computing alone, and with DRAM), energies in pJ, and a table with a row for each product.
 
-    Columns of `table`: count, macs, passes, compute_cycles, dram_cycles, cycles, dram_bits, of one such product each.
+    Columns of `table`, of one such product each: count, macs, passes, compute_cycles, dram_cycles, cycles, dram_bits,
+    and the words written to the buffers, weight_words and activation_words. `weight_bits` are those it was run with.
     """
 
     compute_cycles: int
@@ -52,14 +60,21 @@ class LayerwiseResult:
     dram_bits: int
     dram_pj: float
     core_pj: float
-    buffers: BufferUse
+    buffers: Buffers
     clock_ghz: float
+    weight_bits: float
     table: pd.DataFrame
 
     @property
     def sram_pj(self) -> float:
         """Energy of both buffers; ConfigError where CACTI's table has no such buffer."""
-        return self.buffers.energy_pj()
+        return float((self.sram_pj_each * self.table["count"]).sum())
+
+    @property
+    def sram_pj_each(self) -> FloatArray:
+        """Energy of both buffers in one product of each row of `table`; ConfigError as `sram_pj`."""
+        words = self.table["weight_words"].to_numpy(), self.table["activation_words"].to_numpy()
+        return self.buffers.energy_pj(self.table["passes"].to_numpy(), *words)
 
     @property
     def on_chip_pj(self) -> float:
@@ -99,16 +114,20 @@ def run_layers(
     """One prefill of `context` tokens, or the decode of one token over `context` keys, of one request.
 
     `weight_bits` replaces what the accelerator says of the model. Raises ConfigError for a model that is no dense
-    transformer and for bits that are not known.
+    transformer, for bits that are not known, and for steps too long to be counted.
     """
     array = accelerator.array(phase)
     products = model_products(model, context if phase is Phase.PREFILL else 1, context, accelerator.attention)
     bits = accelerator.bits(model, phase, weight_bits)
     wide = accelerator.activation_bits
     pass_bits = np.where(products.attention & (accelerator.attention.passes == "activations"), wide, bits)
+    _refuse_uncountable(products, products.m * 1.0 * products.n * products.k)
     read = passes(array, products.m, products.n, products.k)
+    longest = max(int(pass_cycles(array.element, pass_bits).max()), array.element.scale_cycles)
+    _refuse_uncountable(products, read * float(longest))
     compute = array_cycles(array, products.m, products.n, products.k, pass_bits)
     moved = traffic(accelerator, products, bits)
+    words = _buffer_words(accelerator, products, moved, bits)
     dram = moved.dram_bits // accelerator.dram_bits_per_cycle  # L3
     table = pd.DataFrame(
         {
@@ -119,6 +138,8 @@ def run_layers(
             "dram_cycles": dram,
             "cycles": np.maximum(compute, dram),  # L4
             "dram_bits": moved.dram_bits,
+            "weight_words": words[0],
+            "activation_words": words[1],
         },
         index=pd.Index(products.names, name="product"),
     )
@@ -130,8 +151,11 @@ def run_layers(
         dram_bits=totals["dram_bits"],
         dram_pj=totals["dram_bits"] * accelerator.dram_pj_per_bit,
         core_pj=float(cost.energy_pj(array, totals["compute_cycles"])),
-        buffers=_buffer_use(accelerator, array, products, moved, bits, totals["passes"]),
+        buffers=Buffers(
+            accelerator.buffer_kib, accelerator.buffer_word_bits, cost.port_bits(array, bits, wide)
+        ),
         clock_ghz=accelerator.clock_ghz,
+        weight_bits=bits,
         table=table,
     )
 
@@ -145,6 +169,7 @@ def traffic(accelerator: AcceleratorSpec, products: Products, weight_bits: float
     outputs = _bytes(products.n, wide) * products.m
     again = (weights > room) & (inputs > room)  # L2
     weight_fetches, input_fetches = -(-inputs // room), -(-weights // room)
+    _refuse_uncountable(products, 8.0 * weights * weight_fetches + 8.0 * inputs * input_fetches + 8.0 * outputs)
     by_weights = weight_fetches * weights + inputs < input_fetches * inputs + weights
     return Traffic(
         weights,
@@ -155,31 +180,24 @@ def traffic(accelerator: AcceleratorSpec, products: Products, weight_bits: float
     )
 
 
+def _refuse_uncountable(products: Products, each: npt.NDArray[np.floating[Any]]) -> None:
+    """ConfigError where a count, `each` of one such product, is beyond `LARGEST` over all products of the step."""
+    if float((each * products.count).sum()) >= LARGEST:
+        message = "the step takes more operations, cycles or bits than 64 bits can count; give a shorter one"
+        raise ConfigError(message, key="context")
+
+
 def _bytes(columns: IntArray, bits: npt.ArrayLike) -> IntArray:
     """Bytes of rows of `columns` elements of `bits` each."""
     return np.asarray(np.ceil(columns * np.asarray(bits) / 8), dtype=np.int64)
 
 
-def _buffer_use(
-    accelerator: AcceleratorSpec,
-    array: DotArraySpec,
-    products: Products,
-    moved: Traffic,
-    weight_bits: float,
-    total_passes: int,
-) -> BufferUse:
-    """Accesses of both buffers. Words of attention's operands go by the bits of weights, as in the BitMoD simulator."""
+def _buffer_words(
+    accelerator: AcceleratorSpec, products: Products, moved: Traffic, weight_bits: float
+) -> tuple[IntArray, IntArray]:
+    """Words written to both buffers. Attention's operands go by the bits of weights, as in the BitMoD simulator."""
     word, wide = accelerator.buffer_word_bits, accelerator.activation_bits
-    weight_words = np.ceil(products.k * weight_bits / word) * products.n * moved.weight_fetches
-    input_words = np.ceil(products.read_columns * wide / word) * products.read_rows * moved.input_fetches
-    output_words = np.ceil(products.n * wide / word) * products.m
-    return BufferUse(
-        kib=accelerator.buffer_kib,
-        word_bits=word,
-        ports=cost.port_bits(array, weight_bits, wide),
-        passes=total_passes,
-        words=(
-            int((weight_words * products.count).sum()),
-            int(((input_words + output_words) * products.count).sum()),
-        ),
-    )
+    weights = np.ceil(products.k * weight_bits / word) * products.n * moved.weight_fetches
+    inputs = np.ceil(products.read_columns * wide / word) * products.read_rows * moved.input_fetches
+    outputs = np.ceil(products.n * wide / word) * products.m
+    return weights.astype(np.int64), (inputs + outputs).astype(np.int64)

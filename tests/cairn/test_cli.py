@@ -76,8 +76,8 @@ def test_every_public_name_is_there_and_an_unknown_one_is_refused() -> None:
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([]) == 0
     text = capsys.readouterr().out
-    assert all(command in text for command in ("run", "validate", "configs", "show", "--version"))
-    for command in ("run", "validate", "configs", "show"):
+    assert all(command in text for command in ("run", "layers", "validate", "configs", "show", "--version"))
+    for command in ("run", "layers", "validate", "configs", "show"):
         with pytest.raises(SystemExit) as stopped:
             cli.main([command, "--help"])
         assert stopped.value.code == 0
@@ -100,8 +100,9 @@ def test_configs_lists_every_shipped_name_on_one_line(capsys: pytest.CaptureFixt
     ]
     assert all(len(line.split()) > 3 for line in lines if line.startswith(" "))
 
-    assert cli.main(["configs", "runs"]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == "runs"
+    for kind in kinds:
+        assert cli.main(["configs", kind]) == 0
+        assert [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")] == [kind]
 
 
 def test_show_prints_the_resolved_run_with_its_hash(capsys: pytest.CaptureFixture[str]) -> None:

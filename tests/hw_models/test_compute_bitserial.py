@@ -81,7 +81,7 @@ def test_sizes_below_zero_are_refused() -> None:
 
 
 def test_a_dot_product_that_does_not_divide_its_group_is_refused() -> None:
-    with pytest.raises(ValidationError, match=r"element.dot \(3\) must divide element.group \(128\)"):
+    with pytest.raises(ValidationError, match=r"dot \(3\) must divide group \(128\)"):
         DotArraySpec(rows=1, columns=1, element=ElementSpec(dot=3))
 
 

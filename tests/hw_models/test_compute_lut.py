@@ -155,6 +155,7 @@ def test_activations_without_tables_are_refused() -> None:
     [
         ({"m": 0}, "m: a product has at least 1 row, column and element; got 0"),
         ({"k": -3}, "k: a product has at least 1 row, column and element; got -3"),
+        ({"n": 4.5}, "n: a product has whole rows, columns and elements; got 4.5"),
         ({"activation": "bf16"}, "activation: tables are made of activations in int8, int16, fp8, fp16; got 'bf16'"),
         ({"weight_bits": 9}, "weight_bits: weights have 1 to 8 whole bits, or 1.58 to 2 where they are ternary; got 9"),
         (

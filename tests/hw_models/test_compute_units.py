@@ -246,6 +246,12 @@ def test_products_of_no_size_are_refused(m: int, n: int, k: int, name: str) -> N
         check_sizes(m, n, k)
 
 
+@pytest.mark.parametrize("size", [4.5, 4.0, "4", None])
+def test_products_of_sizes_that_are_not_whole_are_refused(size: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^n: a product has whole rows, columns and elements; got "):
+        check_sizes(1, size, 1)
+
+
 def test_a_look_up_unit_of_one_activation_has_a_table_of_one() -> None:
     unit: LookUpUnit = LutTensorCore(activation="int8", k=1)
     assert unit.table_entries == 1

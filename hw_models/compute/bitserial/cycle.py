@@ -22,7 +22,8 @@ def pass_cycles(element: ElementSpec, weight_bits: npt.ArrayLike) -> IntArray:
     """
     bits = np.asarray(weight_bits, dtype=np.float64)
     if bits.size and not ((bits >= 1) & (bits <= MAX_BITS)).all():
-        message = f"weights must have 1 to {MAX_BITS} bits, got {bits.min():g} to {bits.max():g}"
+        wrong = bits[~((bits >= 1) & (bits <= MAX_BITS))].flat[0]
+        message = f"weights must have 1 to {MAX_BITS} bits, got {wrong:g}"
         raise ConfigError(message, key="weight_bits")
     if element.bits_per_cycle is None:
         return np.ones(bits.shape, dtype=np.int64)

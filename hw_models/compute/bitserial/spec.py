@@ -29,6 +29,12 @@ class ElementSpec(Spec):
     area_um2: float = sourced(1507.7, "BitMoD simulator test_bitmod.py: pe_area", gt=0, le=1e9)
     layout_factor: float = sourced(1.5, "BitMoD simulator pe_array.py: PR_SCALING", ge=1, le=10)
 
+    @model_validator(mode="after")
+    def _group_holds_whole_dots(self) -> ElementSpec:
+        if self.group % self.dot:
+            raise ValueError(f"dot ({self.dot}) must divide group ({self.group})")
+        return self
+
 
 class DotArraySpec(Spec):
     """`rows` x `columns` elements; rows hold output channels, columns tokens, sums stay in place."""
@@ -36,12 +42,6 @@ class DotArraySpec(Spec):
     rows: int = required(ge=1, le=MAX_SIDE)
     columns: int = required(ge=1, le=MAX_SIDE)
     element: ElementSpec = sourced(ElementSpec(), "BitMoD, see there")
-
-    @model_validator(mode="after")
-    def _group_holds_a_dot(self) -> DotArraySpec:
-        if self.element.group % self.element.dot:
-            raise ValueError(f"element.dot ({self.element.dot}) must divide element.group ({self.element.group})")
-        return self
 
     @property
     def elements(self) -> int:

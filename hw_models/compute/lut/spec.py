@@ -11,7 +11,7 @@ from pydantic import model_validator
 from cairn.base.errors import ConfigError
 from cairn.base.spec import Spec, sourced
 from cairn.hw_models.compute.lut import cycle, precompute
-from cairn.hw_models.compute.matrix_unit import IntArray
+from cairn.hw_models.compute.matrix_unit import IntArray, check_sizes
 
 Activation = Literal["int8", "int16", "fp8", "fp16"]
 ACTIVATION_BITS: Final[dict[str, int]] = {"int8": 8, "int16": 16, "fp8": 8, "fp16": 16}
@@ -161,9 +161,7 @@ class LutSpec(Spec):
 
         `scale_group` is the number of weights along K that share a scale: whole tables must lie inside a group.
         """
-        for name, size in (("m", m), ("n", n), ("k", k)):
-            if size < 1:
-                raise ConfigError(f"a product has at least 1 row, column and element; got {size}", key=name)
+        check_sizes(m, n, k)
         weight_planes(weight_bits)
         if activation not in ACTIVATION_BITS:
             allowed = ", ".join(ACTIVATION_BITS)

@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from cairn.base.errors import ConfigError
 from cairn.hw_models.compute.matrix_unit import IntArray
+from cairn.hw_models.compute.matrix_unit import check_sizes as check_sizes  # part of the contract
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -120,13 +120,6 @@ def most_bits_smaller_than(unit: ComputeUnit, other: ComputeUnit, most: int = 8)
     bits = np.arange(1, most + 1)
     smaller = mm2_per_mac(unit, bits) < mm2_per_mac(other, bits)
     return int(most if smaller.all() else np.argmin(smaller))
-
-
-def check_sizes(m: int, n: int, k: int) -> None:
-    """ConfigError for a product without a row, a column or an element."""
-    for name, size in (("m", m), ("n", n), ("k", k)):
-        if size < 1:
-            raise ConfigError(f"a product has at least 1 row, column and element; got {size}", key=name)
 
 
 class Evaluation(NamedTuple):

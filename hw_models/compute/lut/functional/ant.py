@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import ConfigError
+from cairn.hw_models.compute.lut.functional.arrays import reals
 
 IntArray = npt.NDArray[np.int64]
 
@@ -65,7 +66,7 @@ def encode(numbers: npt.ArrayLike, kind: AntType, bits: int, signed: bool = True
     table = values(kind, bits, signed).astype(np.float64)
     codes = np.lexsort((np.arange(table.size), np.abs(table)))
     grid, order = np.unique(table[codes], return_index=True)
-    real = np.asarray(numbers, np.float64)
+    real = reals("numbers", numbers)
     if np.isnan(real).any():
         raise ConfigError("numbers must not hold NaN", key="numbers")
     above = np.searchsorted(grid, real).clip(1, grid.size - 1)

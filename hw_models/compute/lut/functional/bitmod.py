@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import ConfigError
+from cairn.hw_models.compute.lut.functional.arrays import real_matrix
 from cairn.hw_models.compute.lut.functional.formats import Activations
 
 FloatArray = npt.NDArray[np.float64]
@@ -113,9 +114,7 @@ def quantised(real: npt.ArrayLike, bits: int, group_size: int = 128) -> BitModWe
     is then rounded to 1 to 127 times a 127th of the row's largest scale, and weights take the nearest value at that
     scale. ConfigError for bits, sizes of groups or weights that are not allowed.
     """
-    raw = np.asarray(real, np.float64)
-    if raw.ndim != 2 or 0 in raw.shape or not np.isfinite(raw).all():
-        raise ConfigError(f"real weights must be N x K and finite, got the shape {raw.shape}", key="real")
+    raw = real_matrix(real)
     if group_size < 1:
         raise ConfigError(f"group_size must be >= 1, got {group_size}", key="group_size")
     tables = np.stack([values(bits, number) for number in range(len(SPECIAL.get(bits, (0,))))])

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import ConfigError
+from cairn.hw_models.compute.lut.functional.arrays import numbers
 
 IntArray = npt.NDArray[np.int64]
 MAX_GROUP = 8
@@ -17,7 +18,7 @@ MAX_GROUP = 8
 
 
 def _whole(name: str, value: npt.ArrayLike, high: int | None = None) -> IntArray:
-    array = np.asarray(value)
+    array = numbers(name, value)
     if array.dtype.kind not in "iu" or (array.size and (array.min() < 1 or (high is not None and array.max() > high))):
         allowed = f"1 to {high}" if high is not None else ">= 1"
         raise ConfigError(f"must be whole numbers, {allowed}, got {value!r}", key=name)

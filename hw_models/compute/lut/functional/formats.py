@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import ConfigError
+from cairn.base.registry import nearest_hint
+from cairn.hw_models.compute.lut.functional.arrays import numbers, reals
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -67,7 +69,7 @@ def encode_fp8(values: npt.ArrayLike, fmt: ActivationFormat) -> npt.NDArray[np.u
     The shape is that of `values`. ConfigError for NaN.
     """
     table = fp8_values(fmt)
-    real = np.asarray(values, np.float64)
+    real = reals("values", values)
     if np.isnan(real).any():
         raise ConfigError("values must not hold NaN", key="values")
     positive = table[:128][np.isfinite(table[:128])]
@@ -97,12 +99,12 @@ class Activations:
         INT8 and INT16 take integers of any NumPy type within range, FP16 numbers that FP16 holds exactly, FP8 codes
         (uint8; see `encode_fp8`). `scales` is one factor, or one for each row. ConfigError otherwise.
         """
-        raw = np.asarray(array)
+        raw = numbers("activations", array)
         if raw.ndim != 2 or 0 in raw.shape:
             raise ConfigError(f"activations must be M x K with M, K >= 1, got the shape {raw.shape}", key="activations")
         chosen = _format_of(raw, fmt)
         values = _integers(raw, chosen) if chosen.is_integer else _floats(raw, chosen)
-        factors = np.broadcast_to(np.asarray(scales, np.float64), (raw.shape[0],)).copy()
+        factors = np.broadcast_to(reals("scales", scales), (raw.shape[0],)).copy()
         if not (np.isfinite(factors) & (factors > 0)).all():
             raise ConfigError("scales of activations must be finite and > 0", key="scales")
         return cls(values, chosen, factors)
@@ -115,9 +117,11 @@ class Activations:
 
 def _format_of(raw: npt.NDArray[Any], fmt: ActivationFormat | None) -> ActivationFormat:
     known = fmt or BY_DTYPE.get(raw.dtype.name)
-    if known is None or known not in tuple(ActivationFormat):
+    if known is None:
         names = ", ".join(ActivationFormat)
-        raise ConfigError(f"activations of {fmt or raw.dtype} need a format (allowed: {names})", key="format")
+        raise ConfigError(f"activations of {raw.dtype} need a format (allowed: {names})", key="format")
+    if known not in tuple(ActivationFormat):
+        raise ConfigError(f"no format is called {fmt!r}{nearest_hint(str(fmt), ActivationFormat)}", key="format")
     return ActivationFormat(known)
 
 

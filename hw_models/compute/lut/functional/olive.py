@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from cairn.base.errors import ConfigError
 from cairn.hw_models.compute.lut.functional import ant
+from cairn.hw_models.compute.lut.functional.arrays import reals
 
 ByteArray = npt.NDArray[np.uint8]
 IntArray = npt.NDArray[np.int64]
@@ -60,7 +61,7 @@ def encode(numbers: npt.ArrayLike, normal: Normal = Normal.INT4) -> ByteArray:
     A number nearer to an outlier's value than to any normal one is an outlier; of two in a pair the first stays, as in
     the released code. Nearest values, those closer to zero of two. ConfigError for odd lengths and NaN.
     """
-    real = np.asarray(numbers, np.float64)
+    real = reals("numbers", numbers)
     if real.ndim == 0 or real.shape[-1] % 2 or real.size == 0:
         raise ConfigError(f"must have an even number of values in the last axis, got {real.shape}", key="numbers")
     if np.isnan(real).any():

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import ConfigError
+from cairn.hw_models.compute.lut.functional.arrays import numbers
 from cairn.hw_models.compute.lut.functional.formats import Activations
 from cairn.hw_models.compute.lut.functional.weights import Weights
 
@@ -110,7 +111,7 @@ def ternary_look_up(trits: npt.ArrayLike, activations: Activations, group: int =
     and 13 sums of which the other 13 differ by their sign. `trits` is N x K of -1, 0, 1; values have no scale but the
     rows'. ConfigError for other groups, weights, or a K that differs.
     """
-    raw = np.asarray(trits)
+    raw = numbers("trits", trits)
     if group not in (2, 3):
         raise ConfigError(f"tables of {group} ternary weights are not supported (allowed: 2, 3)", key="group")
     if raw.ndim != 2 or raw.dtype.kind not in "iu" or (np.abs(raw.astype(np.int64)) > 1).any():

@@ -56,7 +56,8 @@ def pack(weights: Weights, group: int = 4) -> PackedWeights:
     A K that is no multiple of `group` is padded. A scale group must be a multiple of `group`, or hold the whole row.
     """
     if not isinstance(group, int | np.integer) or not 1 <= group <= MAX_GROUP:
-        raise ConfigError(f"tables of {group} activations are not supported (allowed: 1 to {MAX_GROUP})", key="group")
+        why = f"tables of {group} activations are not supported (allowed: whole numbers 1 to {MAX_GROUP})"
+        raise ConfigError(why, key="group")
     rows, depth = weights.shape
     if weights.groups > 1 and weights.group_size % group:
         raise ConfigError(

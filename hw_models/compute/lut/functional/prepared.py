@@ -55,7 +55,8 @@ def prepare(
     """
     given = activations if isinstance(activations, Activations) else Activations.of(activations)
     if not isinstance(group, int | np.integer) or not 1 <= group <= MAX_GROUP:
-        raise ConfigError(f"tables of {group} activations are not supported (allowed: 1 to {MAX_GROUP})", key="group")
+        why = f"tables of {group} activations are not supported (allowed: whole numbers 1 to {MAX_GROUP})"
+        raise ConfigError(why, key="group")
     if table not in ("exact", "int8", "float16"):
         raise ConfigError(f"no table is called {table!r} (allowed: exact, int8, float16)", key="table")
     if table == "float16" and given.format.is_integer:

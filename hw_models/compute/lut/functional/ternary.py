@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import ConfigError
+from cairn.hw_models.compute.lut.functional.arrays import numbers
 
 ByteArray = npt.NDArray[np.uint8]
 TritArray = npt.NDArray[np.int8]
@@ -94,7 +95,7 @@ def packed_bytes(size: int) -> dict[str, int]:
 
 def _trits(weights: npt.ArrayLike, multiple: int) -> npt.NDArray[np.int64]:
     """w + 1, filled with 1 (a weight of zero) to a multiple."""
-    raw = np.asarray(weights)
+    raw = numbers("weights", weights)
     if raw.ndim != 1 or raw.size == 0 or raw.dtype.kind not in "iu":
         raise ConfigError(f"must be a flat array of whole numbers, got {raw.dtype} {raw.shape}", key="weights")
     if (np.abs(raw.astype(np.int64)) > 1).any():
@@ -109,7 +110,7 @@ def _as_bytes(codes: npt.NDArray[Any]) -> ByteArray:
 
 
 def _bytes(packed: npt.ArrayLike, length: int, size: int) -> npt.NDArray[np.int64]:
-    raw = np.asarray(packed)
+    raw = numbers("packed", packed)
     if size < 1:
         raise ConfigError(f"must be >= 1, got {size}", key="size")
     if raw.dtype != np.uint8 or raw.shape != (length,):

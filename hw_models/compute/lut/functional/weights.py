@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import ConfigError
+from cairn.hw_models.compute.lut.functional.arrays import extremes, numbers, real_matrix, reals
 
 FloatArray = npt.NDArray[np.float64]
 CodeArray = npt.NDArray[np.uint8]
@@ -44,7 +45,7 @@ class Weights:
 
         ConfigError for bits, codes, shapes or zero points that are not allowed.
         """
-        raw = np.asarray(codes)
+        raw = numbers("codes", codes)
         _check_codes(raw, bits)
         depth = raw.shape[1]
         size = _group_size(group_size, depth)
@@ -64,7 +65,7 @@ class Weights:
     @classmethod
     def ternary(cls, values: npt.ArrayLike, **rest: Any) -> Weights:
         """Weights of -1, 0 and +1 as codes of 2 bits, 0, 1 and 2 with zero point 1: two planes, as LTC runs BitNet."""
-        raw = np.asarray(values)
+        raw = numbers("values", values)
         if raw.size and (np.abs(raw) > 1).any():
             raise ConfigError("ternary weights must be -1, 0 or 1", key="values")
         return cls.of(_shifted(raw, 2, 1), 2, zeros=1.0, **rest)
@@ -72,10 +73,10 @@ class Weights:
     @classmethod
     def binary(cls, values: npt.ArrayLike, *, scales: npt.ArrayLike = 1.0, group_size: int | None = None) -> Weights:
         """Weights of -1 and +1 as codes of 1 bit: w = 2 (q - 1/2), so that z' = 0 and one plane is all there is."""
-        raw = np.asarray(values)
+        raw = numbers("values", values)
         if raw.size and (np.abs(raw) != 1).any():
             raise ConfigError("binary weights must be -1 or 1", key="values")
-        return cls.of((raw + 1) // 2, 1, scales=2 * np.asarray(scales, np.float64), zeros=0.5, group_size=group_size)
+        return cls.of((raw + 1) // 2, 1, scales=2 * reals("scales", scales), zeros=0.5, group_size=group_size)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -107,9 +108,7 @@ def quantised(
     Symmetric: the zero point is in the middle of the codes, so that no code is zero: w = s (q - (2^bits - 1) / 2). The
     usual round-to-nearest; ConfigError for weights that are not finite.
     """
-    raw = np.asarray(real, np.float64)
-    if raw.ndim != 2 or 0 in raw.shape or not np.isfinite(raw).all():
-        raise ConfigError(f"real weights must be N x K and finite, got the shape {raw.shape}", key="real")
+    raw = real_matrix(real)
     _check_bits(bits)
     size = _group_size(group_size, raw.shape[1])
     top = (1 << bits) - 1
@@ -133,28 +132,27 @@ def absmean_ternary(real: npt.ArrayLike) -> Weights:
 
     Source: BitNet b1.58 (Ma et al., arXiv 2402.17764, eq. 1 to 3).
     """
-    raw = np.asarray(real, np.float64)
-    if raw.ndim != 2 or 0 in raw.shape or not np.isfinite(raw).all():
-        raise ConfigError(f"real weights must be N x K and finite, got the shape {raw.shape}", key="real")
+    raw = real_matrix(real)
     scale = float(np.abs(raw).mean()) or 1.0
     return Weights.ternary(np.rint(raw / scale).clip(-1, 1).astype(np.int64), scales=scale)
 
 
 def _shifted(values: npt.ArrayLike, bits: int, by: int) -> npt.NDArray[np.int64]:
     _check_bits(bits)
-    raw = np.asarray(values)
+    raw = numbers("values", values)
     if raw.dtype.kind not in "iu":
         raise ConfigError(f"weights must be whole numbers, got {raw.dtype}", key="values")
     low, high = -by, (1 << bits) - 1 - by
     if raw.size and (raw.min() < low or raw.max() > high):
-        found = f"got {raw.min()} to {raw.max()}"
+        found = f"got {extremes(raw)}"
         raise ConfigError(f"weights of {bits} bits must be {low} to {high}, {found}", key="values")
     return raw.astype(np.int64) + by
 
 
 def _check_bits(bits: int) -> None:
     if not isinstance(bits, int | np.integer) or not 1 <= bits <= MAX_BITS:
-        raise ConfigError(f"weights of {bits} bits are not supported (allowed: 1 to {MAX_BITS})", key="bits")
+        why = f"weights of {bits} bits are not supported (allowed: whole numbers 1 to {MAX_BITS})"
+        raise ConfigError(why, key="bits")
 
 
 def _group_size(given: int | None, depth: int) -> int:
@@ -172,12 +170,12 @@ def _check_codes(raw: npt.NDArray[Any], bits: int) -> None:
     if raw.dtype.kind not in "iu":
         raise ConfigError(f"codes must be whole numbers, got {raw.dtype}", key="codes")
     if raw.min() < 0 or raw.max() >> bits:
-        found = f"got {raw.min()} to {raw.max()}"
+        found = f"got {extremes(raw)}"
         raise ConfigError(f"codes of {bits} bits must be 0 to {(1 << bits) - 1}, {found}", key="codes")
 
 
 def _per_group(name: str, given: npt.ArrayLike, rows: int, groups: int) -> FloatArray:
-    values = np.asarray(given, np.float64)
+    values = reals(name, given)
     try:
         full = np.broadcast_to(values, (rows, groups))
     except ValueError:
