@@ -1,4 +1,5 @@
-"""The command line: `cairn run`, `dse`, `dram`, `pim`, `noc`, `units`, `wafer`, `layers`, `validate`, `configs`, `show`.
+"""The command line: `cairn run`, `dse`, `dram`, `pim`, `noc`, `units`, `wafer`, `layers`, `validate`, `configs`,
+`show`.
 
 A command imports what it needs when called.
 
