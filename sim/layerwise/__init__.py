@@ -9,4 +9,6 @@ BitMoD simulator (abdelfattah-lab/BitMoD-HPCA-25 at 6b68523) unless a switch of 
 * L3  DRAM takes those bits over the bits of its bus in a cycle, rounded down; nothing of a product overlaps the next;
 * L4  a product takes the longer of its computing and its DRAM cycles;
 * L5  energy: DRAM per bit, the array per cycle of computing, buffers per pass read and per word written.
+
+`run.py` works out one accelerator, `compare.py` several beside each other: `cairn layers`, `cairn.simulate_layers`.
 """
