@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from cairn.base.errors import ConfigError
 from cairn.base.spec import Spec, required, sourced
@@ -16,6 +16,7 @@ from cairn.hw_models.compute.systolic.spec import SystolicSpec
 from cairn.hw_models.compute.vector.spec import VectorSpec
 from cairn.hw_models.cost import AreaSpec, EnergySpec, dram_interface
 from cairn.hw_models.dram.geometry import BandwidthTerms
+from cairn.hw_models.dram.pim_spec import PimSpec
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.noc.spec import NocSpec
 from cairn.hw_models.server import Server
@@ -58,6 +59,11 @@ class DmaSpec(Spec):
     store_depth: int = sourced(2, "assumed: one result leaves while the next is written", ge=1, le=1024)
     noc_depth: int = sourced(2, "assumed: the next transfer is set up while one is on its way", ge=1, le=1024)
 
+    @property
+    def pim_depth(self) -> int:
+        """Requests of a core for PIM units, and transfers from and to their buffers, under way at once."""
+        return self.load_depth
+
 
 class SynchronisationSpec(Spec):
     """What it costs cores to agree, and to begin a task."""
@@ -93,6 +99,7 @@ class ChipSpec(Spec):
     dma: DmaSpec = sourced(DmaSpec(), "its own defaults")
     synchronisation: SynchronisationSpec = sourced(SynchronisationSpec(), "its own defaults")
     dram: DramSpec = sourced(DramSpec(), "its own defaults")
+    pim: PimSpec | None = sourced(None, "none unless given: DRAM without processing in memory")
     noc: NocSpec = sourced(NocSpec(), "its own defaults")
     energy: EnergySpec = sourced(EnergySpec(), "its own defaults")
     area: AreaSpec = sourced(AreaSpec(), "its own defaults")
@@ -120,6 +127,7 @@ class ChipSpec(Spec):
                 f"x {self.dram.banks_per_channel} banks x {self.dram.row_bytes} bytes need {needed:g} GB"
             )
         self._check_network()
+        self._check_pim()
         stack, stated = self.dram.stack, self.energy.dram.interface
         if stack is not None and stated is not None and stated != stack.interface:
             raise ValueError(
@@ -139,6 +147,15 @@ class ChipSpec(Spec):
             )
         return self
 
+    def _check_pim(self) -> None:
+        if self.pim is None:
+            return
+        if self.dram.model != "controller":
+            raise ValueError(f"pim needs dram.model: controller, whose banks its units share, not {self.dram.model}")
+        misfit = self.pim.misfit(self.dram.banks_per_channel, self.dram.row_bytes)
+        if misfit is not None:
+            raise ValueError(misfit)
+
     def _check_network(self) -> None:
         rows, columns = self.cores.rows, self.cores.columns
         misfit = self.noc.misfit(rows, columns)
@@ -151,6 +168,12 @@ class ChipSpec(Spec):
                 chip_network(self.noc, rows, columns)
             except ConfigError as error:
                 raise ValueError(str(error)) from None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Plain data; a chip without PIM units does not name them, so that its hash is what it was."""
+        content: dict[str, Any] = handler(self)
+        return {name: value for name, value in content.items() if name != "pim" or value is not None}
 
     @property
     def clock(self) -> Clock:
@@ -241,10 +264,12 @@ class ChipSpec(Spec):
         from cairn.hw_models.dram.build import build_dram
         from cairn.hw_models.noc.server import build_noc_server
 
-        per_channel = self.cores_per_channel * (self.dma.load_depth + self.dma.store_depth)
+        per_channel = self.cores_per_channel * (self.dma.load_depth + self.dma.store_depth + self.dma.pim_depth)
         transfers = max(MIN_NOC_TRANSFERS, NETWORK_PORTS * self.core_count * self.dma.noc_depth)
         return {
-            "dram": build_dram(self.dram, self.channels, self.core_count, max(MIN_CHANNEL_REQUESTS, per_channel)),
+            "dram": build_dram(
+                self.dram, self.channels, self.core_count, max(MIN_CHANNEL_REQUESTS, per_channel), self.pim
+            ),
             "noc": self._flit_server(transfers)
             if flits
             else build_noc_server(

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from cairn.hw_models.chip import ChipSpec
 
 COMPONENTS: Final = ("matrix", "vector", "sram", "noc", "dram", "tsv")
-"""Keys of `dynamic_energy_pj` and `static_power_w`; areas of the logic die have all but "dram"."""
+"""Keys of `dynamic_energy_pj` and `static_power_w`; areas of the logic die have all but "dram". A chip with PIM units has
+"pim" as well, whose energy is `pim_pj`."""
 
 ON_THE_DIE: Final = ("tsv", "hybrid_bond")
 """Interfaces whose vias or bonds stand on the logic die. The PHY of an interposer is not known: it keeps the area of
@@ -73,6 +74,17 @@ class AreaSpec(Spec):
     dram: DramDieSpec = sourced(DramDieSpec(), "its own defaults")
 
 
+def pim_pj(chip: ChipSpec, macs: Any, worked_bytes: Any) -> Any:
+    """Dynamic energy of PIM units that work on so many bytes of their banks (numbers or arrays); 0 without units.
+
+    A DRAM that is charged by command charges the activates, those for the units among them.
+    """
+    if chip.pim is None:
+        return 0.0 * macs
+    opened = chip.pim.activate_pj_per_byte if chip.energy.dram.by_command else 0.0
+    return chip.pim.mac_pj * macs + (chip.pim.pj_per_byte - opened) * worked_bytes
+
+
 def dram_interface(chip: ChipSpec) -> str | None:
     """How the DRAM is joined to the logic die (hw_models/dram/cost.py): as its energies or else its stack say; None
     where the chip does not say."""
@@ -102,6 +114,7 @@ def area_mm2(chip: ChipSpec) -> dict[str, float]:
         * chip.noc.link_bytes_per_cycle
         / 32,
         "tsv": vias,
+        **({} if chip.pim is None else {"pim": chip.channels * chip.pim.logic_mm2_per_channel}),
     }
 
 
