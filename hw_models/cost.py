@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from cairn.hw_models.chip import ChipSpec
 
 COMPONENTS: Final = ("matrix", "vector", "sram", "noc", "dram", "tsv")
-"""Keys of `dynamic_energy_pj` and `static_power_w`; areas of the logic die have all but "dram". A chip with PIM units has
-"pim" as well, whose energy is `pim_pj`."""
+"""Keys of `dynamic_energy_pj` and `static_power_w`; areas of the logic die have all but "dram". A chip with PIM units
+has "pim" as well, whose energy is `pim_pj`."""
 
 ON_THE_DIE: Final = ("tsv", "hybrid_bond")
 """Interfaces whose vias or bonds stand on the logic die. The PHY of an interposer is not known: it keeps the area of

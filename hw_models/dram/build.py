@@ -13,8 +13,9 @@ from cairn.hw_models.server import IntArray, Server, ServerKind
 def build_dram(
     spec: DramSpec, channels: int, cores: int, max_requests: int, pim: PimSpec | None = None
 ) -> Server:  # fmt: skip
-    """The server of `channels` channels of `spec` over `cores` cores, each `max_requests` requests at once at most, with
-    PIM units where `pim` describes them (the model `controller` alone serves them)."""
+    """The server of `channels` channels of `spec` over `cores` cores, each `max_requests` requests at once at most.
+
+    The channels have PIM units where `pim` describes them; the model `controller` alone serves these."""
     # Imported here because each compiles its kernels, and a chip needs those of one model only.
     if spec.model == "voxel_estimator":
         from cairn.hw_models.dram.voxel_server import build_voxel_server

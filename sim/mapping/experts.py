@@ -13,9 +13,10 @@ from cairn.sim.mapping.choices import columns_together
 from cairn.sim.mapping.choose import choose_matmul
 from cairn.sim.mapping.context import NONE, Scope
 from cairn.sim.mapping.grouped import Grouped, lower_grouped
-from cairn.sim.mapping.matmul import Product, lower_matmul
+from cairn.sim.mapping.matmul import Product
 from cairn.sim.mapping.matmul_cost import MatmulShape
 from cairn.sim.mapping.pieces import Pieces, wanted
+from cairn.sim.mapping.pim_product import lower_product
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Tile
 from cairn.workloads.graph import Operator
@@ -114,7 +115,7 @@ def _one_expert(scope: Scope, operator: Operator, expert: int, first: int, rows:
     have = scope.pieces[x_name]
     mine = have.where((have.rect[:, 0] < first + rows) & (have.rect[:, 1] > first))
     mapping = choose_matmul(shape, scope.chip, scope.grid, scope.stage.options)
-    return lower_matmul(scope, product, mine, mapping)
+    return lower_product(scope, product, mine, mapping)
 
 
 def lower_combine(scope: Scope, operator: Operator) -> None:

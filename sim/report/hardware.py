@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.noc.routing import hops
 from cairn.sim.plan.plan import COPY_COLUMNS, Plan
-from cairn.sim.report.tasks import DRAM_SERVER, TaskView
+from cairn.sim.report.tasks import DRAM_SERVER, PIM, TaskView
 
 IntArray = npt.NDArray[np.int64]
 
@@ -37,7 +37,7 @@ class Peaks:
 def unit_count(chip: ChipSpec, view: TaskView, name: str) -> int:
     """Units of class `name` on the chip: DRAM channels, else one per core; more where a plan names more."""
     named = int(view.unit[view.of_class(name)].max(initial=0)) + 1
-    per_chip = chip.channels if name == DRAM_SERVER else chip.core_count
+    per_chip = chip.channels if name in (DRAM_SERVER, PIM) else chip.core_count
     return max(named, per_chip)
 
 
