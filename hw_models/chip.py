@@ -218,6 +218,21 @@ class ChipSpec(Spec):
         return self.dram.bandwidth_gb_per_s * 1e9
 
     @property
+    def pim_bytes_per_s(self) -> float:
+        """Bytes that all PIM units can take from their banks per second, rows aside; 0 without units."""
+        if self.pim is None:
+            return 0.0
+        together = self.pim.together(self.dram.banks_per_channel) * self.pim.column_bytes
+        return self.channels * together / self.pim.spacing_cycles * self.dram.clock_ghz * 1e9
+
+    @property
+    def pim_ops_per_s(self) -> float:
+        """Operations of all PIM units per second on their narrowest operands, two per multiply-accumulate."""
+        if self.pim is None:
+            return 0.0
+        return self.pim_bytes_per_s * 8 / min(self.pim.bits) * 2 * self.pim.rows_at_once
+
+    @property
     def dram_terms(self) -> BandwidthTerms:
         """What bounds that peak: the vertical wires, the buffers, the ports of the SRAM."""
         return self.dram.terms(self.channels, self.sram_gb_per_s)

@@ -37,7 +37,7 @@ class PimTimes:
         tick = float(tick_ps(spec, channels))
         ticks = pim_ticks(spec, channels, pim)
         banks = pim.together(spec.banks_per_channel)
-        row = ticks["between"] - ticks["spacing"] + (2 if pim.mixed_access else 0)  # a claim is a tick of its own
+        row: float = ticks["between"] - ticks["spacing"] + (2 if pim.mixed_access else 0)  # claims take ticks
         if pim.activate == "each":
             cycle = float(Fraction(spec.clock.num, spec.clock.den)) / tick
             row += (banks - 1) * max(spec.t_rrd, spec.t_faw / 4) * cycle

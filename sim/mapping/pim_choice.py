@@ -53,10 +53,12 @@ def units_of(chip: ChipSpec, options: MappingSpec) -> PimSpec | None:
 
 
 def product_layout(
-    shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec, mapping: MatmulMapping
-) -> Layout | None:
+    shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec, mapping: MatmulMapping,
+    on_units: bool | None = None,
+) -> Layout | None:  # fmt: skip
     """How PIM units do a product, None where the cores do it (as `mapping` says).
 
+    `on_units` is what `auto` has decided for several products together (`all_on_units`); None: for each by itself.
     InfeasibleError where the rule asks for the units and they cannot multiply the operands or have no room for them.
     """
     units = units_of(chip, options)
@@ -71,7 +73,27 @@ def product_layout(
             raise InfeasibleError([misfit])
         return None
     layout = _layout(shape, chip, grid, options, units)
-    return layout if by_rule or layout.cycles < mapping.cycles else None
+    if by_rule or on_units is None:
+        return layout if by_rule or layout.cycles < mapping.cycles else None
+    return layout if on_units else None
+
+
+def all_on_units(
+    shapes: list[MatmulShape], chip: ChipSpec, grid: Grid, options: MappingSpec, mappings: list[MatmulMapping]
+) -> bool | None:
+    """Whether `auto` gives these products, which cores would do one after the other, to the units.
+
+    None where each is decided by itself: units with mixed access work beside the cores, as Duplex splits its experts.
+    Others take the channel from them, so that what both sides do is neither's gain: all go to the side that needs less
+    time for all.
+    """
+    units = units_of(chip, options)
+    if units is None or options.pim is not PimRule.AUTO or units.mixed_access:
+        return None
+    if any(_misfit(units, shape) is not None for shape in shapes):
+        return False
+    needed = sum(_layout(shape, chip, grid, options, units).cycles for shape in shapes)
+    return needed < sum(mapping.cycles for mapping in mappings)
 
 
 def _misfit(units: PimSpec, shape: MatmulShape) -> Infeasibility | None:

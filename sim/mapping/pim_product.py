@@ -25,10 +25,12 @@ IntArray = npt.NDArray[np.int64]
 
 
 def lower_product(
-    scope: Scope, product: Product, x: Pieces, mapping: MatmulMapping, epilogue: Epilogue | None = None
-) -> Pieces:
-    """Write the tasks of a product on the cores or, where the mapping says so, on PIM units; see `lower_matmul`."""
-    layout = product_layout(product.shape, scope.chip, scope.grid, scope.stage.options, mapping)
+    scope: Scope, product: Product, x: Pieces, mapping: MatmulMapping, epilogue: Epilogue | None = None,
+    on_units: bool | None = None,
+) -> Pieces:  # fmt: skip
+    """Write the tasks of a product on the cores or, where the mapping says so, on PIM units; see `lower_matmul` and,
+    for `on_units`, `product_layout`."""
+    layout = product_layout(product.shape, scope.chip, scope.grid, scope.stage.options, mapping, on_units)
     if layout is None:
         return lower_matmul(scope, product, x, mapping, epilogue)
     work = _work(scope, product, layout.mapping, _schedule(scope, product, layout.mapping)[0])

@@ -19,7 +19,7 @@ SOURCE, DESTINATION = COPY_COLUMNS.index("source"), COPY_COLUMNS.index("destinat
 
 @dataclass(frozen=True)
 class Peaks:
-    """Peak rates of the whole chip, per second; bytes are decimal."""
+    """Peak rates of the whole chip, per second; bytes are decimal. What PIM units work on is beside the DRAM's."""
 
     matrix_ops_per_s: float
     vector_ops_per_s: float

@@ -47,18 +47,22 @@ def required_matrix_ops(record: RunRecord) -> IntArray:
 def bounds(record: RunRecord, peaks: Peaks, work: Work) -> dict[str, FloatArray]:
     """Least time in seconds that each resource needs for each operator, repeats multiplied.
 
-    Required operations over the chip's peak rate, unique bytes over its peak DRAM bandwidth. Vector operations are
+    Required operations over the chip's peak rate, unique bytes over its peak DRAM bandwidth; of an operator that PIM
+    units work on, over the rates of both sides together. Vector operations are
     required in steps of textbook formulas (workloads/counts.py); where the unit takes fewer of its own (a sigmoid is
     one), those count.
     """
     count = repeats(record)
     infos = record.operators
+    units = work.pim_bytes[:-1] > 0
     return {
-        "matrix": count * np.array([info.matrix_ops for info in infos], float) / peaks.matrix_ops_per_s,
+        "matrix": count
+        * np.array([info.matrix_ops for info in infos], float)
+        / (peaks.matrix_ops_per_s + units * record.chip.pim_ops_per_s),
         "vector": np.minimum(count * np.array([info.vector_ops for info in infos], float), work.vector_ops[:-1])
         / peaks.vector_ops_per_s,
         "dram": count * np.array([info.read_bytes + info.written_bytes for info in infos], float)
-        / peaks.dram_bytes_per_s,
+        / (peaks.dram_bytes_per_s + units * record.chip.pim_bytes_per_s),
     }  # fmt: skip
 
 

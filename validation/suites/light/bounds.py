@@ -16,6 +16,7 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram import request as dram
 from cairn.hw_models.noc.routing import hops
 from cairn.hw_models.noc.spec import PORTS_ALONE
+from cairn.hw_models.server import FLAGS
 from cairn.sim.plan.plan import COMPUTE, COMPUTE_COLUMNS, NO_QUEUE, Plan
 from cairn.sim.record import RunRecord
 
@@ -28,12 +29,14 @@ SOURCE, DESTINATION, NOC_BYTES = 1, 2, 3
 
 
 def step_bounds(record: RunRecord) -> dict[str, float]:
-    """Of the whole step: the graph's unique bytes at peak bandwidth, its matrix operations at the peak rate."""
+    """Of the whole step: the graph's unique bytes at peak bandwidth, its matrix operations at the peak rate; where a
+    chip has PIM units, of both sides together."""
     chip, totals = record.chip, record.graph.totals()
     return {
         "unique bytes at peak bandwidth": PS_PER_S
-        * (totals["read_bytes"] + totals["written_bytes"]) / chip.dram_bytes_per_s,
-        "matrix operations at peak rate": PS_PER_S * totals["matrix_ops"] / chip.peak_ops_per_s,
+        * (totals["read_bytes"] + totals["written_bytes"]) / (chip.dram_bytes_per_s + chip.pim_bytes_per_s),
+        "matrix operations at peak rate": PS_PER_S
+        * totals["matrix_ops"] / (chip.peak_ops_per_s + chip.pim_ops_per_s),
     }  # fmt: skip
 
 
@@ -45,9 +48,13 @@ def simulated_bounds(record: RunRecord) -> dict[str, float]:
     cycle_ps = network.num / network.den
     sent = requests["noc"]
     slot = chip.dram.slot_ticks(chip.channels)
+    worked = requests["dram"][:, FLAGS] & dram.IS_PIM != 0
+    moved, on_units = requests["dram"][~worked], requests["dram"][worked]
     bounds = {
-        "bytes of a channel": _busiest(requests["dram"][:, dram.R_CHANNEL], requests["dram"][:, dram.R_BYTES])
+        "bytes of a channel": _busiest(moved[:, dram.R_CHANNEL], moved[:, dram.R_BYTES])
         * float(slot) / chip.dram.burst_bytes,
+        "bytes of a channel's PIM units": _busiest(on_units[:, dram.R_CHANNEL], on_units[:, dram.R_BYTES])
+        * PS_PER_S / max(chip.pim_bytes_per_s / chip.channels, 1.0),
         "bytes into the network at a core": _busiest(sent[:, SOURCE], sent[:, NOC_BYTES])
         / chip.noc.injection * cycle_ps,
         "bytes out of the network at a core": _busiest(sent[:, DESTINATION], sent[:, NOC_BYTES])
@@ -78,8 +85,8 @@ def _executed(plan: Plan, unit: str) -> tuple[IntArray, IntArray]:
 def transfers_too_fast(record: RunRecord) -> int:
     """Tasks that a channel or the network served in less time than their bytes take alone.
 
-    DRAM: column latency, then the bytes at the channel's rate. Network: start, a cycle of the port, every hop, then the
-    bytes through the narrowest of ports and links.
+    DRAM: column latency, then the bytes at the rate of the channel, or of its PIM units. Network: start, a cycle of the
+    port, every hop, then the bytes through the narrowest of ports and links.
     """
     chip, plan, trace = record.chip, record.plan, record.trace
     count = 0
@@ -93,7 +100,10 @@ def transfers_too_fast(record: RunRecord) -> int:
 def _dram_ps(chip: ChipSpec, table: IntArray) -> IntArray:
     slot = chip.dram.slot_ticks(chip.channels)
     per_byte = Fraction(slot, chip.dram.burst_bytes)
-    data = table[:, dram.R_BYTES] * (per_byte.numerator / per_byte.denominator)
+    rate = np.full(table.shape[0], per_byte.numerator / per_byte.denominator)
+    if chip.pim is not None:
+        rate[table[:, FLAGS] & dram.IS_PIM != 0] = PS_PER_S / (chip.pim_bytes_per_s / chip.channels)
+    data = table[:, dram.R_BYTES] * rate
     least: IntArray = chip.dram.timing_ticks("t_cl") + np.floor(data * (1 - 1e-12)).astype(np.int64)
     return least
 
