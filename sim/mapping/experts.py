@@ -124,8 +124,8 @@ def _one_expert(
     on_units: bool | None,
 ) -> Pieces:  # fmt: skip
     x_name, w_name = operator.inputs[:2]
-    numbers = (scope.tensor(name) for name in (x_name, w_name, operator.outputs[0]))
-    product = Product(scope.op(operator), *numbers, shape, shape.x_bits, expert, first)
+    x, w, y = (scope.tensor(name) for name in (x_name, w_name, operator.outputs[0]))
+    product = Product(scope.op(operator), x, w, y, shape, shape.x_bits, expert, first)
     have = scope.pieces[x_name]
     mine = have.where((have.rect[:, 0] < first + shape.m) & (have.rect[:, 1] > first))
     return lower_product(scope, product, mine, mapping, on_units=on_units)

@@ -10,11 +10,12 @@ import pytest
 from cairn.base.errors import ConfigError, InfeasibleError
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram.build import dram_counters
-from cairn.sim.config.run_config import Engine, RunConfig
+from cairn.sim.config.run_config import Engine, RunConfig, load
 from cairn.sim.mapping.options import PimRule
 from cairn.sim.plan.plan import CAUSES, COMPUTE, COPY_COLUMNS, NO_SERVER, Plan
 from cairn.sim.report.work import count_work
 from cairn.sim.run import run_plan, simulate
+from cairn.sim.twin.twin import Twin
 from cairn.workloads.build import build_graph
 from cairn.workloads.graph import OpKind
 
@@ -118,9 +119,19 @@ def test_prefill_and_latent_attention_stay_on_the_cores() -> None:
         assert _on_units(plan) == 0
 
 
-def test_auto_is_no_slower_than_either_side_alone() -> None:
-    times = {rule: simulate(config("gqa", "decode", rule=rule)).trace.makespan for rule in ("none", "all", "auto")}
+@pytest.mark.parametrize("chip", ["hbm3-cube-logic-pim", "hbm3-cube-bank-pim"])
+def test_auto_is_no_slower_than_either_side_alone_on_a_layer_of_the_shipped_run(chip: str) -> None:
+    settings = (f"chip={chip}", "model.layers=1", "workload.batch=16")
+    times = {
+        rule: simulate(load("llama-2-7b-decode-pim", (*settings, f"mapping.pim={rule}"))).total_ps
+        for rule in ("none", "all", "auto")
+    }
     assert times["auto"] <= 1.02 * min(times["none"], times["all"])
+
+
+def test_the_twin_says_that_it_does_not_know_units_at_work() -> None:
+    table = Twin(config("gqa", "decode")).evaluate({})
+    assert "does not know PIM units at work (mapping.pim: all) yet" in table.refused[0]
 
 
 @pytest.mark.parametrize(

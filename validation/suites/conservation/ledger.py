@@ -64,6 +64,7 @@ def trace_against_plan(record: RunRecord) -> dict[str, Pair]:
         np.add.at(result, table[mask, dram.R_CHANNEL], values[mask])
         return result
 
+    none = np.zeros(channels, dtype=np.int64)  # of channels that know no PIM units
     padded = burst_padding(record.chip.dram, table)
     size = table[:, dram.R_BYTES]
     sent, noc = requests["noc"], counters["noc"]
@@ -72,7 +73,7 @@ def trace_against_plan(record: RunRecord) -> dict[str, Pair]:
     return {
         "dram_read": Pair(by_channel(~writes & ~worked, size), counters["dram"]["bytes_read"]),
         "dram_written": Pair(by_channel(writes, size), counters["dram"]["bytes_written"]),
-        "dram_on_units": Pair(by_channel(worked, size), counters["dram"].get("pim_bytes", by_channel(worked, 0 * size))),
+        "dram_on_units": Pair(by_channel(worked, size), counters["dram"].get("pim_bytes", none)),
         "dram_padding": Pair(by_channel(~worked, padded), counters["dram"]["padding_bytes"]),
         "noc_transfers": Pair(np.array([sent.shape[0]]), np.array([noc["transfers"]])),
         "noc_bytes": Pair(np.array([sent[:, NOC_BYTES].sum()]), np.array([noc["bytes"]])),
