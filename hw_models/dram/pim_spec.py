@@ -75,10 +75,6 @@ class PimSpec(Spec):
             )
         return self
 
-    def bank_sets(self, banks_per_channel: int) -> int:
-        """Sets of banks of a channel that open rows together."""
-        return banks_per_channel // self.together(banks_per_channel)
-
     def together(self, banks_per_channel: int) -> int:
         """Banks that open a row together."""
         return self.banks_together or banks_per_channel

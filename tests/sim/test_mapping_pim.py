@@ -13,6 +13,7 @@ from cairn.hw_models.dram.build import dram_counters
 from cairn.sim.config.run_config import Engine, RunConfig, load
 from cairn.sim.mapping.options import PimRule
 from cairn.sim.plan.plan import CAUSES, COMPUTE, COPY_COLUMNS, NO_SERVER, Plan
+from cairn.sim.report.result import Result
 from cairn.sim.report.work import count_work
 from cairn.sim.run import run_plan, simulate
 from cairn.sim.twin.twin import Twin
@@ -101,6 +102,17 @@ def test_operations_and_bytes_on_the_units_are_conserved(units: str) -> None:
     used = cores.moved[:, 0, unique] - work.moved[:, 0, unique]
     assert (work.pim_bytes >= used).all()
     assert ((work.pim_bytes > 0) == (used > 0)).all()
+
+
+def test_the_report_charges_the_units_for_what_they_did() -> None:
+    made = config("gqa", "decode")
+    record = simulate(made)
+    result, work = Result(record), count_work(record)
+    table = result.energy[result.energy["nature"] == "dynamic"].set_index("component")
+    expected = 0.32 * work.pim_ops.sum() / 2 + 4.4 * work.pim_bytes.sum()
+    assert table.loc["pim", "energy_j"] == pytest.approx(expected * 1e-12)
+    assert "pim" in result.unit_counts
+    assert result.unit_counts["pim"] == made.chip.channels
 
 
 def test_weights_on_the_units_are_neither_loaded_nor_passed_on() -> None:

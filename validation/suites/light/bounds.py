@@ -53,13 +53,14 @@ def simulated_bounds(record: RunRecord) -> dict[str, float]:
     bounds = {
         "bytes of a channel": _busiest(moved[:, dram.R_CHANNEL], moved[:, dram.R_BYTES])
         * float(slot) / chip.dram.burst_bytes,
-        "bytes of a channel's PIM units": _busiest(on_units[:, dram.R_CHANNEL], on_units[:, dram.R_BYTES])
-        * PS_PER_S / max(chip.pim_bytes_per_s / chip.channels, 1.0),
         "bytes into the network at a core": _busiest(sent[:, SOURCE], sent[:, NOC_BYTES])
         / chip.noc.injection * cycle_ps,
         "bytes out of the network at a core": _busiest(sent[:, DESTINATION], sent[:, NOC_BYTES])
         / chip.noc.ejection * cycle_ps,
     }  # fmt: skip
+    if chip.pim is not None:
+        busiest = _busiest(on_units[:, dram.R_CHANNEL], on_units[:, dram.R_BYTES])
+        bounds["bytes of a channel's PIM units"] = busiest * PS_PER_S * chip.channels / chip.pim_bytes_per_s
     rates = {"matrix": 2 * chip.matrix_unit.peak_macs_per_cycle, "vector": chip.vector_unit.peak_ops_per_cycle}
     core_ps = chip.clock.num / chip.clock.den
     for unit, rate in rates.items():
