@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from cairn.base.digest import code_digest
 from cairn.base.errors import CairnError, ConfigError, InfeasibleError
@@ -18,10 +18,15 @@ from cairn.sim.config.document import Place
 from cairn.sim.config.resolve import RUN, override_value
 from cairn.sim.config.run_config import RunConfig, complete, run_hash
 
+if TYPE_CHECKING:
+    from cairn.sim.mapping.kept import KeptPlan
+
 CACHED: Final = 100_000
 """assumed: runs whose fields a process keeps; some 2 KB each."""
 
 _results: dict[tuple[str, str], Mapping[str, float] | InfeasibleError] = {}
+_kept: KeptPlan | None = None
+"""The last plan of this process: designs that follow each other often differ in the bandwidth of the DRAM alone."""
 
 
 class Evaluator(Protocol):
@@ -93,10 +98,13 @@ def simulated(config: RunConfig) -> Mapping[str, float]:
 
 
 def _simulate(config: RunConfig) -> Mapping[str, float] | InfeasibleError:
+    from cairn.sim.mapping.kept import KeptPlan
     from cairn.sim.report.result import Result
     from cairn.sim.run import simulate
 
+    global _kept
+    _kept = _kept or KeptPlan()
     try:
-        return fields_of(Result(simulate(config)))
+        return fields_of(Result(simulate(config, kept=_kept)))
     except InfeasibleError as trouble:
         return trouble

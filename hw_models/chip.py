@@ -11,7 +11,9 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer, model_vali
 from cairn.base.errors import ConfigError
 from cairn.base.spec import Spec, required, sourced
 from cairn.base.ticks import Clock
+from cairn.hw_models.compute.lut.spec import LutSpec
 from cairn.hw_models.compute.matrix_unit import IntArray
+from cairn.hw_models.compute.product_units import ProductUnits
 from cairn.hw_models.compute.systolic.spec import SystolicSpec
 from cairn.hw_models.compute.vector.spec import VectorSpec
 from cairn.hw_models.cost import AreaSpec, EnergySpec, dram_interface
@@ -80,10 +82,12 @@ class SynchronisationSpec(Spec):
     )
 
 
-class ChipSpec(Spec):
+class ChipSpec(ProductUnits, Spec):
     """A chip. Everything has the clock `clock_ghz` unless a component states its own; bytes/s are decimal.
 
-    `matrix_unit` is told apart by its `kind`; whatever the kind, it answers what `MatrixUnit` asks.
+    `matrix_unit` is told apart by its `kind`; whatever the kind, it answers what `MatrixUnit` asks. A `lut_unit` beside
+    it, or instead of it, does the products with weights that it can do (`lut_for`); everything that asks for cycles,
+    traffic or peaks of a product asks the chip, which picks the unit.
     Channel of a core = core * channels // cores. Raises ValueError (told with its key by the loader) when the parts do
     not fit together.
     """
@@ -93,7 +97,8 @@ class ChipSpec(Spec):
     source: str = required(min_length=1)
     clock_ghz: float = sourced(1.6, f"{_VOXEL} (vx.freq.paper)", gt=0, le=100)
     cores: CoreGrid = sourced(CoreGrid(), "its own defaults")
-    matrix_unit: SystolicSpec = sourced(SystolicSpec(), "its own defaults")
+    matrix_unit: SystolicSpec | None = sourced(SystolicSpec(), "its own defaults; null: none, a LUT unit instead")
+    lut_unit: LutSpec | None = sourced(None, "assumed: a core has none unless its chip says so")
     vector_unit: VectorSpec = sourced(VectorSpec(), "its own defaults")
     sram: SramSpec = sourced(SramSpec(), "its own defaults")
     dma: DmaSpec = sourced(DmaSpec(), "its own defaults")
@@ -126,6 +131,8 @@ class ChipSpec(Spec):
                 f"dram.capacity_gb ({self.dram.capacity_gb:g}) is less than one row in each bank: {channels} channels "
                 f"x {self.dram.banks_per_channel} banks x {self.dram.row_bytes} bytes need {needed:g} GB"
             )
+        if self.matrix_unit is None and self.lut_unit is None:
+            raise ValueError("matrix_unit may be null only where there is a lut_unit, else nothing multiplies")
         self._check_network()
         self._check_pim()
         stack, stated = self.dram.stack, self.energy.dram.interface
@@ -199,13 +206,18 @@ class ChipSpec(Spec):
 
     @property
     def peak_macs_per_cycle(self) -> int:
-        """Multiply-accumulates of all matrix units in a cycle."""
-        return self.core_count * self.matrix_unit.peak_macs_per_cycle
+        """Multiply-accumulates of all matrix units in a cycle; 0 where there are none."""
+        return 0 if self.matrix_unit is None else self.core_count * self.matrix_unit.peak_macs_per_cycle
 
     @property
     def peak_ops_per_s(self) -> float:
-        """Matrix operations per second, two per multiply-accumulate."""
+        """Matrix operations of the matrix units per second, two per multiply-accumulate."""
         return 2.0 * self.peak_macs_per_cycle * self.clock_ghz * 1e9
+
+    @property
+    def lut_bit_ops_per_s(self) -> float:
+        """Operations of all LUT units per second at weights of one bit; at weights of b planes a b-th of it."""
+        return 0.0 if self.lut_unit is None else 2.0 * self.core_count * self.lut_unit.lanes * self.clock_ghz * 1e9
 
     @property
     def peak_vector_ops_per_s(self) -> float:
@@ -246,29 +258,6 @@ class ChipSpec(Spec):
     def sram_bytes(self) -> int:
         """SRAM of all cores."""
         return self.core_count * self.sram.capacity_bytes
-
-    def matrix_cycles(
-        self,
-        m: npt.ArrayLike,
-        n: npt.ArrayLike,
-        k: npt.ArrayLike,
-        input_bits: npt.ArrayLike = 16,
-        weight_bits: npt.ArrayLike = 16,
-        output_bits: npt.ArrayLike = 16,
-    ) -> IntArray:
-        """Cycles of m x n x k tiles on one core: the array's own, or longer where SRAM cannot feed it.
-
-        Sizes and bits (1.6 for five ternary weights in a byte) are broadcast. All operands of a tile share the read
-        port and all results the write port; a tile takes as long as the slowest of array and ports.
-        """
-        traffic = self.matrix_unit.tile_traffic(m, n, k)
-        read_bits = traffic.inputs * np.asarray(input_bits) + traffic.weights * np.asarray(weight_bits)
-        read_bits = read_bits + traffic.outputs_read * np.asarray(output_bits)
-        written_bits = traffic.outputs_written * np.asarray(output_bits)
-        reading = np.ceil(read_bits / (8 * self.sram.read_bytes_per_cycle)).astype(np.int64)
-        writing = np.ceil(written_bits / (8 * self.sram.write_bytes_per_cycle)).astype(np.int64)
-        cycles: IntArray = np.maximum(self.matrix_unit.tile_cycles(m, n, k), np.maximum(reading, writing))
-        return cycles
 
     def servers(self, *, flits: bool = False) -> dict[str, Server]:
         """The shared resources, "dram" and "noc" in this order, with room for all that the DMA ports may start.

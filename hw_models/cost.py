@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cairn.base.errors import Infeasibility
 from cairn.base.spec import Spec, sourced
+from cairn.hw_models.compute.lut.cost import lut_cost
 from cairn.hw_models.compute.systolic.cost import systolic_area_mm2
 from cairn.hw_models.compute.vector.cost import vector_area_mm2
 from cairn.hw_models.dram.area import DramDieSpec, dram_die_area, via_area_mm2
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from cairn.hw_models.chip import ChipSpec
 
 COMPONENTS: Final = ("matrix", "vector", "sram", "noc", "dram", "tsv")
-"""Keys of `dynamic_energy_pj` and `static_power_w`; areas of the logic die have all but "dram". A chip with PIM units
-has "pim" as well, whose energy is `pim_pj`."""
+"""Keys of `dynamic_energy_pj` and `static_power_w`; areas of the logic die have all but "dram". Where cores have a LUT
+unit, "lut" is one more (`components_of`); a chip with PIM units has "pim" as well, whose energy is `pim_pj`."""
 
 ON_THE_DIE: Final = ("tsv", "hybrid_bond")
 """Interfaces whose vias or bonds stand on the logic die. The PHY of an interposer is not known: it keeps the area of
@@ -85,6 +86,11 @@ def pim_pj(chip: ChipSpec, macs: Any, worked_bytes: Any) -> Any:
     return chip.pim.mac_pj * macs + (chip.pim.pj_per_byte - opened) * worked_bytes
 
 
+def components_of(chip: ChipSpec) -> tuple[str, ...]:
+    """COMPONENTS of a chip: those of all, and "lut" behind "matrix" where cores have a LUT unit."""
+    return COMPONENTS if chip.lut_unit is None else ("matrix", "lut", *COMPONENTS[1:])
+
+
 def dram_interface(chip: ChipSpec) -> str | None:
     """How the DRAM is joined to the logic die (hw_models/dram/cost.py): as its energies or else its stack say; None
     where the chip does not say."""
@@ -94,7 +100,8 @@ def dram_interface(chip: ChipSpec) -> str | None:
 
 
 def area_mm2(chip: ChipSpec) -> dict[str, float]:
-    """Area of the logic die by component ("matrix", "vector", "sram", "noc", "tsv"), all cores together, in mm2.
+    """Area of the logic die by component ("matrix", "vector", "sram", "noc", "tsv", and "lut" where cores have LUT
+    units), all cores together, in mm2.
 
     Vias or bonds of a chip that states its interface are counted (hw_models/dram/area.py), all wires of a stack
     included, used or not; else Voxel's area for its bandwidth is scaled.
@@ -105,8 +112,11 @@ def area_mm2(chip: ChipSpec) -> dict[str, float]:
         vias = via_area_mm2(area.dram, interface, vertical)
     else:
         vias = area.tsv_mm2 * vertical / area.tsv_mm2_at_gb_per_s
+    of_lut = {} if chip.lut_unit is None else {"lut": cores * lut_cost(chip.lut_unit).area_mm2}
+    unit = chip.matrix_unit
     return {
-        "matrix": cores * systolic_area_mm2(chip.matrix_unit, area.matrix_mm2_at_32x32),
+        "matrix": 0.0 if unit is None else cores * systolic_area_mm2(unit, area.matrix_mm2_at_32x32),
+        **of_lut,
         "vector": cores * vector_area_mm2(chip.vector_unit, area.vector_mm2_at_32_lanes),
         "sram": cores * sram_area_mm2(chip.sram),
         "noc": mesh_routers(chip.noc, chip.cores.rows, chip.cores.columns)
@@ -153,21 +163,36 @@ def dynamic_energy_pj(
     noc_hop_bytes: float,
     dram_bytes: float,
     dram_row_bits: float,
+    lut_pj: float | None = None,
 ) -> dict[str, float]:
     """Energy of counted events by component (COMPONENTS), in pJ.
 
     `sram_bytes` counts reads and writes, `noc_bytes` each transfer once, `noc_hop_bytes` once per link it crosses;
     which of the two is charged `energy.noc_per_hop` says. `dram_bytes` counts whole bursts, `dram_row_bits` the bits of
-    all rows that were activated: they cost nothing where the DRAM is charged per byte.
+    all rows that were activated: they cost nothing where the DRAM is charged per byte. `lut_pj` is that of look-ups,
+    accumulations and of making tables (`lut_event_pj`), None where there is no LUT unit.
     """
     moved = noc_hop_bytes if energy.noc_per_hop else noc_bytes
     return {
         "matrix": macs * (energy.multiply_pj + energy.add_pj),
+        **({} if lut_pj is None else {"lut": lut_pj}),
         "vector": vector_ops * energy.vector_op_pj,
         "sram": sram_bytes * energy.sram_pj_per_byte,
         "noc": moved * energy.noc_pj_per_byte,
         **_dram_energy_pj(energy, dram_bytes, dram_row_bits),
     }
+
+
+def lut_event_pj(chip: ChipSpec, lookups: Any, adds: Any) -> dict[str, Any]:
+    """Energy in pJ of look-ups of a plane of a group and of additions that make tables, numbers or arrays, by what it
+    is for ("look_up", "accumulate", "precompute"); empty where cores have no LUT unit."""
+    if chip.lut_unit is None:
+        return {}
+    each = lut_cost(chip.lut_unit)
+    return {
+        "look_up": lookups * each.look_up_pj, "accumulate": lookups * each.accumulate_pj,
+        "precompute": adds * each.add_pj,
+    }  # fmt: skip
 
 
 def _dram_energy_pj(energy: EnergySpec, moved_bytes: Any, row_bits: Any) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.cost import dram_die_shortage
 from cairn.sim.config.run_config import Engine, RunConfig, resolved, run_hash
 from cairn.sim.engine.trouble import own_plan
+from cairn.sim.mapping.kept import KeptPlan, plan_key
 from cairn.sim.mapping.options import Paradigm
-from cairn.sim.mapping.sequence import FEW, Sequence, pipelined, simulated_of, straight
+from cairn.sim.mapping.sequence import FEW, PAIR, PAIR_LARGE, Sequence, Written, pipelined, simulated_of, straight
 from cairn.sim.plan.builder import PlanBuilder
 from cairn.sim.plan.plan import Plan, Trace
 from cairn.sim.record import Repetition, RunRecord
@@ -33,7 +34,8 @@ disturbed by what follows, and up to three so that whole rounds are left out. Wh
 on twice as many."""
 
 LOOSE: Final = 0.01
-"""A tolerance for which the periods of FEW blocks (two of them at least count) are enough to begin with."""
+"""A tolerance for which the periods of FEW blocks (two of them at least count) are enough to begin with, and of large
+ones those of a PAIR."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,17 @@ class _Attempt:
     repetitions: tuple[Repetition, ...]
 
 
-def simulate(config: RunConfig, *, progress: Progress | None = None) -> RunRecord:
-    """Run a configuration. InfeasibleError when the chip cannot hold the model; CairnError for other mistakes."""
+def simulate(config: RunConfig, *, progress: Progress | None = None, kept: KeptPlan | None = None) -> RunRecord:
+    """Run a configuration. InfeasibleError when the chip cannot hold the model; CairnError for other mistakes.
+
+    `kept` keeps the plan for the next run, which takes it if it needs the same one.
+    """
     wall, cpu = time.perf_counter(), time.process_time()
     tell = progress or (lambda what, share: None)
     graph = build_graph(config.model, config.workload, config.routing, config.seed)
     check_capacity(config.chip, graph)
     check_dram_dies(config.chip)
-    attempt = _simulate_blocks(config, graph, tell)
+    attempt = _simulate_blocks(config, graph, tell, kept or KeptPlan())
     sequence, plan, trace = attempt.sequence, attempt.plan, attempt.trace
     extra = sum((r.repeat - r.simulated) * r.period_ps for r in attempt.repetitions)
     provenance: dict[str, Any] = {
@@ -71,18 +76,13 @@ def simulate(config: RunConfig, *, progress: Progress | None = None) -> RunRecor
     )  # fmt: skip
 
 
-def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress) -> _Attempt:
+def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress, kept: KeptPlan) -> _Attempt:
     """Simulate repeated blocks until the change of their period is below the tolerance, or all of them."""
-    dataflow = config.mapping.paradigm is Paradigm.DATAFLOW
-    first = FEW if config.engine.tolerance >= LOOSE else FIRST_TRY
     most = config.engine.max_simulated_blocks
-    count = 1 << 60 if config.engine.exact else min(first, most)
-    first_try = not config.engine.exact
+    blocks = _first_try(config)
     while True:
         tell("mapping", 0.0)
-        written = pipelined(config, graph, count) if dataflow else straight(config, graph, count, first_try)
-        sequence, plan = _written(written)
-        del written
+        sequence, plan = _written(config, graph, blocks, kept)
         tell("simulating", 0.0)
         with own_plan(f"run {config.name!r}"):
             trace = run_plan(
@@ -91,16 +91,40 @@ def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress) ->
             )  # fmt: skip
         repetitions = sequence.repetitions(plan, trace, config.engine.tolerance)
         steady = all(r.simulated == r.repeat or r.change <= r.tolerance for r in repetitions)
-        was_few = first_try and any(r.simulated < simulated_of(r.repeat, count) for r in repetitions)
-        if steady or (count >= most and not was_few):
+        was_few = any(r.simulated < simulated_of(r.repeat, blocks.most) for r in repetitions)
+        if steady or (blocks.most >= most and not was_few):
             return _Attempt(plan, trace, sequence, repetitions)
         del sequence, plan, trace  # before the next, larger ones are made
-        count, first_try = min(FIRST_TRY if was_few or count < FIRST_TRY else 2 * count, most), False
+        blocks = _next_try(blocks, most, was_few)
 
 
-def _written(work: tuple[Sequence, PlanBuilder]) -> tuple[Sequence, Plan]:
-    """The plan of a builder, which is gone before the plan runs."""
-    return work[0], work[1].build()
+def _first_try(config: RunConfig) -> Written:
+    """How many of equal blocks are written at first."""
+    if config.engine.exact:
+        return Written(1 << 60, 1 << 60)
+    most = config.engine.max_simulated_blocks
+    if config.engine.tolerance >= LOOSE:
+        return Written(min(FEW, most), PAIR, PAIR_LARGE)
+    return Written(min(FIRST_TRY, most), min(FEW, most))
+
+
+def _next_try(blocks: Written, most: int, was_few: bool) -> Written:
+    """How many are written where those were not enough; `was_few` says that of large ones fewer were."""
+    if was_few and blocks.of_large == PAIR:
+        return Written(blocks.most, blocks.most)
+    count = min(FIRST_TRY if was_few or blocks.most < FIRST_TRY else 2 * blocks.most, most)
+    return Written(count, count)
+
+
+def _written(config: RunConfig, graph: OperatorGraph, blocks: Written, kept: KeptPlan) -> tuple[Sequence, Plan]:
+    """The plan of a run, as it is kept or written anew."""
+    if config.mapping.paradigm is Paradigm.DATAFLOW:
+        return _built(*pipelined(config, graph, blocks.most))
+    return kept.of(plan_key(config, graph, blocks), lambda: _built(*straight(config, graph, blocks)))
+
+
+def _built(sequence: Sequence, builder: PlanBuilder) -> tuple[Sequence, Plan]:
+    return sequence, builder.build()
 
 
 def run_plan(

@@ -71,3 +71,29 @@ def test_the_network_benchmark_prints_a_rate_for_every_case_of_both_models() -> 
     assert len(lines) == 6
     assert all(float(re.findall(r"(\d+\.\d+) M router-cycles/s", line)[0]) > 0 for line in lines)
     assert sum("target" in line for line in lines) == 3
+
+
+def test_the_units_benchmark_prints_points_a_second() -> None:
+    assert re.fullmatch(
+        r"cycles and energy of units +\d+\.\d+ M points/s  target 1( +MISSED)?",
+        printed("units.py", "--points", "2000", "--repeat", "1").strip(),
+    )
+
+
+def test_the_benchmark_of_products_by_look_up_prints_warm_and_cold_seconds_of_every_case() -> None:
+    lines = printed("mpgemm.py", "--size", "64", "--repeat", "1").splitlines()
+    assert len(lines) == 6 and sum("target 5 s" in line for line in lines) == 1
+    for line in lines:
+        warm, cold = (float(re.findall(rf"{name} +(\d+\.\d+) s", line)[0]) for name in ("warm", "cold"))
+        assert warm >= 0 and cold > 0
+        assert float(re.findall(r"(\d+) M look-ups/s", line)[0]) > 0
+
+
+def test_the_pim_benchmark_prints_the_time_of_all_channels_and_of_one() -> None:
+    lines = printed("pim.py", "--outputs", "512", "--inputs", "512", "--repeat", "1", "--no-cold").splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        every, rate, one = (float(number) for number in re.findall(r"(\d+\.\d) (?:ms|M)", line))
+        assert every > 0
+        assert rate > 0
+        assert one > 0

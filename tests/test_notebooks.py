@@ -19,7 +19,7 @@ def run(name: str) -> dict[str, Any]:
 def test_every_example_is_run_by_a_test_here() -> None:
     names = {file.stem for file in FOLDER.glob("*.py")}
     assert names == {"read_a_result", "search_a_space", "check_against_references", "write_your_own_plan",
-                     "how_deep_a_stack"}  # fmt: skip
+                     "how_deep_a_stack", "which_unit_for_few_bits"}  # fmt: skip
     text = Path(__file__).read_text(encoding="utf-8")
     assert all(f'run("{name}")' in text for name in names)
 
@@ -86,3 +86,24 @@ def test_bandwidth_has_a_peak_over_the_depth_and_its_terms_say_why() -> None:
         assert part["effective"].iloc[-1] < 0.95 * part["effective"].max()
         assert tuple(dict.fromkeys(part["limited_by"])) == ("wires", bound)
     assert simulated[2] < simulated[6] > simulated[12]
+
+
+def test_look_up_units_meet_multipliers_at_the_published_bits_and_the_rings_stand_there() -> None:
+    names = run("which_unit_for_few_bits")
+    crossovers, figures = names["crossovers"].set_index(["activation", "unit"]), names["figures"]
+    assert crossovers.loc["int8", "lut"]["area"] == crossovers.loc["fp16", "lut"]["area"] == 6
+    assert crossovers.loc["fp16", "add"]["area"] == crossovers.loc["fp16", "conventional-lut"]["area"] == 2
+    for activation, unit in crossovers.index:
+        mac, mine = (names["curve"](activation, name, "um2_per_mac") for name in ("mac", unit))
+        ring, last = names["crossing"](mine, mac), crossovers.loc[activation, unit]["area"]
+        assert (ring is None) == (last in (0, 8))
+        assert ring is None or (last <= ring[0] <= last + 1 and ring[1] == pytest.approx(mac[0]))
+    assert (figures["tops_per_mm2"] * figures["um2_per_mac"]).max() == pytest.approx(2 * 1.41 * 1e3)
+    assert (figures["prefill_tops"] <= figures["tops_per_mm2"] * 1.0001).all()
+    half, whole = (names["curve"]("fp16", name, "um2_per_mac") for name in ("lut-int8", "lut"))
+    assert (half < whole).tolist() == [False, False] + 6 * [True]
+    macs = figures[figures["unit"] == "mac"]
+    assert (macs["decode_tops"] < macs["prefill_tops"] / 7).all(), "one row of eight at work"
+    assert "energy x 0.13" in names["caption"]
+    for sheet in (names["costs"], names["rates"]):
+        assert all(axis.get_yscale() == "log" and axis.get_legend() is None for axis in sheet.axes)

@@ -1,4 +1,4 @@
-"""The command line: `cairn run`, `dse`, `dram`, `noc`, `wafer`, `validate`, `configs`, `show`.
+"""The command line: `cairn run`, `dse`, `dram`, `noc`, `units`, `wafer`, `validate`, `configs`, `show`.
 
 A command imports what it needs when called.
 
@@ -63,7 +63,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_dse(commands)
     _add_dram(commands)
+    _add_pim(commands)
     _add_noc(commands)
+    _add_units(commands)
     _add_wafer(commands)
     _add_validate(commands)
     configs = commands.add_parser("configs", help="list the configurations that come with Cairn", allow_abbrev=False)
@@ -136,6 +138,28 @@ def _add_dram(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     channel.add_argument("--no-plots", dest="plots", action="store_false", help="write no plots")
 
 
+def _add_pim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    memory = commands.add_parser("pim", help="simulate a product on a memory that computes", allow_abbrev=False)
+    memory.add_argument("preset", metavar="PRESET", nargs="?", help="a device, such as GDDR6_AiM (see --list)")
+    memory.add_argument("--list", action="store_true", help="list presets and switches, and do nothing else")
+    memory.add_argument("--gemv", metavar="NxK", help="outputs x inputs of the matrix, such as 4096x4096")
+    memory.add_argument("--vectors", metavar="N", type=int, default=1, help="vectors of the batch (default: 1)")
+    memory.add_argument(
+        "--map", dest="mapping", metavar="KEY=VALUE", action="append", default=[],
+        help="order and layout: accumulators, vectors_together, inner, k_parts, share_rows (may be repeated)",
+    )  # fmt: skip
+    memory.add_argument("--sweep", action="store_true", help="simulate every mapping instead, the fastest first")
+    memory.add_argument("--refresh", choices=("none", "all_bank"), default="none", help="default: %(default)s")
+    memory.add_argument(
+        "--switch", dest="switches", metavar="NAME", action="append", help="rules to switch on (may be repeated)"
+    )
+    memory.add_argument(
+        "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[],
+        help="change a timing (nRP=20), a size (row=64) or the units (channels=8; may be repeated)",
+    )  # fmt: skip
+    memory.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
+
+
 def _add_noc(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     network = commands.add_parser("noc", help="simulate a network alone, under load or a batch", allow_abbrev=False)
     network.add_argument("config", metavar="CONFIG", help="a shipped name ('cairn configs networks') or a YAML file")
@@ -147,6 +171,29 @@ def _add_noc(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     network.add_argument("--out", metavar="DIR", help="write the result folder (JSON, CSV, plots) here")
     network.add_argument("--json", action="store_true", help="print the result as JSON instead of tables")
     network.add_argument("--no-plots", dest="plots", action="store_false", help="write no plots")
+
+
+def _add_units(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    units = commands.add_parser("units", help="compare units for weights of few bits", allow_abbrev=False)
+    units.add_argument("--list", action="store_true", help="list the units and their formats, and do nothing else")
+    units.add_argument(
+        "--activation", metavar="FORMAT", default="int8", help="int8, int16, fp8 or fp16 (default: %(default)s)"
+    )
+    units.add_argument("--bits", metavar="B,B,..", default="1,2,4", help="bits of weights (default: %(default)s)")
+    units.add_argument(
+        "--shape", metavar="MxNxK", default="2048x4096x4096", help="the product: M x K by K x N (default: %(default)s)"
+    )
+    units.add_argument(
+        "--unit", metavar="NAME", action="append", default=[], help="only this unit (may be repeated; see --list)"
+    )
+    units.add_argument(
+        "--area", metavar="MM2", type=float, default=1.0, help="what each unit may take (default: %(default)s)"
+    )
+    units.add_argument(
+        "--node", metavar="NM", type=int, default=28, help="process node: 28, 16, 7 or 5 (default: %(default)s)"
+    )
+    units.add_argument("--clock", metavar="GHZ", type=float, help="one clock for all (default: each unit's own)")
+    units.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
 
 
 def _add_wafer(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -168,6 +215,9 @@ def _add_validate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     check.add_argument("--all", dest="run_all", action="store_true", help="also what takes minutes")
     check.add_argument("--csv", metavar="DIR", help="write the rows of each suite here, as CSV")
     check.add_argument("--verbose", action="store_true", help="print every row, not only those outside their gate")
+    check.add_argument(
+        "--constants", action="store_true", help="list the constants that were fitted and their rows; run nothing"
+    )
 
 
 def _execute(arguments: argparse.Namespace) -> int:
@@ -188,10 +238,18 @@ def _execute(arguments: argparse.Namespace) -> int:
         from cairn.cli.dram import dram
 
         return dram(arguments)
+    if arguments.command == "pim":
+        from cairn.cli.pim import pim
+
+        return pim(arguments)
     if arguments.command == "noc":
         from cairn.cli.noc import noc
 
         return noc(arguments)
+    if arguments.command == "units":
+        from cairn.cli.units import units
+
+        return units(arguments)
     if arguments.command == "wafer":
         from cairn.cli.wafer import wafer
 

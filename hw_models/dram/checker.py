@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 
 from cairn.base.errors import ConfigError
+from cairn.hw_models.dram.checker_pim import PimWatch
 from cairn.hw_models.dram.checker_refresh import RefreshWatch
 from cairn.hw_models.dram.checker_rules import (
-    ALL_BANKS,
     COLUMNS,
     READS,
     Rule,
@@ -26,11 +26,11 @@ from cairn.hw_models.dram.checker_rules import (
     rules_of,
 )
 from cairn.hw_models.dram.device import Device
-from cairn.hw_models.dram.standard import COMMANDS, evaluate
+from cairn.hw_models.dram.standard import TRACED_COMMANDS, evaluate
 from cairn.hw_models.server import IntArray
 
-TRACED: Final = (*COMMANDS, "ACT2", "CAS")
-"""Names of a trace's commands by number (`simulate.LOGGED`): ACT2 ends a split activate, CAS starts the data clock."""
+TRACED: Final = TRACED_COMMANDS
+"""Names of a trace's commands by number (`simulate.LOGGED`); a device that computes has more after these."""
 CLOSED: Final = -1
 KEPT: Final = 100
 """Violations that are kept; all are counted."""
@@ -104,7 +104,8 @@ class ProtocolChecker:
         self.found: list[Violation] = []
         self.count = self.commands = self.now = 0
         self._read_rules(device)
-        self.lengths = {name: length_ticks(device, name) for name in TRACED}
+        self.traced, self.all_banks = standard.traced_commands, frozenset(standard.all_bank_commands)
+        self.lengths = {name: length_ticks(device, name) for name in self.traced}
         self.two_buses, self.half_ticks = standard.row_and_column_bus, standard.ticks_per_clock == 2
         self.bus_last: dict[bool, tuple[int, str]] = {}
         self.rising: tuple[int, str, int] | None = None
@@ -116,6 +117,7 @@ class ProtocolChecker:
         self.opening: tuple[int, int, int] | None = None
         self.clock_until, self.clock_started = 0, -1
         self.refreshes = RefreshWatch(device, refresh, late)
+        self.pim = PimWatch(device)
 
     def _read_data_bus(self, device: Device) -> None:
         """Ticks of a burst, from each column command to the end of its data, and for which its data clock then runs."""
@@ -145,13 +147,13 @@ class ProtocolChecker:
             self.rules[rule.following].append((histories[key], rule.scope == "other_rank", rule))
 
     def feed(self, commands: IntArray) -> None:
-        """Check the next commands: rows of tick, number in `TRACED`, flat bank, row. ConfigError for a bank beyond."""
+        """Check the next commands: rows of tick, number in `traced`, flat bank, row. ConfigError for a bank beyond."""
         outside = np.flatnonzero((commands[:, 2] < 0) | (commands[:, 2] >= len(self.rows)))
         if outside.size:
             number, bank = self.commands + int(outside[0]), int(commands[outside[0], 2])
             raise ConfigError(f"command {number} names bank {bank}; {self.name} has {len(self.rows)}", key="trace")
         for tick, number, bank, row in commands.tolist():
-            self._check(tick, TRACED[number], bank, row)
+            self._check(tick, self.traced[number], bank, row)
             self.commands += 1
 
     def finish(self) -> Verdict:
@@ -177,8 +179,10 @@ class ProtocolChecker:
             self._check_half_ticks(tick, command, bank)
         if self.deadline is not None:
             self._check_split(tick, command, bank, row)
-        width = self.scope_banks if command in ALL_BANKS else 1
+        width = self.scope_banks if command in self.all_banks else 1
         self._check_rules(tick, command, bank, width)
+        for place, rule, due, got in self.pim.check(tick, command, bank, row, self.rows):
+            self._report(tick, command, place, rule, None, due, got)
         self._check_state(tick, command, bank, row, width)
         if command in COLUMNS:
             self._check_data(tick, command, bank)
@@ -206,7 +210,7 @@ class ProtocolChecker:
         right_after = tick - before == (3 if first == "ACT" else 1)
         pseudo = self.share["pseudo_channel"]
         if right_after and bank // pseudo == other // pseudo:
-            for_all = first in ALL_BANKS or command in ALL_BANKS
+            for_all = first in self.all_banks or command in self.all_banks
             if for_all or bank == other:
                 self._report(tick, command, bank, SAME_BANK, before, tick - before + 1, tick - before)
 
@@ -269,7 +273,7 @@ class ProtocolChecker:
             return
         if self.opening is not None:
             first, opening, _ = self.opening
-            width = self.scope_banks if command in ALL_BANKS else 1
+            width = self.scope_banks if command in self.all_banks else 1
             if command == "ACT" or bank <= opening < bank + width:
                 self._report(tick, command, bank, NOTHING_BETWEEN, first, 0, tick - first)
         if command == "ACT":

@@ -13,8 +13,6 @@ from typing import Final
 from cairn.hw_models.dram.device import Device
 from cairn.hw_models.dram.standard import evaluate
 
-ALL_BANKS: Final = ("PREA", "REF")
-"""Commands that reach all banks of a refresh scope."""
 READS: Final = ("RD", "RDA")
 WRITES: Final = ("WR", "WRA")
 COLUMNS: Final = (*READS, *WRITES)

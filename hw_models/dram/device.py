@@ -120,7 +120,7 @@ class Device:
         written = []
         for scope, rules in self.standard.rules.items():
             for rule, expression in rules.items():
-                window, previous, following = parse_rule(rule)
+                window, previous, following = parse_rule(rule, self.standard.written_commands)
                 written.append(Limit(scope, previous, following, self.ticks(expression), window))
         nominal = [*written, *self._automatic(written)]
         between = [self._between_stamps(limit) for limit in nominal]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import difflib
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -28,6 +28,8 @@ COMMANDS: Final = ("ACT", "RD", "WR", "PRE", "PREA", "REF", "REFPB", "RDA", "WRA
 """ACT activate, RD read, WR write, PRE precharge one bank, PREA precharge all banks of a refresh scope, REF refresh
 that scope, REFPB refresh one bank, RDA and WRA read and write with automatic precharge."""
 WRITTEN_COMMANDS: Final = COMMANDS[:7]
+TRACED_COMMANDS: Final = (*COMMANDS, "ACT2", "CAS")
+"""Names of a trace's commands by number: ACT2 ends a split activate, CAS starts the data clock."""
 LEVELS: Final = ("pc", "rk", "bg", "ba", "row", "col")
 """Fields of an address inside a channel: pseudo-channel, rank (or stack id), bank group, bank, row, transaction."""
 
@@ -106,20 +108,35 @@ class Standard(Spec):
     organisations: Mapping[str, Organisation] = required(_FILE)
     presets: Mapping[str, Preset] = required(_FILE)
 
+    @property
+    def written_commands(self) -> tuple[str, ...]:
+        """Commands that rules may name."""
+        return WRITTEN_COMMANDS
+
+    @property
+    def traced_commands(self) -> tuple[str, ...]:
+        """Names of a trace's commands by number."""
+        return TRACED_COMMANDS
+
+    @property
+    def all_bank_commands(self) -> tuple[str, ...]:
+        """Commands that reach all banks of a refresh scope."""
+        return ("PREA", "REF")
+
     @model_validator(mode="after")
     def _readable(self) -> Standard:
         for scope, rules in self.rules.items():
             if scope not in SCOPES:
                 raise ValueError(f"rules: there is no scope {scope!r}; one of {', '.join(SCOPES)} belongs here")
             for rule in rules:
-                parse_rule(rule)
+                parse_rule(rule, self.written_commands)
         for name, preset in self.presets.items():
             if preset.organisation not in self.organisations:
                 raise ValueError(f"presets.{name}: there is no organisation {preset.organisation!r}")
         return self
 
 
-def parse_rule(rule: str) -> tuple[int, str, str]:
+def parse_rule(rule: str, commands: Sequence[str] = WRITTEN_COMMANDS) -> tuple[int, str, str]:
     """(window, previous command, next command) of "4 ACT -> ACT"; ValueError when it reads otherwise."""
     before, arrow, following = rule.partition("->")
     words = before.split()
@@ -127,8 +144,8 @@ def parse_rule(rule: str) -> tuple[int, str, str]:
     if not arrow or len(words) != 1 or not window.isdigit() or int(window) < 1:
         raise ValueError(f"rule {rule!r}: this reads like 'RD -> PRE' or '4 ACT -> ACT'")
     for command in (words[0], following.strip()):
-        if command not in WRITTEN_COMMANDS:
-            raise ValueError(f"rule {rule!r}: there is no command {command!r}; {', '.join(WRITTEN_COMMANDS)} exist")
+        if command not in commands:
+            raise ValueError(f"rule {rule!r}: there is no command {command!r}; {', '.join(commands)} exist")
     return int(window), words[0], following.strip()
 
 

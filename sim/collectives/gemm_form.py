@@ -53,7 +53,7 @@ class Product:
     def ideal_cycles(self) -> float:
         """All multiply-accumulates at peak rate on all cores."""
         m, n, k = self.sizes
-        return m * n * k / (self.side**2 * self.chip.matrix_unit.peak_macs_per_cycle)
+        return m * n * k / (self.side**2 * self.chip.mac.peak_macs_per_cycle)
 
     @property
     def tile_bytes(self) -> tuple[int, int]:

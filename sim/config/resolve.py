@@ -43,7 +43,8 @@ RUN: Final = Kind("run", "cairn.run/1", "runs", {"chip": CHIP, "model": MODEL}, 
 SWEEP: Final = Kind("sweep", "cairn.sweep/1", "sweeps")
 NETWORK: Final = Kind("network", "cairn.network/1", "networks", {}, (("measure", "file"),))
 WAFER: Final = Kind("wafer", "cairn.wafer/1", "wafer", {"chip": CHIP, "model": MODEL})
-KINDS: Final = (CHIP, MODEL, RUN, SWEEP, NETWORK, WAFER)
+ACCELERATOR: Final = Kind("accelerator", "cairn.accelerator/1", "accelerators")
+KINDS: Final = (CHIP, MODEL, RUN, SWEEP, NETWORK, WAFER, ACCELERATOR)
 
 
 @lru_cache(maxsize=len(KINDS))

@@ -148,13 +148,20 @@ def resolved(config: RunConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", by_alias=True)
 
 
+def run_content(config: RunConfig) -> dict[str, Any]:
+    """The resolved content of a run, with a digest in place of the path of a routing trace. OSError when that has
+    vanished since `load`."""
+    content = resolved(config)
+    if config.routing.trace is not None:
+        content["routing"]["trace"] = hashlib.sha256(Path(config.routing.trace).read_bytes()).hexdigest()
+    return content
+
+
 def run_hash(config: RunConfig) -> str:
     """The 12 hexadecimal digits that name a run: sha256 of its resolved content as canonical JSON.
 
     A routing trace counts with its content, not with its path. OSError when it has vanished since `load`.
     """
-    content = resolved(config)
-    if config.routing.trace is not None:
-        content["routing"]["trace"] = hashlib.sha256(Path(config.routing.trace).read_bytes()).hexdigest()
+    content = run_content(config)
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -96,7 +96,7 @@ def job_of(scope: Scope, operator: Operator) -> Job:
     keys, *values = (name for name in operator.inputs if scope.block.tensor(name).role is Role.KV)
     new, cached = (np.array([getattr(r, what) for r in attention.requests]) for what in ("new", "cached"))
     if scope.past is None:
-        units = share_units(attention, scope.grid.size, scope.chip.matrix_unit.columns)
+        units = share_units(attention, scope.grid.size, scope.chip.mac.columns)
         blocks = place_keys(attention, units, _tile_keys(scope, attention, units, keys))
         caches = Caches(blocks, decoding(attention), cached)
     else:
@@ -129,7 +129,7 @@ def _caches_of_all(scope: Scope, past: Past, attention: Attention, keys: str) ->
 
 def _tile_keys(scope: Scope, attention: Attention, units: Units, cache: str) -> int:
     """Keys of a tile: about the tile size in bytes, and few enough that its scores fit an eighth of the SRAM."""
-    quantum = scope.chip.matrix_unit.columns
+    quantum = scope.chip.mac.columns
     row = int(row_bytes(attention.head_dim, scope.bits(cache)))
     rows = int((units.q1 - units.q0).max()) * (attention.heads // attention.kv_heads)
     by_scores = scope.chip.sram.capacity_kib * 1024 // 8 // (rows * SCORE_BYTES)

@@ -8,6 +8,7 @@ of a repeated block are lowered alike, and the analytical twin finds the same on
 from __future__ import annotations
 
 from cairn.hw_models.chip import ChipSpec
+from cairn.sim.mapping.by_tables import ByTables, by_tables
 from cairn.sim.mapping.choose import MatmulMapping, choose_matmul
 from cairn.sim.mapping.grid import Grid, Split
 from cairn.sim.mapping.matmul_cost import MatmulShape
@@ -15,11 +16,23 @@ from cairn.sim.mapping.options import MappingSpec
 from cairn.workloads.graph import Block, Operator, OpKind
 
 
-def matmul_shape(block: Block, operator: Operator, options: MappingSpec) -> MatmulShape:
-    """The product that a matmul operator asks for."""
+def matmul_shape(
+    block: Block, operator: Operator, options: MappingSpec, chip: ChipSpec | None = None
+) -> MatmulShape:  # fmt: skip
+    """The product that a matmul operator asks for, on the unit of `chip` that does it (None: a matrix unit)."""
     x, w, y = (block.tensor(name) for name in (*operator.inputs[:2], operator.outputs[0]))
     quantum = columns_together(block, operator.outputs[0])
-    return MatmulShape(y.rows, y.columns, x.columns, x.bits, w.bits, float(options.partial_sum_bits), quantum)
+    tables = None if chip is None else by_tables(chip, options, x.bits, w.bits)
+    return MatmulShape(
+        y.rows, y.columns, x.columns, x.bits, w.bits, float(options.partial_sum_bits), whole_groups(quantum, tables),
+        tables,
+    )  # fmt: skip
+
+
+def whole_groups(columns: int, tables: ByTables | None) -> int:
+    """Columns of a result that must stay together: of one that a LUT unit makes whole groups, since what follows it may
+    be looked up as well, its columns halved where gate and up alternate."""
+    return columns if tables is None else columns * tables.group
 
 
 def columns_together(block: Block, name: str) -> int:
@@ -54,7 +67,7 @@ def _choose(
     for operator in block.operators:
         y = operator.outputs[0]
         if operator.kind is OpKind.MATMUL:
-            shape = matmul_shape(block, operator, options)
+            shape = matmul_shape(block, operator, options, chip)
             mapping = choose_matmul(shape, chip, grid, options, lies.get(operator.inputs[0]))
             mappings[operator.name], lies[y] = mapping, mapping.split
         elif operator.kind is OpKind.NORM and operator.attention is None:

@@ -134,7 +134,7 @@ def _fronts(
     while True:
         wanted = np.zeros(loads.shape, dtype=np.bool_)
         begin, split = fronts(
-            product.alike, product.fits, product.sizes, product.chips, product.unit, product.cycles, product.bits,
+            product.alike, product.fits, product.sizes, product.chips, product.unit, product.cycles, product.elements,
             chip, before, loads, wanted,
         )  # fmt: skip
         if not wanted.any():
@@ -158,9 +158,9 @@ def _choice(
     _, gn, gk = product.sizes[product.alike[split], GM : GK + 1].astype(np.int64).T
     sharers = product.sizes[product.alike[split], SHARED].astype(np.int64)
     tile_bytes, columns = (
-        np.broadcast_to(values, (len(product.chips),))[chip] for values in (rates.tile_bytes, rates.columns_quantum)
+        np.broadcast_to(values, (len(product.chips),))[chip] for values in (rates.tile_bytes, rates.columns(shape))
     )
-    n, k = -(-shape.n // gn), -(-shape.k // gk)
+    n, k = -(-shape.n // gn), shape.depth(gk)
     tile_n, tile_k = tile_shape(shape, n, k, sharers, cost.reductions, tile_bytes, columns)
     return Choice(
         product.splits, split, np.isfinite(cost.total), sharers, cost.passes, cost.reductions, tile_n, tile_k,
@@ -214,14 +214,16 @@ def tile_shape(
     shape: MatmulShape, n: Any, k: Any, sharers: Any, reductions: Any, tile_bytes: IntArray, array_columns: IntArray
 ) -> tuple[IntArray, IntArray]:
     """Columns and reduction length of the weight tiles that stream, (designs,): about `tile_bytes`, whole array columns
-    if possible, and no wider than one of the `reductions` stretches of columns.
+    if possible, and no wider than one of the `reductions` stretches of columns; whole groups of a LUT unit.
     """
-    block_k = -(-k // sharers)
+    group = shape.k_quantum
+    groups = -(-k // group)
+    block_k = -(-groups // sharers) * group
     quantum = np.lcm(shape.quantum, elements_per_byte(shape.w_bits))
     whole = np.lcm(array_columns, quantum)
     column_bytes = whole * shape.w_bits / 8
     pieces = np.maximum(1, np.ceil(block_k * column_bytes / tile_bytes)).astype(np.int64)
-    tile_k = np.maximum(1, -(-block_k // pieces))
+    tile_k = np.maximum(1, -(-(block_k // group) // pieces)) * group
     tile_n = np.maximum(whole, (tile_bytes * 8 / (tile_k * shape.w_bits)).astype(np.int64) // whole * whole)
     columns = -(-n // reductions)
     stretch = -(-columns // whole) * whole

@@ -21,7 +21,7 @@ from cairn.sim.mapping.memory import Memory
 from cairn.sim.mapping.options import MappingSpec, Paradigm
 from cairn.sim.mapping.past import Past
 from cairn.sim.mapping.pieces import Pieces, pairs, redistribute, same_layout, wanted
-from cairn.sim.plan.builder import After, PlanBuilder, Region, Slice, Tile
+from cairn.sim.plan.builder import LUT_QUEUE, After, PlanBuilder, Region, Slice, Tile
 from cairn.sim.plan.plan import DRAM, SRAM
 from cairn.workloads.graph import Block, Operator
 
@@ -128,6 +128,8 @@ class Scope:
     """What the lowering of an operator hands to those of later ones, by tensor (unfused attention)."""
     known: dict[str, Pieces] = field(default_factory=dict)
     """Routing decisions that have been told to cores."""
+    tables: dict[tuple[int, bytes], list[tuple[IntArray, IntArray, IntArray]]] = field(default_factory=dict)
+    """Tables of activations that cores have made: parts (begin, end along k, task), by the tensor and its blocks."""
     read_once: set[str] = field(default_factory=set)
     """Small tensors that some core has loaded already: further loads are duplicates."""
 
@@ -178,12 +180,15 @@ class Scope:
 
     def matrix(
         self, core: IntArray, tile: Tile, sizes: tuple[IntArray, IntArray, IntArray], bits: tuple[float, float, float],
-        after: After, parts: Parts = WHOLE,
+        after: After, parts: Parts = WHOLE, weights: bool = False,
     ) -> IntArray:  # fmt: skip
-        """Tasks of the matrix unit: products of `sizes` m, n, k of operands of `bits` (x, w, y)."""
+        """Tasks of the matrix unit, or with `weights` of the unit for weights of so many bits: products of `sizes`
+        m, n, k of operands of `bits` (x, w, y)."""
         m, n, k = sizes
-        cycles = self.stage.matrix.of(sizes, bits, parts)
-        return self.plan.compute(core, "matrix", tile, cycles, after, 2 * m * n * k, parts.rows)
+        cycles = self.stage.matrix.of(sizes, bits, parts, weights)
+        by_lut = weights and self.chip.lut_for(bits[0], bits[1]) is not None
+        unit = LUT_QUEUE if by_lut else "matrix"
+        return self.plan.compute(core, unit, tile, cycles, after, 2 * m * n * k, parts.rows)
 
     def bring(self, name: str, want: Pieces, op: int, cause: str = "layout") -> Pieces:
         """The activation `name` where it is wanted; over an intermediate layout when that takes far fewer copies."""

@@ -19,7 +19,9 @@ from cairn.sim.mapping import cost_layout as at
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-Bits = tuple[float, float, float]
+Element = tuple[float, float, float, float, float]
+"""Bits of an element of x, of w and of a partial sum; bits of SRAM that an element of x takes and additions for it: its
+own bits and none, unless a LUT unit works on tables of it."""
 
 
 @kernel(error_model="numpy")
@@ -31,19 +33,21 @@ def overlapped(a: Any, b: Any) -> Any:
 
 
 @kernel(error_model="numpy")
-def split_cost(split: FloatArray, chip: FloatArray, compute: float, bits: Bits, cost: FloatArray) -> None:
+def split_cost(split: FloatArray, chip: FloatArray, compute: float, element: Element, cost: FloatArray) -> None:
     """Fill `cost` (COST_COLUMNS,) for a split on a chip: the busiest core's compute, DRAM and network.
 
     Weights stream while the cores compute. Gathering x and reducing y come before and after the compute but not before
-    and after the weight stream, which runs ahead.
+    and after the weight stream, which runs ahead. Tables are made of x as it is gathered, those of later passes beside
+    the products of earlier ones.
     """
-    x_bits, w_bits, partial_bits = bits
+    x_bits, w_bits, partial_bits, held_bits, adds = element
     m, n, k = split[at.M], split[at.N], split[at.K]
     gn, gk, shared = split[at.GN], split[at.GK], split[at.SHARED]
     sram, link = chip[at.SRAM], chip[at.LINK]
     x_bytes, w_bytes, y_bytes = m * k * x_bits / 8, k * n * w_bits / 8, m * n * partial_bits / 8
     partial = 2 * min(y_bytes, sram / at.PARTIAL_SHARE) if gk > 1 else 0.0
-    needed = x_bytes + y_bytes / gk
+    tables = m * k * adds / chip[at.LANES]
+    needed = m * k * held_bits / 8 + y_bytes / gk
     passes = min(max(np.ceil(needed / max(chip[at.BUDGET] - partial, 1.0)), 1.0), max(m, 1.0))
     act = needed / passes + partial
     stretches = np.ceil(y_bytes / passes / (sram / at.PARTIAL_SHARE)) if gk > 1 else 1.0
@@ -52,6 +56,7 @@ def split_cost(split: FloatArray, chip: FloatArray, compute: float, bits: Bits, 
     flow_k = y_bytes * (gk - 1) / gk
     network = (flow_n + flow_m + flow_k) / link
     hop, start = chip[at.HOP], chip[at.START]
+    compute = max(compute, tables)
     cost[at.COMPUTE] = compute
     cost[at.BYTES] = w_bytes / shared * passes
     cost[at.NETWORK] = network
@@ -59,7 +64,7 @@ def split_cost(split: FloatArray, chip: FloatArray, compute: float, bits: Bits, 
     cost[at.PASSES] = passes
     cost[at.STRETCHES] = stretches
     cost[at.FITS] = act <= chip[at.BUDGET]
-    cost[at.GATHER] = flow_n / link * split[at.BUSY_N] + (gn - 1) * (start + hop * split[at.STRIDE_N])
+    cost[at.GATHER] = flow_n / link * split[at.BUSY_N] + (gn - 1) * (start + hop * split[at.STRIDE_N]) + tables / passes
     cost[at.X_BYTES] = x_bytes
     cost[at.COST_GN] = gn
     cost[at.COST_LINK] = link
@@ -101,19 +106,20 @@ def least_beside_stream(cost: FloatArray, load: float) -> float:
 
 @kernel(error_model="numpy")
 def split_costs(
-    size: IntArray, chip: IntArray, sizes: FloatArray, chips: FloatArray, unit: IntArray, cycles: FloatArray, bits: Bits
-) -> FloatArray:
+    size: IntArray, chip: IntArray, sizes: FloatArray, chips: FloatArray, unit: IntArray, cycles: FloatArray,
+    element: Element,
+) -> FloatArray:  # fmt: skip
     """(n, COST_COLUMNS) for n pairs of a row of `sizes` and a row of `chips`."""
     costs = np.empty((size.size, at.COST_COLUMNS))
     for i in range(size.size):
-        split_cost(sizes[size[i]], chips[chip[i]], cycles[unit[chip[i]], size[i]], bits, costs[i])
+        split_cost(sizes[size[i]], chips[chip[i]], cycles[unit[chip[i]], size[i]], element, costs[i])
     return costs
 
 
 @kernel(error_model="numpy")
 def fronts(
     alike: IntArray, fits: BoolArray, sizes: FloatArray, chips: FloatArray, unit: IntArray, cycles: FloatArray,
-    bits: Bits, chip: IntArray, before: IntArray, loads: FloatArray, wanted: BoolArray,
+    element: Element, chip: IntArray, before: IntArray, loads: FloatArray, wanted: BoolArray,
 ) -> tuple[IntArray, IntArray]:  # fmt: skip
     """For each pair of a `chip` and a split `before` (-1: none) that left x, the splits that may be the cheapest.
 
@@ -130,7 +136,7 @@ def fronts(
         row, earlier = chip[pair], before[pair]
         if pair == 0 or row != chip[pair - 1]:
             for size in range(len(sizes)):
-                split_cost(sizes[size], chips[row], cycles[unit[row], size], bits, costs[size])
+                split_cost(sizes[size], chips[row], cycles[unit[row], size], element, costs[size])
         length, tightest = 0, -1
         for split in range(count):
             cost = costs[alike[split]]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cairn.sim.mapping.choices import columns_together
+from cairn.sim.mapping.by_tables import by_tables
+from cairn.sim.mapping.choices import columns_together, whole_groups
 from cairn.sim.mapping.choose import MatmulMapping, choose_matmul
 from cairn.sim.mapping.context import NONE, Scope
 from cairn.sim.mapping.grouped import Grouped, lower_grouped
@@ -93,7 +94,8 @@ def lower_grouped_matmul(scope: Scope, operator: Operator) -> None:
     size = np.array(operator.group_rows)
     used = np.nonzero(size > 0)[0]
     end = np.cumsum(size)
-    widest = int(size.max()) * x.columns * x.bits / 8
+    tables = by_tables(scope.chip, scope.stage.options, x.bits, scope.bits(operator.inputs[1]))
+    widest = int(size.max()) * x.columns * (x.bits if tables is None else tables.held_bits) / 8
     small = widest <= scope.chip.sram.capacity_kib * 1024 / 4
     if used.size > MANY_EXPERTS and small:
         zero = np.zeros_like(used)
@@ -115,8 +117,9 @@ def _expert_shape(scope: Scope, operator: Operator, rows: int) -> MatmulShape:
     """The product of an expert with so many rows."""
     y_name = operator.outputs[0]
     x, w, y = (scope.block.tensor(name) for name in (*operator.inputs[:2], y_name))
-    together = columns_together(scope.block, y_name)
-    return MatmulShape(rows, y.columns, x.columns, x.bits, w.bits, scope.partial_bits, together)
+    tables = by_tables(scope.chip, scope.stage.options, x.bits, w.bits)
+    together = whole_groups(columns_together(scope.block, y_name), tables)
+    return MatmulShape(rows, y.columns, x.columns, x.bits, w.bits, scope.partial_bits, together, tables)
 
 
 def _one_expert(

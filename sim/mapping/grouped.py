@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cairn.sim.mapping.by_tables import ByTables, by_tables
 from cairn.sim.mapping.context import NONE, Scope, row_bytes
 from cairn.sim.mapping.matmul_cost import elements_per_byte
 from cairn.sim.mapping.pieces import Pieces, wanted
+from cairn.sim.mapping.tables import make_tables
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile
 from cairn.sim.plan.plan import SRAM
@@ -67,7 +69,7 @@ def lower_grouped(scope: Scope, job: Grouped) -> None:
     """Write the tasks of a grouped product whose x fits the SRAM beside the stream."""
     operator, op = job.operator, scope.op(job.operator)
     w = scope.block.tensor(job.w)
-    quantum = int(np.lcm(scope.chip.matrix_unit.columns, elements_per_byte(w.bits)))
+    quantum = _whole(scope, job)
     if w.columns * job.groups.size < quantum * scope.grid.size:
         quantum = elements_per_byte(w.bits)
     parts = cut_stretches(job.groups, w.columns, scope.grid.size, quantum)
@@ -76,10 +78,25 @@ def lower_grouped(scope: Scope, job: Grouped) -> None:
     ends = np.where(parts.n1 == w.columns, job.k0[at] + w.rows + job.passed, job.k0[at] + w.rows)
     want = wanted(core, job.m0[at], job.m1[at], job.k0[at], ends)
     x = scope.bring(job.x, want, op, "share")
+    tables = _tables(scope, job)
+    if tables is not None:
+        rows, columns = (job.m0[at], job.m1[at]), (job.k0[at], job.k0[at] + w.rows)
+        x = Pieces(x.core, x.rect, make_tables(scope, op, tables, core, rows, columns, x.ready))
     done = _stream(scope, job, parts, at, x)
     y1 = job.y0[at] + parts.n1 + np.where(parts.n1 == w.columns, job.passed, 0)
     rect = np.stack([job.m0[at], job.m1[at], job.y0[at] + parts.n0, y1], axis=1)
     scope.pieces[operator.outputs[0]] = Pieces(core, rect, done).without_empty()
+
+
+def _tables(scope: Scope, job: Grouped) -> ByTables | None:
+    return by_tables(scope.chip, scope.stage.options, scope.bits(job.x), scope.bits(job.w))
+
+
+def _whole(scope: Scope, job: Grouped) -> int:
+    """Columns that the unit of the product does at a time, in whole bytes of weights."""
+    tables = _tables(scope, job)
+    columns = scope.chip.mac.columns if tables is None else tables.columns
+    return int(np.lcm(columns, elements_per_byte(scope.bits(job.w))))
 
 
 def _stream(scope: Scope, job: Grouped, parts: Stretches, at: IntArray, x: Pieces) -> IntArray:
@@ -106,9 +123,9 @@ def _stream(scope: Scope, job: Grouped, parts: Stretches, at: IntArray, x: Piece
 
 
 def _tile(scope: Scope, job: Grouped, rows: int, bits: float) -> tuple[int, int]:
-    whole = int(np.lcm(scope.chip.matrix_unit.columns, elements_per_byte(bits)))
-    size = scope.stage.tile_bytes
-    tile_k = rows if rows * whole * bits / 8 <= size else max(1, int(size * 8 / (whole * bits)))
+    whole, size, tables = _whole(scope, job), scope.stage.tile_bytes, _tables(scope, job)
+    group = 1 if tables is None else tables.group
+    tile_k = rows if rows * whole * bits / 8 <= size else max(1, int(size * 8 / (whole * bits)) // group) * group
     return max(whole, int(size * 8 / (tile_k * bits)) // whole * whole), tile_k
 
 
@@ -127,9 +144,10 @@ def _tile_tasks(
     source = scope.stage.above(core, data, address.at(0))
     loaded = scope.plan.copy(source, Region(SRAM, core, data), op, [v[rank] for v in waits])
     m0, m1 = job.m0[at[stretch]], job.m1[at[stretch]]
-    compute = Tile(op, actions.MATMUL, (m0, m1), (na, nb), (ka, kb), group)
+    action = actions.MATMUL if _tables(scope, job) is None else actions.LOOKUP
+    compute = Tile(op, action, (m0, m1), (na, nb), (ka, kb), group)
     bits = scope.bits(job.x), w.bits, scope.bits(job.y)
-    done = scope.matrix(core, compute, (m1 - m0, nb - na, kb - ka), bits, [loaded, x.ready[stretch]])
+    done = scope.matrix(core, compute, (m1 - m0, nb - na, kb - ka), bits, [loaded, x.ready[stretch]], weights=True)
     users = np.full(scope.grid.size, NONE, dtype=np.int64)
     users[rank] = done
     place.users.append(users)

@@ -35,34 +35,34 @@ class KnownCycles:
     """Cycles of tiles on a chip's matrix unit, by size, bits and parts."""
 
     chip: ChipSpec
-    _tables: dict[tuple[Bits, Parts], tuple[IntArray, IntArray]] = field(default_factory=dict)
+    _tables: dict[tuple[Bits, Parts, bool], tuple[IntArray, IntArray]] = field(default_factory=dict)
     """Sizes as one number each, ascending, and their cycles."""
 
-    def of(self, sizes: Sizes, bits: Bits, parts: Parts) -> IntArray:
-        """Cycles of tiles of `sizes` m, n, k, arrays of one length."""
+    def of(self, sizes: Sizes, bits: Bits, parts: Parts, weights: bool = False) -> IntArray:
+        """Cycles of tiles of `sizes` m, n, k, arrays of one length; `weights` as in `ChipSpec.matrix_cycles`."""
         m, n, k = sizes
         if max(int(size.max(initial=0)) for size in sizes) >= _SIDE:
-            return self._worked_out(sizes, bits, parts)
+            return self._worked_out(sizes, bits, parts, weights)
         codes = (m * _SIDE + n) * _SIDE + k
         none = np.empty(0, np.int64)
-        known, cycles = self._tables.get((bits, parts), (none, none))
+        known, cycles = self._tables.get((bits, parts, weights), (none, none))
         if known.size:
             place = np.minimum(np.searchsorted(known, codes), known.size - 1)
             if np.array_equal(known[place], codes):
                 return cycles[place]
         new = np.setdiff1d(codes, known)
-        found = self._worked_out((new // (_SIDE * _SIDE), new // _SIDE % _SIDE, new % _SIDE), bits, parts)
+        found = self._worked_out((new // (_SIDE * _SIDE), new // _SIDE % _SIDE, new % _SIDE), bits, parts, weights)
         codes_now, cycles_now = np.concatenate((known, new)), np.concatenate((cycles, found))
         order = np.argsort(codes_now)
         known, cycles = codes_now[order], cycles_now[order]
-        self._tables[bits, parts] = known, cycles
+        self._tables[bits, parts, weights] = known, cycles
         return cycles[np.searchsorted(known, codes)]
 
-    def _worked_out(self, sizes: Sizes, bits: Bits, parts: Parts) -> IntArray:
+    def _worked_out(self, sizes: Sizes, bits: Bits, parts: Parts, weights: bool) -> IntArray:
         """The sum of the cycles of a tile's parts, each but the first with the cycles of its issue."""
         m, n, k = sizes
         if parts.rows == 1 and (parts.columns is None or int(n.max(initial=0)) <= parts.columns):
-            return self.chip.matrix_cycles(m, n, k, *bits)
+            return self.chip.matrix_cycles(m, n, k, *bits, weights=weights)
         low, more = np.divmod(m, parts.rows)
         width = n if parts.columns is None else np.full_like(n, parts.columns)
         full, rest = np.divmod(n, np.maximum(width, 1))
@@ -70,7 +70,7 @@ class KnownCycles:
         for rows, row_parts in ((low + 1, more), (low, parts.rows - more)):
             for columns, column_parts in ((width, full), (rest, 1)):
                 done = np.where((rows > 0) & (columns > 0), row_parts * column_parts, 0)
-                cycles += done * self.chip.matrix_cycles(rows, columns, k, *bits)
+                cycles += done * self.chip.matrix_cycles(rows, columns, k, *bits, weights=weights)
                 count += done
         all_cycles: IntArray = cycles + np.maximum(count - 1, 0) * self.chip.synchronisation.task_issue_cycles
         return all_cycles

@@ -79,7 +79,7 @@ def _matmul(scope: Scope, operator: Operator, following: Operator | None = None)
     """A product, and the activation function `following` on each stretch of its columns as soon as it is complete."""
     x_name, w_name = operator.inputs
     y_name = operator.outputs[0]
-    shape = matmul_shape(scope.block, operator, scope.stage.options)
+    shape = matmul_shape(scope.block, operator, scope.stage.options, scope.chip)
     product = Product(
         scope.op(operator), scope.tensor(x_name), scope.tensor(w_name), scope.tensor(y_name), shape, shape.x_bits
     )

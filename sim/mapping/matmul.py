@@ -22,6 +22,7 @@ from cairn.sim.mapping.known_cycles import Parts
 from cairn.sim.mapping.matmul_cost import MatmulShape, elements_per_byte
 from cairn.sim.mapping.pieces import Pieces, redistribute, wanted
 from cairn.sim.mapping.schedule import Group, Stretch, every_step, merged_steps
+from cairn.sim.mapping.tables import make_tables
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile
 from cairn.sim.plan.plan import SRAM
@@ -117,7 +118,7 @@ def _work(scope: Scope, product: Product, mapping: MatmulMapping, group: Group) 
     grid, shape = scope.grid, product.shape
     ranks = ranks_of(mapping.split, grid.rows, grid.columns, grid.placement)
     gm, gn, gk = mapping.split.sizes
-    m, n, k = bounds(shape.m, gm), bounds(shape.n, gn, _quantum(product)), bounds(shape.k, gk)
+    m, n, k = bounds(shape.m, gm), bounds(shape.n, gn, _quantum(product)), bounds(shape.k, gk, shape.k_quantum)
     m = product.row0 + m
     return _Work(
         scope, product, mapping, ranks, grid.cores, m[ranks.m], m[ranks.m + 1], n[ranks.n], n[ranks.n + 1],
@@ -126,7 +127,25 @@ def _work(scope: Scope, product: Product, mapping: MatmulMapping, group: Group) 
 
 
 def _gather(work: _Work, x: Pieces, block: tuple[IntArray, IntArray]) -> None:
-    """Bring x[m block, k block] to every core, part by part; `block` has the rows of all passes."""
+    """Bring x[m block, k block] to every core, part by part; `block` has the rows of all passes. For a LUT unit tables
+    are made of it there, unless an operator before has left them on the same cores."""
+    tables, scope = work.product.shape.tables, work.scope
+    if tables is None:
+        _bring_x(work, x, block)
+        return
+    key = work.product.x, b"".join(side.tobytes() for side in (work.m0, work.m1, work.k0, work.k1))
+    if key not in scope.tables:
+        _bring_x(work, x, block)
+        op, rows, turns = work.product.op, (work.m0, work.m1), work.group.passes
+        scope.tables[key] = [
+            (begin, end, make_tables(scope, op, tables, work.core, rows, (begin, end), ready, turns))
+            for begin, end, ready in work.arrivals
+        ]
+    work.arrivals = scope.tables[key]
+
+
+def _bring_x(work: _Work, x: Pieces, block: tuple[IntArray, IntArray]) -> None:
+    """Parts of x on their way, as they come."""
     scope, product = work.scope, work.product
     plan, gn = scope.plan, work.mapping.split.sizes[1]
     if scope.stage.spmd or gn == 1:
@@ -157,11 +176,23 @@ def _own_parts(
     lying = _lying_parts(work, x, block)
     if lying is not None:
         return lying
-    length = work.k1 - work.k0
-    begin, end = work.k0 + length * work.ranks.n // gn, work.k0 + length * (work.ranks.n + 1) // gn
+    begin, end = _share(work, work.ranks.n, gn)
     want = wanted(work.core, work.m0, work.m1, begin, end)
     ready = redistribute(work.scope.plan, product.x, x, want, product.op, product.x_bits / 8).ready
     return [(begin, end, ready)]
+
+
+def _group_of(work: _Work) -> int:
+    """Elements along k that stay together."""
+    return work.product.shape.k_quantum
+
+
+def _share(work: _Work, number: IntArray, parts: int) -> tuple[IntArray, IntArray]:
+    """Begin and end along k of part `number` of so many equal ones of each core's block, whole groups each."""
+    group = _group_of(work)
+    groups = -(-(work.k1 - work.k0) // group)
+    begin, end = (work.k0 + groups * index // parts * group for index in (number, number + 1))
+    return np.minimum(begin, work.k1), np.minimum(end, work.k1)
 
 
 def _lying_parts(
@@ -179,7 +210,9 @@ def _lying_parts(
         return None
     r0, r1, c0, c1 = (x.rect[order, side].reshape(work.size, each) for side in range(4))
     inside = (r0 == block[0][:, None]) & (r1 == block[1][:, None]) & (c0 >= work.k0[:, None]) & (c1 <= work.k1[:, None])
-    if not inside.all():
+    group = _group_of(work)
+    whole = ((c0 - work.k0[:, None]) % group == 0) & (((c1 - c0) % group == 0) | (c1 == work.k1[:, None]))
+    if not (inside & whole).all():
         return None
     ready = x.ready[order].reshape(work.size, each)
     return [(c0[:, i], c1[:, i], ready[:, i]) for i in range(each)]
@@ -232,8 +265,8 @@ def _multiply_columns(work: _Work, stretch: Stretch) -> IntArray:
     mapping, ranks = work.mapping, work.ranks
     sharers = mapping.sharers
     member = ranks.m % sharers
-    length = work.k1 - work.k0
-    k_tiles = tile_counts(int(-(-length.max() // sharers)), mapping.tile_k)
+    groups = -(-(work.k1 - work.k0) // _group_of(work))
+    k_tiles = tile_counts(int(-(-groups.max() // sharers)) * _group_of(work), mapping.tile_k)
     last = np.full(work.size, NONE, dtype=np.int64)
     ring = _sharer_index(work, member)
     for j in range(stretch.begin, stretch.end, work.group.together):
@@ -243,7 +276,7 @@ def _multiply_columns(work: _Work, stretch: Stretch) -> IntArray:
             passed: tuple[Entry, IntArray] | None = None
             for turn in range(sharers):
                 block = (member - turn) % sharers
-                begin, end = work.k0 + length * block // sharers, work.k0 + length * (block + 1) // sharers
+                begin, end = _share(work, block, sharers)
                 ka = np.minimum(begin + part * mapping.tile_k, end)
                 kb = np.minimum(ka + mapping.tile_k, end)
                 place, held = _bring_weights(work, ring, turn, passed, (na, nb, ka, kb))
@@ -319,9 +352,10 @@ def _compute(work: _Work, tile: tuple[IntArray, IntArray, IntArray, IntArray], h
     sizes = (work.m1 - work.m0)[pick], (nb - na)[pick], (kb - ka)[pick]
     bits = product.x_bits, product.shape.w_bits, product.shape.partial_bits
     m, n, k = ((a[pick], b[pick]) for a, b in ((work.m0, work.m1), (na, nb), (ka, kb)))
-    tile_of = Tile(product.op, actions.MATMUL, m, n, k, product.group)
+    by_tables = product.shape.tables is not None
+    tile_of = Tile(product.op, actions.LOOKUP if by_tables else actions.MATMUL, m, n, k, product.group)
     parts = Parts(work.group.passes, work.mapping.tile_n)
-    tasks[pick] = work.scope.matrix(work.core[pick], tile_of, sizes, bits, held[pick], parts)
+    tasks[pick] = work.scope.matrix(work.core[pick], tile_of, sizes, bits, held[pick], parts, weights=True)
     if first:
         for begin, end, ready in work.arrivals:
             needed = pick[((begin < kb) & (end > ka))[pick]]
@@ -332,7 +366,8 @@ def _compute(work: _Work, tile: tuple[IntArray, IntArray, IntArray, IntArray], h
 def _reduce(work: _Work, last: IntArray, n0: IntArray, n1: IntArray, rings: int) -> Pieces:
     """Add up the partial sums of columns [n0, n1) over the k group; every core ends with a part of them, complete.
 
-    One ring turns that stands for `rings` of the mapping.
+    One ring turns that stands for `rings` of the mapping, of which each but one still waits for the start of its
+    transfers: after its last step, since all of its steps go one after the other.
     """
     gk = work.mapping.split.sizes[2]
     quantum = _quantum(work.product)
@@ -358,12 +393,16 @@ def _reduce(work: _Work, last: IntArray, n0: IntArray, n1: IntArray, rings: int)
         data = Slice(work.product.y, (work.m0, work.m1), (begin, end), size)
         sent = _send(work, source, data, ready[source], size > 0, None, "reduce", reduce=True, port="reduce")
         final = _add(work, begin, end, sent, final, rings)
+    if rings > 1:
+        noc = work.scope.chip.noc
+        waits = (gk - 1) * (rings - 1) * (noc.start + noc.hop_cycles)
+        final = work.scope.plan.sync([final], work.size, waits, work.product.op)
     begin, end = part(work.ranks.k)
     return wanted_done(work.core, (work.m0, work.m1, begin, end), final)
 
 
 def _add(work: _Work, begin: IntArray, end: IntArray, sent: IntArray, before: IntArray, times: int) -> IntArray:
-    """Add what was sent, in `times` additions, of which each but one still waits for the start of its transfer."""
+    """Add what was sent, in `times` additions."""
     tasks = before.copy()
     pick = np.nonzero(sent >= 0)[0]
     if pick.size:
@@ -371,13 +410,7 @@ def _add(work: _Work, begin: IntArray, end: IntArray, sent: IntArray, before: In
         rows, columns = (work.m0[pick], work.m1[pick]), (begin[pick], end[pick])
         tile = Tile(work.product.op, actions.REDUCE, rows, columns)
         after = [sent[pick], before[pick]]
-        added = work.scope.vector(work.core[pick], tile, "reduce_add", elements, after, times)
-        if times > 1:
-            noc = work.scope.chip.noc
-            added = work.scope.plan.sync(
-                [added], pick.size, (times - 1) * (noc.start + noc.hop_cycles), work.product.op
-            )
-        tasks[pick] = added
+        tasks[pick] = work.scope.vector(work.core[pick], tile, "reduce_add", elements, after, times)
     return tasks
 
 

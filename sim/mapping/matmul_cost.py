@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.noc.spec import NocTopology
 from cairn.sim.mapping import cost_layout as at
+from cairn.sim.mapping.by_tables import ByTables
 from cairn.sim.mapping.cost_kernel import split_costs, with_stream
 from cairn.sim.mapping.dram_rate import dram_bytes_per_cycle
 from cairn.sim.mapping.grid import Grid, Split, all_splits
@@ -46,15 +47,27 @@ class MatmulShape:
     partial_bits: float
     quantum: int = 1
     """Columns of y that must stay together (gate and up)."""
+    tables: ByTables | None = None
+    """How a LUT unit does the product; None where the matrix unit does it."""
+
+    @property
+    def k_quantum(self) -> int:
+        """Elements along k that stay together: a group of a LUT unit."""
+        return 1 if self.tables is None else self.tables.group
+
+    def depth(self, parts: Any) -> Any:
+        """Elements along k of the largest of so many parts, whole groups where possible."""
+        units = -(-self.k // self.k_quantum)
+        return np.minimum(-(-units // parts) * self.k_quantum, self.k)
 
 
 @dataclass(frozen=True)
 class CoreRates:
     """What a core has for a mapping decision: bytes a cycle of its channel and link, cycles of a hop and a start.
 
-    Numbers of one chip, or arrays (chips,) of several that have the same grid and topology. `matrix_cycles` answers
+    Numbers of one chip, or arrays (chips,) of several that have the same grid and topology. `cycles` answers
     (units, sizes) for the different matrix units among them, or (sizes,) where there is one; `unit` says which of them
-    a chip has, a number or (chips,).
+    a chip has, a number or (chips,). Cycles and columns are those of the unit that does the product.
     """
 
     dram_bytes_per_cycle: Floats
@@ -64,9 +77,9 @@ class CoreRates:
     sram_bytes: Ints
     tile_bytes: Ints
     all_to_all: bool
-    matrix_cycles: Callable[[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike], IntArray]
+    cycles: Callable[[MatmulShape, npt.ArrayLike, npt.ArrayLike, npt.ArrayLike], IntArray]
     unit: Ints
-    columns_quantum: Ints
+    columns: Callable[[MatmulShape], Ints]
     vector_lanes: Ints
     packet_cycles: Floats
 
@@ -86,14 +99,14 @@ class CoreRates:
             sram_bytes=sram,
             tile_bytes=tile,
             all_to_all=chip.noc.ranked_as is NocTopology.ALL_TO_ALL,
-            matrix_cycles=lambda m, n, k: of_unit.matrix_cycles(m, n, k),
+            cycles=lambda shape, m, n, k: _cycles(of_unit, shape, m, n, k),
             unit=unit,
-            columns_quantum=chip.matrix_unit.columns,
+            columns=lambda shape: chip.mac.columns if shape.tables is None else shape.tables.columns,
             vector_lanes=chip.vector_unit.lanes,
             packet_cycles=chip.noc.max_packet_bytes / chip.noc.link_bytes_per_cycle,
         )
 
-    def table(self) -> FloatArray:
+    def table(self, shape: MatmulShape) -> FloatArray:
         """(chips, columns of `cost_layout`): what the costs of splits depend on, beside cycles and the channel."""
         columns: list[Floats | Ints] = [0.0] * at.CHIP_COLUMNS
         columns[at.SRAM] = self.sram_bytes
@@ -102,10 +115,18 @@ class CoreRates:
         columns[at.HOP] = self.hop_cycles
         columns[at.START] = self.start_cycles
         columns[at.LANES] = self.vector_lanes
-        columns[at.ARRAY] = self.columns_quantum
+        columns[at.ARRAY] = self.columns(shape)
         columns[at.PACKET] = self.packet_cycles
         wide = np.broadcast_arrays(np.atleast_1d(self.unit), *columns)[1:]
         return np.stack(wide, axis=1).astype(np.float64)
+
+
+def _cycles(chip: ChipSpec, shape: MatmulShape, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike) -> IntArray:
+    """Cycles of blocks of a product. On a matrix unit operands are taken to have 16 bits, whatever they have: the ports
+    of its SRAM are made for them."""
+    if shape.tables is None:
+        return chip.matrix_cycles(m, n, k)
+    return chip.matrix_cycles(m, n, k, shape.x_bits, shape.w_bits, shape.partial_bits, weights=True)
 
 
 @dataclass(frozen=True)
@@ -128,7 +149,7 @@ class Product:
     unit: IntArray
     """(chips,): row of a chip in `cycles`."""
     cycles: FloatArray
-    """(units, rows of `sizes`): cycles of a core's block on the matrix unit."""
+    """(units, rows of `sizes`): cycles of a core's block on the unit that does it."""
 
     @classmethod
     def of(cls, shape: MatmulShape, rates: CoreRates, grid: Grid, options: MappingSpec) -> Product:
@@ -137,24 +158,28 @@ class Product:
         spread_out = options.paradigm is Paradigm.SPMD and not rates.all_to_all
         layout = _layout(grid.rows, grid.columns, options.placement, options.weight_sharers, spread_out)
         sizes = np.concatenate([np.empty((len(layout.groups), at.GM)), layout.groups], axis=1)
-        m, n, k = (np.ceil(size / layout.groups[:, i]) for i, size in enumerate((shape.m, shape.n, shape.k)))
-        sizes[:, at.M], sizes[:, at.N], sizes[:, at.K] = m, n, k
+        m, n = (np.ceil(size / layout.groups[:, i]) for i, size in enumerate((shape.m, shape.n)))
+        sizes[:, at.M], sizes[:, at.N], sizes[:, at.K] = m, n, shape.depth(layout.groups[:, 2])
         parts = layout.groups[layout.alike][:, :3]
-        fits = np.asarray((parts <= (shape.m, max(1, shape.n // shape.quantum), shape.k)).all(axis=1))
+        most = shape.m, max(1, shape.n // shape.quantum), -(-shape.k // shape.k_quantum)
+        fits = np.asarray((parts <= most).all(axis=1))
         if not fits.any():
             fits = np.ones(fits.size, dtype=np.bool_)
         blocks, row = np.unique(sizes[:, :3].astype(np.int64), axis=0, return_inverse=True)
-        cycles = np.atleast_2d(rates.matrix_cycles(*blocks.T))[:, np.ravel(row)].astype(np.float64)
+        cycles = np.atleast_2d(rates.cycles(shape, *blocks.T))[:, np.ravel(row)].astype(np.float64)
         unit = np.atleast_1d(np.asarray(rates.unit, dtype=np.int64))
-        return cls(shape, splits, layout.alike, fits, sizes, rates.table(), unit, cycles)
+        return cls(shape, splits, layout.alike, fits, sizes, rates.table(shape), unit, cycles)
 
     @property
-    def bits(self) -> tuple[float, float, float]:
-        return float(self.shape.x_bits), float(self.shape.w_bits), float(self.shape.partial_bits)
+    def elements(self) -> tuple[float, float, float, float, float]:
+        """What an element of the product takes, as `cost_kernel` asks for it."""
+        shape = self.shape
+        held, adds = (shape.x_bits, 0.0) if shape.tables is None else (shape.tables.held_bits, shape.tables.adds)
+        return float(shape.x_bits), float(shape.w_bits), float(shape.partial_bits), float(held), float(adds)
 
     def costs(self, chip: IntArray, split: IntArray) -> FloatArray:
         """(n, COST_COLUMNS of `cost_layout`) of n pairs of a chip and a split."""
-        return split_costs(self.alike[split], chip, self.sizes, self.chips, self.unit, self.cycles, self.bits)
+        return split_costs(self.alike[split], chip, self.sizes, self.chips, self.unit, self.cycles, self.elements)
 
 
 @dataclass(frozen=True)

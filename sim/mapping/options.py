@@ -49,6 +49,18 @@ class PimRule(StrEnum):
     AUTO = "auto"
 
 
+class Precompute(StrEnum):
+    """Where the tables of a LUT unit are made of the activations that it multiplies.
+
+    FUSED: on their way into the SRAM of the core that needs them, at the end of the element-wise operator before it:
+    only the additions cost time. SEPARATE: as a task of its own, which has a start-up, reads the activations from SRAM
+    and writes tables beside them.
+    """
+
+    FUSED = "fused"
+    SEPARATE = "separate"
+
+
 class MappingSpec(Spec):
     """Mapping choices of a run; what is left out is chosen by the mapper.
 
@@ -56,6 +68,7 @@ class MappingSpec(Spec):
                      sets of banks; at most all cores of the channel
     weight_sharers   cores that share one copy of a weight block, at most
     tile_kib         size that streamed tiles aim at
+    precompute       where the tables of LUT units are made; without meaning on chips that have none
     """
 
     paradigm: Paradigm = sourced(Paradigm.COMPUTE_SHIFT, "Voxel, arXiv 2604.26821 section 4.1: fastest in prefill")
@@ -70,6 +83,9 @@ class MappingSpec(Spec):
     pim: PimRule = sourced(PimRule.NONE, "this project: cores do everything unless asked")
     partial_sum_bits: int = sourced(
         16, "Voxel's released code sends partial sums in 2 bytes (digest of its runs, section 2)", ge=8, le=64
+    )
+    precompute: Precompute = sourced(
+        Precompute.FUSED, "LUT Tensor Core (ISCA 2025) section 3.1.1: fused into the element-wise operator before it"
     )
 
     @model_serializer(mode="wrap")

@@ -20,7 +20,7 @@ GROUPS: Final = 16
 docs/assumptions.md)."""
 TILES: Final = 16
 """Tasks in which a group after the first does the tiles of its columns, about."""
-STRETCHES: Final = 48
+STRETCHES: Final = 24
 """Stretches of columns whose partial sums are added up by themselves, of all groups together, about."""
 
 

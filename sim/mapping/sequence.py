@@ -51,8 +51,10 @@ class _Run:
     def steady(self) -> range:
         """The instances whose periods count: the last ones but one, which what follows disturbs, and never the first,
         which fills the buffers. One cycle of them, or without one a power of two: where the buffer has its own cycle or
-        refreshes come in between, a mean over many sees whole rounds.
+        refreshes come in between, a mean over many sees whole rounds. Of PAIR large blocks the second counts.
         """
+        if self.simulated <= PAIR:
+            return range(self.first + self.simulated - 1, self.first + self.simulated)
         count = self.cycle or 1 << max(1, (self.simulated - 2).bit_length() - 1)
         end = self.first + self.simulated - 1
         return range(end - count, end)
@@ -67,11 +69,28 @@ LARGE = 300_000
 and each takes some 150 MB (assumed)."""
 FEW = 7
 """Large blocks that are written at first, at most."""
+PAIR = 2
+"""Blocks that are enough for a loose tolerance where the first two are alike towards their end."""
+PAIR_LARGE = 100_000
+"""Tasks of a block beyond which a PAIR may do (assumed: blocks of fewer take less time to simulate than to judge)."""
+LATE = 0.6
+"""Share of a block after which the first one should be like the second (assumed: its last large products)."""
+
+
+class Written(NamedTuple):
+    """How many of equal blocks are written: at most `most`, and of blocks with more than `large` tasks `of_large`."""
+
+    most: int
+    of_large: int
+    large: int = LARGE
 
 
 def simulated_of(repeat: int, count: int) -> int:
     """How many of `repeat` equal blocks are simulated if at most `count` should be: whole rounds are left out, so that
-    what follows the last block finds banks and buffers as if all blocks had been there."""
+    what follows the last block finds banks and buffers as if all blocks had been there. A PAIR of large ones stays one,
+    for what follows is short beside them."""
+    if count == PAIR:
+        return min(repeat, PAIR)
     return repeat if count >= repeat else count - (count - repeat) % ROUND
 
 
@@ -108,15 +127,19 @@ class Sequence:
 
         Periods vary from block to block, since tiles meet other banks, refreshes and places in buffers each time. Where
         they come round, a cycle counts (`_cycle_of`); else the mean over all steady blocks, held against the means over
-        any half of them in a row. The change is by what part the run's time would differ, at most, if the blocks left
-        out took one of the means that the one that counts was held against.
+        any half of them in a row. Of a PAIR the second period counts, in doubt by what `_unlike` says. The change is
+        by what part the run's time would differ, at most, if the blocks left out took one of the means that the one
+        that counts was held against.
         """
         ends = np.zeros(int(plan.block.max(initial=-1)) + 2, dtype=np.int64)
         np.maximum.at(ends, plan.block, trace.end)
         result = []
         for run in self.runs:
             period, change = 0, 0.0
-            if run.left_out:
+            if run.left_out and run.simulated == PAIR:
+                period = int(ends[run.first + 1] - ends[run.first])
+                change = run.left_out * _unlike(plan, trace, run.first) / max(run.repeat * period, 1)
+            elif run.left_out:
                 half = len(run.steady) // 2
                 steady = ends[run.steady[0] - 1 : run.steady[-1] + 1]
                 mean = float(steady[-1] - steady[0]) / (2 * half)
@@ -130,6 +153,25 @@ class Sequence:
                 change = run.left_out * doubt / max(run.repeat * mean, 1.0)
             result.append(Repetition(run.name, run.repeat, run.simulated, period, change, tolerance))
         return tuple(result)
+
+
+def _unlike(plan: Plan, trace: Trace, first: int) -> int:
+    """By how much a block and the next one differ. Over the last part of the latter (LATE), that is the most by which
+    the time from where an operator finishes to where the block ends is longer in one than in the other; the whole of
+    a block is taken to differ by twice as much.
+
+    The first of equal blocks begins unlike the others, since its input comes from elsewhere and its weights could not
+    be loaded ahead. Where that is no longer felt at last, it hands the same state to the second block as the second
+    block does to the third, which therefore takes as long as the second.
+    """
+    operators = int(plan.op.max(initial=0)) + 2
+    finish = np.zeros((2, operators), dtype=np.int64)
+    mine = np.flatnonzero((plan.block == first) | (plan.block == first + 1))
+    np.maximum.at(finish, (plan.block[mine] - first, plan.op[mine] + 1), trace.end[mine])
+    finish = np.maximum.accumulate(finish, axis=1)
+    left = finish[:, -1:] - finish
+    late = left[1] <= (1 - LATE) * (finish[1, -1] - finish[0, -1])
+    return 2 * int(np.abs(left[0, late] - left[1, late]).max())
 
 
 def _cycle_of(ends: IntArray) -> tuple[int, float, float]:
@@ -211,11 +253,10 @@ def _info(block: Block, op: Operator) -> OperatorInfo:
 
 
 def straight(
-    config: RunConfig, graph: OperatorGraph, count: int, first_try: bool = False
+    config: RunConfig, graph: OperatorGraph, blocks: Written | int
 ) -> tuple[Sequence, PlanBuilder]:
-    """All cores work on one operator after the other; at most `count` of equal blocks are written, and at a first try
-    fewer of large ones.
-    """
+    """All cores work on one operator after the other; of equal blocks as many are written as `blocks` says."""
+    count, of_large, large = blocks if isinstance(blocks, Written) else Written(blocks, blocks)
     writer = _Writer(config.chip, graph)
     grid = whole_grid(config.chip, config.mapping)
     held = activation_bytes(config.chip, grid, config.mapping, graph)
@@ -225,8 +266,8 @@ def straight(
         simulated = simulated_of(segment.repeat, count)
         first, begun = len(writer.sequence.labels), writer.plan.n_tasks
         for index in range(segment.repeat):
-            if index == 1 and first_try and writer.plan.n_tasks - begun > LARGE:
-                simulated = min(simulated, simulated_of(segment.repeat, FEW))
+            if index == 1 and writer.plan.n_tasks - begun > large:
+                simulated = min(simulated, simulated_of(segment.repeat, of_large))
             if index >= simulated:
                 break
             label = f"{segment.block.name}[{index}]" if segment.repeat > 1 else segment.block.name

@@ -26,8 +26,14 @@ TOP_K: Final = 14  # routing decision of rows m
 COMBINE: Final = 15  # adding expert outputs, weighted, to their token rows
 ROW_STATS: Final = 16  # unfused: maximum of the scores of rows m over keys n and sum of their exponentials
 PROBABILITIES: Final = 17  # unfused: probabilities of rows m and keys n from scores, maxima and sums
+PRECOMPUTE: Final = 18  # tables of x[m, n], a group of k1 columns each; group FUSED: of values that pass anyway
+LOOKUP: Final = 19  # y[m, n] += x[m, k] w[group][k, n], looked up in the tables of x
+
+FUSED: Final = 1
+"""`group` of PRECOMPUTE where tables are made of values on their way into the SRAM: these are not read from there."""
 
 NAMES: Final = (
     "matmul", "reduce", "norm_stats", "stats_reduce", "norm_apply", "elementwise", "rope", "scores", "softmax",
-    "context", "finish", "merge", "gather", "state", "top_k", "combine", "row_stats", "probabilities",
+    "context", "finish", "merge", "gather", "state", "top_k", "combine", "row_stats", "probabilities", "precompute",
+    "lookup",
 )  # fmt: skip

@@ -39,9 +39,12 @@ IntArray = npt.NDArray[np.int64]
 IntLike = int | Sequence[int] | npt.NDArray[np.integer]
 
 QUEUES = ("matrix", "vector", "load", "store", "noc", "relay", "reduce")
-"""Queues of a core, in this order: queue number = core * len(QUEUES) + index. Of three queues it sends through, so
-that weights that are passed on (relay), partial sums (reduce) and all else (noc) need not wait for each other's
-data."""
+"""Queues of a core, in this order: queue number = core * len(QUEUES) + index (one more a core where it has a LUT unit).
+Of three queues it sends through, so that weights that are passed on (relay), partial sums (reduce) and all else (noc)
+need not wait for each other's data."""
+
+LUT_QUEUE = "lut"
+"""A further queue of cores that have a LUT unit, behind the others."""
 
 PIM_QUEUES = ("pim", "buffer")
 """Further queues of a core on a chip with PIM units, behind those of all cores: requests for the units of the channel
@@ -110,10 +113,11 @@ class PlanBuilder:
         self._clock = chip.clock
         dma = chip.dma
         depth = {"load": dma.load_depth, "store": dma.store_depth, **dict.fromkeys(SENDING, dma.noc_depth)}
+        self._of_core = QUEUES if chip.lut_unit is None else (*QUEUES, LUT_QUEUE)
         self.queues = tuple(
             Queue(f"core{core}.{name}", UNIT_OF.get(name, name), core, depth.get(name, 1))
             for core in range(chip.core_count)
-            for name in QUEUES
+            for name in self._of_core
         )
         if chip.pim is not None:
             self.queues += tuple(
@@ -164,8 +168,8 @@ class PlanBuilder:
         self, core: IntLike, unit: str, tile: Tile, cycles: IntLike, after: After = None, ops: IntLike = 0,
         turns: IntLike = 1,
     ) -> IntArray:  # fmt: skip
-        """Tasks on the `unit` ("matrix" or "vector") of `core` that last `cycles` and execute `ops` operations, on the
-        rows of the tile in `turns` equal parts."""
+        """Tasks on the `unit` ("matrix", "vector" or "lut") of `core` that last `cycles` and execute `ops` operations,
+        on the rows of the tile in `turns` equal parts."""
         cores: IntArray = np.atleast_1d(np.asarray(core, dtype=np.int64))
         n = cores.size
         columns = [tile.op, tile.action, tile.group, *tile.m, *tile.n, *tile.k, ops, turns]
@@ -174,7 +178,7 @@ class PlanBuilder:
         clock = self._clock
         issue = self.chip.synchronisation.task_issue_cycles
         duration = -(-(_column(cycles, n) + issue) * clock.num // clock.den)
-        queue = cores * len(QUEUES) + QUEUES.index(unit)
+        queue = self._queue(cores, unit)
         return self._add(n, queue, duration, NO_SERVER, -1, tile.op, COMPUTE, row, after)
 
     def copy(
@@ -241,7 +245,7 @@ class PlanBuilder:
         return self._asked(n, queue, DRAM_SERVER, request, tile.op, COMPUTE, row, after)
 
     def _pim_queue(self, core: IntArray, name: str) -> IntArray:
-        return len(QUEUES) * self.chip.core_count + core * len(PIM_QUEUES) + PIM_QUEUES.index(name)
+        return len(self._of_core) * self.chip.core_count + core * len(PIM_QUEUES) + PIM_QUEUES.index(name)
 
     def _buffered(
         self, n: int, source: Region, destination: Region, op: IntLike, row: IntArray, after: After
@@ -338,7 +342,7 @@ class PlanBuilder:
     ) -> IntArray:  # fmt: skip
         if unit == "load":
             core = self._leader[core]
-        return self._asked(n, core * len(QUEUES) + QUEUES.index(unit), server, request, op, COPY, row, after)
+        return self._asked(n, self._queue(core, unit), server, request, op, COPY, row, after)
 
     def _asked(
         self, n: int, queue: IntArray, server: int, request: Sequence[IntLike], op: IntLike, kind: int, row: IntArray,
@@ -348,6 +352,9 @@ class PlanBuilder:
         number = self._requests[server].count + np.arange(n)
         self._requests[server].append(n, request)
         return self._add(n, queue, 0, server, number, op, kind, row, after)
+
+    def _queue(self, core: IntArray, name: str) -> IntArray:
+        return core * len(self._of_core) + self._of_core.index(name)
 
     def _add(
         self, n: int, queue: IntArray, duration: IntLike, server: int, request: IntLike, op: IntLike, kind: int,

@@ -26,7 +26,7 @@ import numpy as np
 from cairn.base.errors import CairnError
 from cairn.base.registry import nearest_hint
 from cairn.hw_models.dram.request import REQUEST_COLUMNS
-from cairn.sim.plan import actions, numbers_actions, numbers_attention, numbers_unfused
+from cairn.sim.plan import actions, numbers_actions, numbers_attention, numbers_lut, numbers_unfused
 from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.numbers_machine import Effect, Job, Machine
 from cairn.sim.plan.numbers_memory import Numbers, Rect, of_units
@@ -45,7 +45,12 @@ from cairn.sim.plan.plan import (
 )
 from cairn.workloads.graph import OpKind
 
-_ACTIONS = {**numbers_actions.ACTIONS, **numbers_attention.ACTIONS}
+_ACTIONS = {
+    **numbers_actions.ACTIONS,
+    **numbers_attention.ACTIONS,
+    actions.PRECOMPUTE: numbers_lut.precompute,
+    actions.LOOKUP: numbers_lut.lookup,
+}
 _ADDING = (actions.REDUCE, actions.MERGE)
 _MERGES = {
     OpKind.ATTENTION: numbers_attention.merge,

@@ -71,6 +71,8 @@ class Machine:
         begun = {plan.tensors[i.input]: i for i in instances if i.input is not None and i.begins}
         resident = {self.numbers[name]: _matrices(values) for name, values in inputs.items() if name not in begun}
         self.dram = Dram(resident)
+        self.table_groups: dict[str, int] = {}
+        """Columns of x that a table of a LUT unit stands for, by name of the tables."""
         self.shapes: dict[Hashable, tuple[int, int]] = {}
         self._rows: dict[Hashable, int] = {}
         self._views: dict[Hashable, View] = {}

@@ -21,14 +21,15 @@ TOP: Final = 14
 REPETITIONS: Final = 3
 """Repeated blocks with a line of their own."""
 
-LIMIT_STYLE: Final = {"matrix": "blue", "vector": "magenta", "dram": "yellow", "noc": "green", "latency": "dim"}
+LIMIT_STYLE: Final = {"matrix": "blue", "lut": "cyan", "vector": "magenta", "dram": "yellow", "noc": "green",
+                      "latency": "dim"}  # fmt: skip
 
 
 def report(result: Result, top: int = TOP) -> RenderableType:
     """The whole report as a rich renderable: headline, operators, limits, bytes, energy, repetition, provenance."""
     parts: list[RenderableType] = [_headline(result), Text(), _operators(result, top), Text()]
     side = Table.grid(padding=(0, 6))
-    side.add_row(Group(_limits(result), _bytes(result)), Group(_energy(result), *_dram_energy(result)))
+    side.add_row(Group(_limits(result), _bytes(result)), Group(_energy(result), *_dram_energy(result), *_lut(result)))
     parts += [side, Text(), *_notes(result)]
     return Group(*parts)
 
@@ -55,7 +56,9 @@ def _headline(result: Result) -> RenderableType:
     verdict = "within" if density["within_limit"] else "OVER"
     energy = f"{si(summary['energy_per_token_j'], 'J')}/token"
     dram = si_of(summary["dram_gb_per_s"] * 1e9, summary["dram_peak_gb_per_s"] * 1e9, "B/s")
-    matrix = si_of(summary["matrix_tera_ops_per_s"] * 1e12, summary["matrix_peak_tera_ops_per_s"] * 1e12, "op/s")
+    rate_of_products, peak = summary["matrix_tera_ops_per_s"] * 1e12, summary["matrix_peak_tera_ops_per_s"] * 1e12
+    one_unit = result.lut is None  # else the peak depends on the weights
+    matrix = si_of(rate_of_products, peak, "op/s") if one_unit else si(rate_of_products, "op/s")
     light = f"{si_time(max(summary['bound_s'].values()))} ({summary['efficiency']:.0%})"
     grid = Table.grid(padding=(0, 2))
     for _ in range(3):
@@ -167,6 +170,34 @@ def _dram_energy(result: Result) -> Iterator[Table]:
     yield table
 
 
+def _lut(result: Result) -> Iterator[Table]:
+    """Look-ups and the tables that they need, where cores have LUT units."""
+    use = result.lut
+    if use is None:
+        return
+    table = _table("LUT units")
+    table.add_column("", no_wrap=True)
+    for name in ("energy", "share of all"):
+        table.add_column(name, justify="right", no_wrap=True)
+    parts = {"look-up": use.look_up_j, "accumulate": use.accumulate_j, "precompute": use.precompute_j}
+    for name, energy_j in parts.items():
+        table.add_row(name, si(energy_j, "J"), f"{energy_j / max(result.energy_j, 1e-300):.1%}")
+    yield table
+
+
+def _lut_notes(result: Result) -> Iterator[Text]:
+    """What making tables takes, what padding wastes, and how area and energy were scaled."""
+    use = result.lut
+    if use is None:
+        return
+    yield Text(
+        f"LUT units: precompute keeps a vector unit busy for {si_time(use.precompute_s)} "
+        f"({use.precompute_time_share:.1%} of the latency), {use.padding_waste:.1%} of look-ups are padding",
+        "dim",
+    )
+    yield Text(f"LUT units: {use.note}", "dim")
+
+
 def _dram_dies(result: Result) -> Iterator[Text]:
     """How large the DRAM dies are, where that is known."""
     parts = result.dram_area
@@ -178,6 +209,7 @@ def _dram_dies(result: Result) -> Iterator[Text]:
 
 def _notes(result: Result) -> Iterator[Text]:
     yield from _dram_dies(result)
+    yield from _lut_notes(result)
     note = result.network.note() if result.network is not None else None
     if note is not None:
         yield Text(note, "yellow")

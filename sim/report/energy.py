@@ -20,24 +20,27 @@ FloatArray = npt.NDArray[np.float64]
 def dynamic_energy_pj(record: RunRecord, work: Work, activates: Activates | None) -> dict[str, FloatArray]:
     """Dynamic energy in pJ by component, one entry per operator and a last one for tasks without operator.
 
-    Everything counts as it was executed: masked operations and whole DRAM bursts included. `activates` are those of a
+    Everything counts as it was executed: masked operations and whole DRAM bursts included. Additions that make tables
+    stand under "lut", not under "vector". `activates` are those of a
     DRAM that is charged by command.
     """
     opened = np.zeros(work.vector_ops.size) if activates is None else activates.per_operator
     counts = {
-        "macs": work.matrix_ops // 2,
-        "vector_ops": work.vector_ops,
+        "macs": (work.matrix_ops - work.lut_ops) // 2,
+        "vector_ops": work.vector_ops - work.table_adds,
         "sram_bytes": work.sram_bytes,
         "noc_bytes": work.moved[:, NOC].sum(axis=1),
         "noc_hop_bytes": work.hop_bytes,
         "dram_bytes": work.moved[:, (READ, WRITE)].sum(axis=(1, 2)),
         "dram_row_bits": row_bits(record.chip, opened),
     }
+    if record.chip.lut_unit is not None:
+        counts["lut_pj"] = sum(cost.lut_event_pj(record.chip, work.lookups, work.table_adds).values())
     rows = [
         cost.dynamic_energy_pj(record.chip.energy, **dict(zip(counts, map(float, row), strict=True)))
         for row in zip(*counts.values(), strict=True)
     ]
-    table = {name: np.array([row[name] for row in rows]) for name in cost.COMPONENTS}
+    table = {name: np.array([row[name] for row in rows]) for name in cost.components_of(record.chip)}
     if record.chip.pim is not None:
         table["pim"] = np.asarray(cost.pim_pj(record.chip, work.pim_ops // 2, work.pim_bytes), dtype=np.float64)
     return table

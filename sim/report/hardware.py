@@ -22,6 +22,8 @@ class Peaks:
     """Peak rates of the whole chip, per second; bytes are decimal. What PIM units work on is beside the DRAM's."""
 
     matrix_ops_per_s: float
+    lut_bit_ops_per_s: float
+    """Operations of LUT units at weights of one bit; 0 where there are none."""
     vector_ops_per_s: float
     dram_bytes_per_s: float
 
@@ -29,6 +31,7 @@ class Peaks:
     def of(cls, chip: ChipSpec) -> Peaks:
         return cls(
             matrix_ops_per_s=chip.peak_ops_per_s,
+            lut_bit_ops_per_s=chip.lut_bit_ops_per_s,
             vector_ops_per_s=chip.peak_vector_ops_per_s,
             dram_bytes_per_s=chip.dram_bytes_per_s,
         )

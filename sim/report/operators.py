@@ -10,13 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from cairn.base.ticks import PS_PER_S, PS_PER_US
+from cairn.sim.mapping.by_tables import planes_of
 from cairn.sim.plan.plan import CAUSES
 from cairn.sim.record import RunRecord
 from cairn.sim.report.attribution import Steps
 from cairn.sim.report.busy import ClassBusy
 from cairn.sim.report.hardware import Peaks
 from cairn.sim.report.tasks import SYNC_CLASS
-from cairn.sim.report.work import NOC, READ, WRITE, Work
+from cairn.sim.report.work import NOC, READ, WRITE, Work, graph_operators
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -44,21 +45,34 @@ def required_matrix_ops(record: RunRecord) -> IntArray:
     return required
 
 
+def lut_planes(record: RunRecord) -> IntArray:
+    """(operators,) bit planes of the weights of operators that LUT units do; 0 for others."""
+    blocks = {segment.block.name: segment.block for segment in record.graph.segments}
+    planes = [
+        0 if operator is None else planes_of(record.chip, blocks[info.block], operator) or 0
+        for info, operator in zip(record.operators, graph_operators(record), strict=True)
+    ]
+    return np.array(planes, dtype=np.int64)
+
+
 def bounds(record: RunRecord, peaks: Peaks, work: Work) -> dict[str, FloatArray]:
     """Least time in seconds that each resource needs for each operator, repeats multiplied.
 
-    Required operations over the chip's peak rate, unique bytes over its peak DRAM bandwidth; of an operator that PIM
-    units work on, over the rates of both sides together. Vector operations are
-    required in steps of textbook formulas (workloads/counts.py); where the unit takes fewer of its own (a sigmoid is
-    one), those count.
+    Required operations over the peak rate of the units that do them, unique bytes over the peak DRAM bandwidth; of an
+    operator that PIM units work on, over the rates of both sides together. "lut" is there where cores have LUT units:
+    their rate falls with the planes of the weights. Vector operations are required in steps of textbook formulas
+    (workloads/counts.py); where the unit takes fewer of its own (a sigmoid is one), those count.
     """
     count = repeats(record)
     infos = record.operators
     units = work.pim_bytes[:-1] > 0
+    required = count * np.array([info.matrix_ops for info in infos], float)
+    planes = lut_planes(record)
+    of_lut = {"lut": required * planes / peaks.lut_bit_ops_per_s} if peaks.lut_bit_ops_per_s else {}
+    rate = np.maximum(peaks.matrix_ops_per_s + units * record.chip.pim_ops_per_s, 1.0)
     return {
-        "matrix": count
-        * np.array([info.matrix_ops for info in infos], float)
-        / (peaks.matrix_ops_per_s + units * record.chip.pim_ops_per_s),
+        "matrix": required * (planes == 0) / rate,
+        **of_lut,
         "vector": np.minimum(count * np.array([info.vector_ops for info in infos], float), work.vector_ops[:-1])
         / peaks.vector_ops_per_s,
         "dram": count * np.array([info.read_bytes + info.written_bytes for info in infos], float)

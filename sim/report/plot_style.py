@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 
 COLOURS: Final = {
     "matrix": "#0072B2",
+    "lut": "#4B3F91",
     "vector": "#CC79A7",
     "dram": "#E69F00",
     "noc": "#009E73",
     "latency": "#8C8C8C",
 }
-"""Colour of each limiting resource: the colour-blind-safe set of Okabe and Ito (2008), and a grey."""
+"""Colour of each limiting resource: the colour-blind-safe set of Okabe and Ito (2008), an indigo, and a grey."""
 
 OTHER_COLOURS: Final = ("#56B4E9", "#D55E00", "#F0E442", "#000000")
 """The rest of that set, for unit classes that a third party added."""

@@ -87,7 +87,7 @@ def _time_axis(largest_us: float) -> tuple[float, str]:
 
 
 def _ordered(names: dict[str, None]) -> list[str]:
-    first = ["dram", "matrix", "vector", "noc"]
+    first = ["dram", "matrix", "lut", "vector", "noc"]
     return [name for name in first if name in names] + [
         name for name in names if name not in (*first, LATENCY)
     ] + [name for name in names if name == LATENCY]  # fmt: skip

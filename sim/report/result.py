@@ -20,6 +20,7 @@ from cairn.sim.report.busy import ClassBusy, class_busy
 from cairn.sim.report.dram_energy import Activates, count_activates, dram_terms
 from cairn.sim.report.energy import area_table, dram_die_table, dynamic_energy_pj, power_density, static_power
 from cairn.sim.report.hardware import Peaks, unit_count
+from cairn.sim.report.lut import LutUse, lut_use
 from cairn.sim.report.network import load_of
 from cairn.sim.report.operators import bounds, operator_table, required_matrix_ops
 from cairn.sim.report.summary import content, headline, summary
@@ -152,6 +153,11 @@ class Result:
         """The load of the network over the blocks that were simulated, and whether the packet model was checked there;
         None where no packet network counted."""
         return load_of(self.record)
+
+    @cached_property
+    def lut(self) -> LutUse | None:
+        """What LUT units did and what their tables cost; None where cores have none."""
+        return lut_use(self.record, self.view, self._work, self.energy_j)
 
     @cached_property
     def area(self) -> pd.DataFrame:

@@ -70,6 +70,7 @@ def content(result: Result) -> dict[str, Any]:
         "dram_area": result.dram_area.to_dict("records"),
         "bytes": result.bytes.to_dict("records"),
         "network": _network(result),
+        "lut": None if result.lut is None else result.lut.as_dict(),
         "repetition": [vars(repetition) for repetition in result.record.repetitions],
         "provenance": dict(result.provenance),
         "config": dict(result.record.config),

@@ -21,6 +21,7 @@ MATRIX: Final = "matrix"
 VECTOR: Final = "vector"
 PIM: Final = "pim"
 """Class of tasks that the PIM units of DRAM channels do; their unit is the channel."""
+LUT: Final = "lut"
 SYNC_CLASS: Final = "sync"
 """Class of tasks that hold no unit: neither a queue nor a server."""
 
@@ -102,7 +103,7 @@ def _index(names: tuple[str, ...], name: str) -> int:
 def _classify(plan: Plan) -> tuple[tuple[str, ...], IntArray]:
     """Class names (only those in use, in a fixed order) and the class of each task."""
     queue_units = [queue.unit for queue in plan.queues]
-    names = [MATRIX, VECTOR, PIM, DRAM_SERVER, NOC_SERVER, *queue_units, *plan.servers, SYNC_CLASS]
+    names = [MATRIX, LUT, VECTOR, PIM, DRAM_SERVER, NOC_SERVER, *queue_units, *plan.servers, SYNC_CLASS]
     order = {name: index for index, name in enumerate(dict.fromkeys(names))}
     of_queue = np.array([*(order[unit] for unit in queue_units), order[SYNC_CLASS]], dtype=np.int64)
     of_server = np.array([*(order[name] for name in plan.servers), -1], dtype=np.int64)

@@ -40,6 +40,7 @@ def si_time(seconds: float) -> str:
 
 LABELS: Final = {
     "matrix": "matrix unit",
+    "lut": "LUT unit",
     "vector": "vector unit",
     "dram": "DRAM",
     "noc": "NoC",

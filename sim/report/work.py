@@ -13,8 +13,9 @@ from cairn.sim.plan import actions
 from cairn.sim.plan.plan import CAUSES, COMPUTE_COLUMNS, COPY, COPY_COLUMNS, SRAM
 from cairn.sim.record import RunRecord
 from cairn.sim.report.hardware import task_hops
+from cairn.sim.report.lut_work import BIT_SCALE, add_lut_bits, lookups
 from cairn.sim.report.padding import burst_padding
-from cairn.sim.report.tasks import MATRIX, PIM, VECTOR, TaskView, tiles
+from cairn.sim.report.tasks import LUT, MATRIX, PIM, VECTOR, TaskView, tiles
 from cairn.workloads.graph import Operator
 
 IntArray = npt.NDArray[np.int64]
@@ -25,6 +26,7 @@ NOC: Final = 2
 
 PADDING: Final = CAUSES.index("padding")
 OPS: Final = COMPUTE_COLUMNS.index("ops")
+ACTION: Final = COMPUTE_COLUMNS.index("action")
 TURNS: Final = COMPUTE_COLUMNS.index("turns")
 
 PART: Final = 1 << 16
@@ -38,12 +40,15 @@ class Work:
 
     moved       (operators + 1, 3, causes) bytes read from DRAM, written to DRAM, carried by the network; whole bursts
                 from and to DRAM, so that what nobody asked for stands under "padding"
-    matrix_ops  (operators + 1,) operations that the plan's tiles on matrix units execute, masked ones included
+    matrix_ops  (operators + 1,) operations that the plan's tiles on matrix and LUT units execute, masked ones included
     vector_ops  (operators + 1,) the same for vector units, in the operations of the unit's own table
     hop_bytes   (operators + 1,) network bytes times the links that they crossed
     sram_bytes  (operators + 1,) bytes that units and copies read from and wrote to SRAM
     pim_ops     (operators + 1,) operations that the plan's tiles on PIM units execute, two per multiply-accumulate
     pim_bytes   (operators + 1,) bytes of whole columns that PIM units work on in their banks; no traffic of a channel
+    lut_ops     (operators + 1,) those of `matrix_ops` that LUT units execute, and in `lookups` how often they look up
+                and accumulate for it (planes, padding included)
+    table_adds  (operators + 1,) those of `vector_ops` that make tables
     """
 
     moved: IntArray
@@ -53,6 +58,9 @@ class Work:
     sram_bytes: IntArray
     pim_ops: IntArray
     pim_bytes: IntArray
+    lut_ops: IntArray
+    lookups: IntArray
+    table_adds: IntArray
 
 
 def graph_operators(record: RunRecord) -> list[Operator | None]:
@@ -70,8 +78,8 @@ def count_work(record: RunRecord) -> Work:
     takes no memory to speak of; all sums are of integers, so their order does not matter."""
     n_rows = len(record.operators) + 1
     none = np.zeros(n_rows, dtype=np.int64)
-    total = Work(np.zeros((n_rows, 3, len(CAUSES)), dtype=np.int64), *(none.copy() for _ in range(6)))
-    shapes = _shapes(record)
+    total = Work(np.zeros((n_rows, 3, len(CAUSES)), dtype=np.int64), *(none.copy() for _ in range(9)))
+    shapes = operand_shapes(record)
     for begin in range(0, record.plan.n_tasks, PART):
         part = _count_part(_part(record, slice(begin, begin + PART)), shapes)
         for name, sums in vars(total).items():
@@ -104,21 +112,25 @@ def _count_part(record: RunRecord, shapes: IntArray) -> Work:
     ops = {
         name: _per_operator(record, computing, executed * (view.unit_class[computing] == index))
         for index, name in enumerate(view.classes)
-        if name in (MATRIX, VECTOR, PIM)
+        if name in (MATRIX, VECTOR, LUT, PIM)
     }
     none = np.zeros(n_rows, dtype=np.int64)
     every = np.arange(plan.n_tasks)
     hops = task_hops(record.chip, plan, view)
     copied = _copied_sram_bytes(record, view)
     copied[computing] += _tile_sram_bytes(record, view, computing, table, shapes)
+    making = executed * (table[:, ACTION] == actions.PRECOMPUTE)
     return Work(
         moved=moved.reshape(n_rows, 3, len(CAUSES)),
-        matrix_ops=ops.get(MATRIX, none),
+        matrix_ops=ops.get(MATRIX, none) + ops.get(LUT, none),
         vector_ops=ops.get(VECTOR, none),
         hop_bytes=_per_operator(record, every, view.bytes * hops * view.is_noc * view.weight),
         sram_bytes=_per_operator(record, every, copied * view.weight),
         pim_ops=ops.get(PIM, none),
         pim_bytes=_per_operator(record, every, _worked_bytes(record, view) * view.weight),
+        lut_ops=ops.get(LUT, none),
+        lookups=_per_operator(record, computing, lookups(record, table, shapes) * view.weight[computing]),
+        table_adds=_per_operator(record, computing, making),
     )
 
 
@@ -164,8 +176,9 @@ def _tile_sram_bytes(
 ) -> IntArray:
     """Bytes that a unit moves from and to SRAM for each tile.
 
-    What a matrix unit moves, the unit's own model says (`tile_traffic`); a vector tile reads every input and writes
-    its result once, element by element; PIM units take nothing from SRAM but by copies.
+    What a matrix unit moves, the unit's own model says (`tile_traffic`), and of tables and look-ups `lut.py`; a vector
+    tile reads every input and writes its result once, element by element; PIM units take nothing from SRAM but by
+    copies.
     """
     shape = shapes[table[:, 0]]
     x, w, y = (shape[:, column] for column in range(3))
@@ -181,16 +194,17 @@ def _tile_sram_bytes(
     columns, depth = np.where(turned, k, n), np.where(turned, n, k) * both
     low, more = np.divmod(m, table[chosen, TURNS])
     bits[chosen] = 0
-    for rows, times in ((low + 1, more), (low, table[chosen, TURNS] - more)):
-        traffic = record.chip.matrix_unit.tile_traffic(rows, columns, depth)
+    for rows, times in ((low + 1, more), (low, table[chosen, TURNS] - more)) if chosen.size else ():
+        traffic = record.chip.mac.tile_traffic(rows, columns, depth)
         bits[chosen] += times * (
             traffic.inputs * x[chosen]
             + traffic.weights * w[chosen]
             + (traffic.outputs_written + traffic.outputs_read) * y[chosen]
         )
+    add_lut_bits(record, table, shapes, bits)
     units = view.classes.index(PIM) if PIM in view.classes else -1
     bits[view.unit_class[computing] == units] = 0
-    moved: IntArray = bits // (8 * _BIT_SCALE)
+    moved: IntArray = bits // (8 * BIT_SCALE)
     return moved
 
 
@@ -199,11 +213,7 @@ _ON_QUERIES: Final = (
 )  # fmt: skip
 """Actions whose rows are tokens, each with the queries of all heads that share a key."""
 
-_BIT_SCALE: Final = 10
-"""Bits per element are kept in tenths, exact for the 1.6 bits of packed ternary weights."""
-
-
-def _shapes(record: RunRecord) -> IntArray:
+def operand_shapes(record: RunRecord) -> IntArray:
     """Per operator: tenths of bits of x, w and y, number of inputs, queries that share a key."""
     rows = np.zeros((max(len(record.operators), 1), 5), dtype=np.int64)
     blocks = {segment.block.name: segment.block for segment in record.graph.segments}
@@ -218,5 +228,5 @@ def _shapes(record: RunRecord) -> IntArray:
         w = read[1] if len(read) > 1 else x
         y = written[0] if written else x
         queries = attention.heads // max(attention.kv_heads, 1) if attention else 1
-        rows[index] = (*(round(bits * _BIT_SCALE) for bits in (x, w, y)), max(len(read), 1), max(queries, 1))
+        rows[index] = (*(round(bits * BIT_SCALE) for bits in (x, w, y)), max(len(read), 1), max(queries, 1))
     return rows

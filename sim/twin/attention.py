@@ -94,7 +94,7 @@ def attention_stage(machine: Machine, block: Block, operator: Operator, stream_b
         raise ValueError(f"operator {operator.name} has no attention parameters")
     caches = [block.tensor(name) for name in operator.inputs if block.tensor(name).role is Role.KV]
     queries = block.tensor(operator.inputs[0])
-    columns = machine.array(machine.chip.matrix_unit.columns).astype(np.int64)
+    columns = machine.array(machine.chip.mac.columns).astype(np.int64)
     tile = _tile_keys(machine, attention, caches[0].bits, columns, stream_bytes)
     widths, ports = machine.ports
     index, first = different(columns, tile, widths)

@@ -73,7 +73,7 @@ def _choose(block: Block, machine: Machine, before: IntArray, made: Made) -> Blo
             earlier = lies.get(operator.inputs[0], none)
             key = operator.name, earlier.tobytes()
             if key not in made:
-                shape = matmul_shape(block, operator, machine.options)
+                shape = matmul_shape(block, operator, machine.options, machine.chip)  # type: ignore[arg-type]
                 made[key] = choose_splits(
                     shape, rates, machine.grid, machine.topology, machine.options, earlier, chip, rate
                 )
@@ -172,14 +172,30 @@ class Lowered:
         return Layouts(self.places.table, rows)
 
     def _product(self, operator: Operator, where: IntArray) -> Placed:
-        ways, shape = self.chosen.ways[operator.name], matmul_shape(self.block, operator, self.machine.options)
+        ways, machine = self.chosen.ways[operator.name], self.machine
+        shape = matmul_shape(self.block, operator, machine.options, machine.chip)  # type: ignore[arg-type]
+        again = self._tables_are_there(operator) if shape.tables is not None else np.zeros(machine.designs, np.bool_)
         before = self.chosen.lies.get(operator.inputs[0], np.full(self.machine.designs, NO_SPLIT))
 
         def product(few: Machine, rows: IntArray) -> Stage:
             choice = ways.choice.at(ways.way[rows])
-            return product_stage(operator.name, few, shape, choice, before[rows], self._layouts(where[rows]))
+            x = self._layouts(where[rows])
+            return product_stage(operator.name, few, shape, choice, before[rows], x, again[rows])
 
-        return _placed(self.machine, product, ways.way, before, where)
+        return _placed(machine, product, ways.way, before, where, again)
+
+    def _tables_are_there(self, operator: Operator) -> BoolArray:
+        """Designs (designs,) on which a product before this one has made the same tables: it reads the same activations
+        in the same blocks."""
+        there, ways = np.zeros(self.machine.designs, dtype=np.bool_), self.chosen.ways
+        for before in self.block.operators:
+            if before is operator:
+                break
+            if before.name in ways and before.inputs[0] == operator.inputs[0]:
+                each = ways[before.name], ways[operator.name]
+                split, passes = ([way.of(name) for way in each] for name in ("split", "passes"))
+                there |= (split[0] == split[1]) & (passes[0] == passes[1])
+        return there
 
     def _activation(self, operator: Operator) -> Placed:
         """An activation function: in place on what the product before it left, in compute-shift on each stretch of

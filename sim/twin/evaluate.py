@@ -117,14 +117,19 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     feasible &= die <= machine.array(chip_of.die_limit_mm2)
     latency = np.where(feasible, total / (machine.array(chip_of.clock_ghz) * 1e9), np.nan)
     rows = 8 * counted["dram_bytes"]  # bits of rows that are activated: a row for each row's length of bytes
-    dynamic = cost.dynamic_energy_pj(chip_of.energy, noc_hop_bytes=counted["noc_bytes"], dram_row_bits=rows, **counted)  # type: ignore[arg-type]
+    macs = counted["macs"] + counted.pop("lut_macs")
+    looked_up = cost.lut_event_pj(chip_of, counted.pop("lut_lookups"), counted.pop("table_adds"))  # type: ignore[arg-type]
+    dynamic = cost.dynamic_energy_pj(
+        chip_of.energy, noc_hop_bytes=counted["noc_bytes"], dram_row_bits=rows,  # type: ignore[arg-type]
+        lut_pj=sum(looked_up.values()) if looked_up else None, **counted,  # type: ignore[arg-type]
+    )  # fmt: skip
     static = sum(cost.static_power_w(chip_of).values())  # type: ignore[arg-type]
     energy = sum(dynamic.values()) * 1e-12 + static * latency
     area = machine.array(sum(cost.area_mm2(chip_of).values()))  # type: ignore[arg-type]
     act = np.max([machine.array(c.act_bytes()) for c in chosen.values()], axis=0)
     return Estimate(
         latency, feasible, cycles, np.asarray(energy), area, counted["dram_bytes"], counted["noc_bytes"],
-        2 * counted["macs"], act, held, die,
+        2 * macs, act, held, die,
     )  # fmt: skip
 
 

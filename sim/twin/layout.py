@@ -76,16 +76,20 @@ class Operand:
     columns: int
     passes: int
     parts: bool
+    group: int = 1
+    """Columns that stay together."""
 
     def pieces(self, grid: Grid) -> Pieces:
         """As `matmul._gather` wants them for the last pass."""
         gm, gn, gk = self.split.sizes
         ranks = ranks_of(self.split, grid.rows, grid.columns, grid.placement)
-        m, k = bounds(self.rows, gm), bounds(self.columns, gk)
+        m, k = bounds(self.rows, gm), bounds(self.columns, gk, self.group)
         m0, m1, k0, k1 = m[ranks.m], m[ranks.m + 1], k[ranks.k], k[ranks.k + 1]
         m0 = m0 + (m1 - m0) * (self.passes - 1) // self.passes
         if self.parts:
-            k0, k1 = k0 + (k1 - k0) * ranks.n // gn, k0 + (k1 - k0) * (ranks.n + 1) // gn
+            groups = -(-(k1 - k0) // self.group)
+            begin, end = (k0 + groups * rank // gn * self.group for rank in (ranks.n, ranks.n + 1))
+            k0, k1 = np.minimum(begin, k1), np.minimum(end, k1)
         return wanted(np.arange(grid.size), m0, m1, k0, k1).without_empty()
 
 

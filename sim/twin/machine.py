@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from cairn.hw_models.compute.vector.cycle import passes_of
 from cairn.hw_models.noc.spec import NocTopology
+from cairn.sim.mapping.by_tables import ByTables
 from cairn.sim.mapping.different import different
 from cairn.sim.mapping.dram_rate import dram_bytes_per_cycle
 from cairn.sim.mapping.grid import Grid
@@ -172,11 +173,17 @@ class Machine:
         unit = self.chip.vector_unit
         return unit.startup_cycles + np.ceil(elements / unit.lanes) * passes_of(unit, kind) + self.issue_cycles
 
-    def matrix_bytes(self, m: Any, n: Any, k: Any, bits: tuple[float, float, float]) -> Any:
-        """Bytes that a matrix unit moves from and to SRAM for an m x n x k tile of operands of `bits` (x, w, y)."""
-        traffic = self.chip.matrix_unit.tile_traffic(m, n, k)
-        results = traffic.outputs_written + traffic.outputs_read
-        return (traffic.inputs * bits[0] + traffic.weights * bits[1] + results * bits[2]) / 8
+    def matrix_bytes(self, m: Any, n: Any, k: Any, bits: tuple[float, float, float], weights: bool = False) -> Any:
+        """Bytes that the unit of an m x n x k tile of operands of `bits` (x, w, y) moves from and to SRAM; `weights` as
+        in `ChipSpec.matrix_cycles`."""
+        read, written = self.chip.matrix_bits(m, n, k, *bits, weights=weights)
+        return (read + written) / 8
+
+    def table_cycles(self, tables: ByTables, adds: Any) -> Any:
+        """A task of the vector unit that makes tables with so many additions."""
+        unit = self.chip.vector_unit
+        start = 0 if tables.fused else unit.startup_cycles
+        return start + np.ceil(adds / unit.lanes) * unit.add_cycles + self.issue_cycles
 
     def tile_bytes(self, stream_bytes: Any) -> Any:
         """Size that streamed tiles aim at, in a stream buffer of so many bytes."""

@@ -82,7 +82,8 @@ class Places:
         return self._changed(lies, lambda layout: Picked(layout, tuple(operator.rows)))
 
     def _results(self, block: Block, operator: Operator, ways: Ways) -> IntArray:
-        shape, choice = matmul_shape(block, operator, self.machine.options), ways.choice
+        machine, choice = self.machine, ways.choice
+        shape = matmul_shape(block, operator, machine.options, machine.chip)  # type: ignore[arg-type]
         number, first = different(choice.split, choice.tile_n, choice.reductions)
         rows = [
             self.number(result_of(shape, choice.splits[split], tile_n, reductions))
@@ -101,7 +102,7 @@ class Places:
         attention = operator.attention
         if attention is None:
             return np.full(self.machine.designs, UNKNOWN)
-        quantum = self.machine.array(self.machine.chip.matrix_unit.columns).astype(np.int64)
+        quantum = self.machine.array(self.machine.chip.mac.columns).astype(np.int64)
         number, first = different(quantum)
         rows = [self.number(OnUnits(attention, int(quantum[row]), attention.value_dim, True)) for row in first]
         return np.array(rows, dtype=np.int64)[number]

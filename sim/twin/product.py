@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cairn.hw_models.compute.lut.sram import lookups_of
 from cairn.sim.mapping.choose import NO_SPLIT, Choice, arrangement_loads
 from cairn.sim.mapping.cost_kernel import overlapped
 from cairn.sim.mapping.different import different
@@ -17,28 +18,32 @@ from cairn.sim.twin.layout import Moves, Operand
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.places import Layouts
 from cairn.sim.twin.stage import Counts, Stage
+from cairn.sim.twin.tables import tables_of
 from cairn.sim.twin.traffic import group_reach, ring_loads, ring_ways
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 def product_stage(
-    name: str, machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray, x: Layouts
+    name: str, machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray, x: Layouts, again: BoolArray
 ) -> Stage:  # fmt: skip
     """A product as `choice` splits it; `before` (designs,) is the split that left x, NO_SPLIT where none did, and `x`
-    says how it lies.
+    says how it lies. Where it comes `again` to tables that a product before it has made, x is not brought.
     """
     gm, gn, gk = split_sizes(machine.grid.rows, machine.grid.columns)[choice.split].T
-    m, n, k = -(-shape.m // gm), -(-shape.n // gn), -(-shape.k // gk)
+    m, n, k = -(-shape.m // gm), -(-shape.n // gn), shape.depth(gk)
     rows = -(-m // choice.passes)
-    part = rows * k * shape.x_bits / 8 / gn  # of the rows of a pass
-    compute, touched = _tiles(machine, shape, choice, rows, n, k)
+    part = rows * k * shape.x_bits / 8 / gn * ~again  # of the rows of a pass
+    compute, touched, lookups = _tiles(machine, shape, choice, rows, n, k)
     weights = k * n * shape.w_bits / 8 * choice.passes
     relayed = weights * (choice.sharers - 1) / choice.sharers
     sums = rows * n * choice.passes * shape.partial_bits / 8 * (gk - 1) / gk
     flows = Flows(part, relayed, sums, rows * n / gk / choice.reductions)
-    network = (unicasts if machine.spmd else rings)(machine, shape, choice, before, x, flows)
+    network = (unicasts if machine.spmd else rings)(machine, shape, choice, before, x, flows).without_x(again)
+    tables = tables_of(machine, shape, choice, rows, k, again)
+    compute, network = np.maximum(compute, tables.later), tables.after(network)
     work, slack, first = _together(machine, choice, compute, network)
     share = 1 - 1 / x.stretches(machine)
     loads = -(-n // choice.tile_n) * -(-k // choice.sharers // choice.tile_k) * choice.passes
@@ -46,10 +51,15 @@ def product_stage(
     moved = network.brought + machine.cores * (part * (gn - 1) * choice.passes * (not machine.spmd) + sums + relayed)
     loaded = shape.n * shape.k * shape.w_bits / 8 * choice.passes * copies
     added = machine.cores * sums * 8 / shape.partial_bits
+    macs, looked_up = float(shape.m) * shape.n * shape.k, shape.tables is not None
+    touched = machine.cores * touched + tables.sram_bytes
     counts = Counts(
-        macs=float(shape.m) * shape.n * shape.k,
+        macs=macs * (not looked_up),
+        lut_macs=macs * looked_up,
+        lut_lookups=machine.cores * lookups,
+        table_adds=tables.adds,
         vector_ops=added,
-        sram_bytes=machine.cores * touched + loaded + 2 * moved + added * shape.partial_bits / 8 * 2,
+        sram_bytes=touched + loaded + 2 * moved + added * shape.partial_bits / 8 * 2,
         noc_bytes=moved,
         dram_bytes=loaded,
     )
@@ -109,6 +119,13 @@ class Network:
     behind: FloatArray
     """Cycles in which the messages of a core that bring x each wait for one packet of partial sums."""
     brought: FloatArray
+
+    def without_x(self, there: BoolArray) -> Network:
+        """The same where x need not be brought on the designs `there`."""
+        if not there.any():
+            return self
+        names = ("first", "gathering", "behind", "brought")
+        return replace(self, **{name: getattr(self, name) * ~there for name in names})
 
 
 def rings(
@@ -241,7 +258,7 @@ def _brought(machine: Machine, shape: MatmulShape, choice: Choice, x: Layouts) -
     def want(design: int) -> Operand:
         split = choice.splits[choice.split[design]]
         parts = not machine.spmd and bool(gn[design] > 1)
-        return Operand(split, shape.m, shape.k, int(choice.passes[design]), parts)
+        return Operand(split, shape.m, shape.k, int(choice.passes[design]), parts, shape.k_quantum)
 
     moves = x.moves(machine, shape.x_bits, want, choice.split, choice.passes)
     scattered = machine.scatter_cycles(shape.m * shape.k * shape.x_bits / 8 / choice.passes)
@@ -257,22 +274,28 @@ def _gather(machine: Machine, way: FloatArray, part: FloatArray, gn: IntArray) -
 
 def _tiles(
     machine: Machine, shape: MatmulShape, choice: Choice, rows: IntArray, n: IntArray, k: IntArray
-) -> tuple[FloatArray, FloatArray]:
-    """Cycles of the matrix unit for all weight tiles of a core, whole ones and what is left of each block; and the
-    bytes that it moves from and to SRAM.
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Cycles of the product's unit for all weight tiles of a core, whole ones and what is left of each block; the bytes
+    that it moves from and to SRAM, and how often a LUT unit looks up.
     """
-    block_k = -(-k // choice.sharers)
+    groups = -(-k // shape.k_quantum)
+    block_k = -(-groups // choice.sharers) * shape.k_quantum
     bits = shape.x_bits, shape.w_bits, shape.partial_bits
+    by_lut, lut = shape.tables is not None, machine.chip.lut_unit
     cycles: Any = 0.0
     touched: Any = 0.0
+    lookups: Any = 0.0
     for width, columns in ((choice.tile_n, n // choice.tile_n), (n % choice.tile_n, (n % choice.tile_n > 0) * 1)):
         for depth, parts in (
             (choice.tile_k, block_k // choice.tile_k), (block_k % choice.tile_k, (block_k % choice.tile_k > 0) * 1)
         ):  # fmt: skip
             tiles = columns * parts * choice.sharers * choice.passes
-            cycles = cycles + tiles * (machine.chip.matrix_cycles(rows, width, depth, *bits) + machine.issue_cycles)
-            touched = touched + tiles * machine.matrix_bytes(rows, width, depth, bits)
-    return machine.array(cycles), machine.array(touched)
+            took = machine.chip.matrix_cycles(rows, width, depth, *bits, weights=by_lut)
+            cycles = cycles + tiles * (took + machine.issue_cycles)
+            touched = touched + tiles * machine.matrix_bytes(rows, width, depth, bits, by_lut)
+            if by_lut:
+                lookups = lookups + tiles * lookups_of(lut, rows, width, depth, shape.w_bits)
+    return machine.array(cycles), machine.array(touched), machine.array(lookups)
 
 
 def _stretch(

@@ -35,6 +35,9 @@ class Counts:
     sram_bytes: Any = 0.0
     noc_bytes: Any = 0.0
     dram_bytes: Any = 0.0
+    lut_macs: Any = 0.0
+    lut_lookups: Any = 0.0
+    table_adds: Any = 0.0
 
 
 COUNTED: Final = tuple(each.name for each in fields(Counts))

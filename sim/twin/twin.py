@@ -24,7 +24,7 @@ BoolArray = npt.NDArray[np.bool_]
 Column = npt.NDArray[Any]
 
 STRUCTURE: Final = (
-    "chip.cores.", "chip.dram.channels", "chip.dram.stack.cores_per_bus", "chip.noc.topology",
+    "chip.cores.", "chip.lut_unit", "chip.dram.channels", "chip.dram.stack.cores_per_bus", "chip.noc.topology",
     "chip.noc.layers", "chip.noc.clock_ghz", "chip.noc.injection_bytes_per_cycle", "chip.noc.ejection_bytes_per_cycle",
 )  # fmt: skip
 """Parameters of a chip that decide its structure: designs with different ones are looked at apart."""

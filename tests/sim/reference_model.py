@@ -19,13 +19,19 @@ Array = npt.NDArray[np.float64]
 
 
 def draw(tensor: Tensor, *purpose: object) -> Array:
-    """Random content of a weight, cache or state; the same for the same purpose. Ternary weights are -1, 0 and 1."""
+    """Random content of a weight, cache or state; the same for the same purpose. Ternary weights are -1, 0 and 1, those
+    of one bit -1 and 1, those of 3 to 8 bits whole numbers."""
     rng = np.random.default_rng(zlib.crc32("/".join(map(str, (*purpose, tensor.name))).encode()))
     shape = (tensor.groups, tensor.rows, tensor.columns)
     if tensor.name == "a_w":  # a decaying state space
         return -rng.uniform(0.1, 1.0, shape)
+    if tensor.role is Role.WEIGHT and tensor.bits == 1:
+        return 2.0 * rng.integers(0, 2, shape) - 1
     if tensor.role is Role.WEIGHT and tensor.bits <= 2:
         return rng.integers(-1, 2, shape).astype(np.float64)
+    if tensor.role is Role.WEIGHT and tensor.bits <= 8:
+        half = 1 << int(tensor.bits - 1)
+        return rng.integers(-half, half, shape).astype(np.float64)
     scale = 1.0 / math.sqrt(tensor.rows) if tensor.role is Role.WEIGHT and tensor.rows > 4 else 1.0
     return rng.normal(0.0, scale, shape)
 

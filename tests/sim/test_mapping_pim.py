@@ -11,7 +11,7 @@ from cairn.base.errors import ConfigError, InfeasibleError
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram.build import dram_counters
 from cairn.sim.config.run_config import Engine, RunConfig, load
-from cairn.sim.mapping.options import PimRule
+from cairn.sim.mapping.options import BankPlacement, PimRule
 from cairn.sim.plan.plan import CAUSES, COMPUTE, COPY_COLUMNS, NO_SERVER, Plan
 from cairn.sim.report.result import Result
 from cairn.sim.report.work import count_work
@@ -166,6 +166,6 @@ def test_a_rule_for_units_that_a_chip_has_not_is_a_mistake_of_the_person() -> No
 
 def test_units_need_operands_in_whole_rows_of_banks() -> None:
     made = config("gqa", "decode")
-    spread = made.mapping.model_copy(update={"banks": "interleaved"})
+    spread = made.mapping.model_copy(update={"banks": BankPlacement.INTERLEAVED})
     with pytest.raises(ConfigError, match=r"mapping.pim: is all, which needs mapping.banks: software_aware"):
         simulate(made.model_copy(update={"mapping": spread}))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.sim.config.run_config import load
-from cairn.sim.mapping.sequence import ROUND, Sequence, _Run, simulated_of
+from cairn.sim.mapping.sequence import LATE, ROUND, Sequence, _Run, simulated_of
 from cairn.sim.plan.plan import Plan, Trace
 from cairn.sim.record import RunRecord
 from cairn.sim.run import simulate
@@ -127,3 +127,32 @@ def test_a_loose_tolerance_begins_with_fewer_blocks() -> None:
     (usual,), (loose,) = run().repetitions, run("engine.tolerance=0.01").repetitions
     assert loose.simulated < usual.simulated < usual.repeat
     assert loose.change <= loose.tolerance
+
+
+LARGE_BLOCKS = ("model=llama-3.2-1b", "workload.new_tokens=2048", "workload.lm_head=false", "chip.cores.rows=8",
+                "chip.cores.columns=8", "chip.sram.capacity_kib=384", "fidelity.products=merged")  # fmt: skip
+
+
+def test_a_pair_of_large_blocks_is_enough_for_a_loose_tolerance_where_they_are_alike() -> None:
+    def prefill(*overrides: str) -> RunRecord:
+        return simulate(load("llama-2-13b-prefill", [*LARGE_BLOCKS, *overrides]))
+
+    loose, usual = prefill("engine.tolerance=0.01"), prefill()
+    ((pair,), (more,)) = loose.repetitions, usual.repetitions
+    assert pair.simulated == 2 < more.simulated
+    assert pair.change <= pair.tolerance == 0.01
+    assert loose.total_ps == pytest.approx(usual.total_ps, rel=0.005)
+    assert loose.block_weight.sum() == usual.block_weight.sum()
+
+
+@given(st.lists(st.integers(1, 500), min_size=3, max_size=3), st.integers(0, 100), st.integers(0, 20))
+def test_a_pair_is_in_doubt_by_twice_what_its_last_parts_differ(spent: list[int], start: int, more: int) -> None:
+    """Operators of two blocks that last alike but for the first one of the first block and the last one of the second.
+    """
+    ends = np.cumsum([spent[0] + start, *spent[1:], *spent[:2], spent[2] + more])
+    plan = cast(Plan, SimpleNamespace(block=np.repeat([0, 1], 3), op=np.tile([0, 1, 2], 2)))
+    sequence = Sequence(OperatorGraph("m", "", 0, ()), (), runs=[_Run("layer", 0, 2, 40)])
+    (pair,) = sequence.repetitions(plan, cast(Trace, SimpleNamespace(end=ends)), TOLERANCE)
+    assert pair.period_ps == sum(spent) + more
+    seen = more if spent[2] + more <= (1 - LATE) * pair.period_ps else 0
+    assert pair.change == pytest.approx(38 * 2 * seen / (40 * pair.period_ps))

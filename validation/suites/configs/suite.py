@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cairn.base.errors import CairnError, InfeasibleError
 from cairn.sim.config.problems import validate
-from cairn.sim.config.resolve import CHIP, MODEL, NETWORK, WAFER, load_document, shipped
+from cairn.sim.config.resolve import ACCELERATOR, CHIP, MODEL, NETWORK, WAFER, load_document, shipped
 from cairn.sim.config.run_config import RunConfig, load
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
@@ -22,6 +22,8 @@ QUICK_RUNS = ("demo",)
 STEP = "{phase: decode, batch: 1, context: 64}"
 """The step in which each model is run: one request with few keys, so that all its weights are read and little else."""
 BASE_RUN = "llama-2-13b-decode"
+ACCELERATED = "llama-2-7b"
+"""The model in which each accelerator of configs/accelerators is tried: one that all of them know."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
         yield _row(f"runs/{name}", "runs", _run(name, run_all or name in QUICK_RUNS))
     for name in shipped(WAFER):
         yield _row(f"wafer/{name}", "wafer", _wafer(name))
+    for name in shipped(ACCELERATOR):
+        yield _row(f"accelerators/{name}", "accelerators", _accelerator(name))
     for name in shipped(MODEL):
         model = validate(load_document(name, MODEL), ModelSpec, MODEL.references)
         small = count_parameters(model).matrices <= QUICK_PARAMETERS
@@ -75,6 +79,19 @@ def _wafer(name: str) -> Outcome:
     except CairnError as broken:
         return Outcome(False, f"Refused: {broken}")
     return Outcome(found.tokens_per_s > 0, f"{found.tokens_per_s:,.1f} tokens/s.")
+
+
+def _accelerator(name: str) -> Outcome:
+    from cairn.sim.layerwise.run import run_layers
+    from cairn.sim.layerwise.spec import Phase, load_accelerator
+
+    try:
+        model = validate(load_document(ACCELERATED, MODEL), ModelSpec, MODEL.references)
+        cycles = [run_layers(load_accelerator(name), model, phase).cycles for phase in Phase]
+    except CairnError as broken:
+        return Outcome(False, f"Refused: {broken}")
+    told = f"{ACCELERATED}: {cycles[0]:,} cycles of prefill, {cycles[1]:,} of a decoded token."
+    return Outcome(min(cycles) > 0, told)
 
 
 def outcome_of(run_name: str, overrides: list[str], run: bool) -> Outcome:

@@ -20,7 +20,7 @@ from cairn.sim.plan.plan import CAUSES, COMPUTE, COMPUTE_COLUMNS
 from cairn.sim.record import RunRecord
 from cairn.sim.report.operators import repeats
 from cairn.sim.report.padding import burst_padding
-from cairn.sim.report.tasks import MATRIX, PIM, VECTOR, TaskView
+from cairn.sim.report.tasks import LUT, MATRIX, PIM, VECTOR, TaskView
 from cairn.sim.report.work import graph_operators
 
 IntArray = npt.NDArray[np.int64]
@@ -162,23 +162,22 @@ class Operations:
 
 
 def matrix_operations(record: RunRecord) -> Operations:
-    """What the operators need and what tiles on matrix and PIM units execute: masked pairs are the difference."""
-    required = [info.matrix_ops for info in record.operators]
-    on_cores, on_pim = (_operations(record, unit, required) for unit in (MATRIX, PIM))
-    return Operations(on_cores.required, on_cores.executed + on_pim.executed)
+    """What the operators need and what tiles on matrix, LUT and PIM units execute: masked pairs are the difference."""
+    return _operations(record, (MATRIX, LUT, PIM), [info.matrix_ops for info in record.operators])
 
 
 def vector_operations(record: RunRecord) -> Operations:
     """Two ways to count: the operators' in steps of the textbook formulas (workloads/counts.py), what is executed in
     the unit's own operations (hw_models/compute/vector/cycle.py: a sigmoid is one). Their difference has no sign."""
-    return _operations(record, VECTOR, [info.vector_ops for info in record.operators])
+    return _operations(record, (VECTOR,), [info.vector_ops for info in record.operators])
 
 
-def _operations(record: RunRecord, unit: str, required: list[int]) -> Operations:
+def _operations(record: RunRecord, units: tuple[str, ...], required: list[int]) -> Operations:
     plan, view = record.plan, TaskView.of(record)
     computing = np.flatnonzero((plan.kind == COMPUTE) & (plan.row >= 0))
-    of_unit = view.classes.index(unit) if unit in view.classes else -1
-    computing = computing[view.unit_class[computing] == of_unit]
+    there = [view.classes.index(unit) for unit in units if unit in view.classes]
+    if there:
+        computing = computing[np.isin(view.unit_class[computing], there)]
     executed = np.zeros(len(record.operators) + 1, dtype=np.int64)
     np.add.at(executed, plan.op[computing], plan.compute[plan.row[computing], OPS] * view.weight[computing])
     return Operations(np.append(repeats(record) * np.array(required, dtype=np.int64), 0), executed)

@@ -17,6 +17,7 @@ from cairn.hw_models.dram import request as dram
 from cairn.hw_models.noc.routing import hops
 from cairn.hw_models.noc.spec import PORTS_ALONE
 from cairn.hw_models.server import FLAGS
+from cairn.sim.mapping.by_tables import planes_of
 from cairn.sim.plan.plan import COMPUTE, COMPUTE_COLUMNS, NO_QUEUE, Plan
 from cairn.sim.record import RunRecord
 
@@ -29,15 +30,31 @@ SOURCE, DESTINATION, NOC_BYTES = 1, 2, 3
 
 
 def step_bounds(record: RunRecord) -> dict[str, float]:
-    """Of the whole step: the graph's unique bytes at peak bandwidth, its matrix operations at the peak rate; where a
-    chip has PIM units, of both sides together."""
+    """Of the whole step: the graph's unique bytes at peak bandwidth, its matrix operations at the peak rates of matrix
+    and of LUT units; where a chip has PIM units, of both sides together."""
     chip, totals = record.chip, record.graph.totals()
-    return {
+    looked_up, bit_operations = _by_lut(record)
+    bounds = {
         "unique bytes at peak bandwidth": PS_PER_S
         * (totals["read_bytes"] + totals["written_bytes"]) / (chip.dram_bytes_per_s + chip.pim_bytes_per_s),
-        "matrix operations at peak rate": PS_PER_S
-        * totals["matrix_ops"] / (chip.peak_ops_per_s + chip.pim_ops_per_s),
     }  # fmt: skip
+    if chip.matrix_unit is not None:
+        multiplied = totals["matrix_ops"] - looked_up
+        bounds["matrix operations at peak rate"] = PS_PER_S * multiplied / (chip.peak_ops_per_s + chip.pim_ops_per_s)
+    if chip.lut_unit is not None and chip.pim is None:
+        bounds["looked-up operations at peak rate"] = PS_PER_S * bit_operations / chip.lut_bit_ops_per_s
+    return bounds
+
+
+def _by_lut(record: RunRecord) -> tuple[int, int]:
+    """Matrix operations of the graph that LUT units do, and the same times the bit planes of their weights."""
+    done = bits = 0
+    for segment in record.graph.segments:
+        for operator in segment.block.operators:
+            planes = planes_of(record.chip, segment.block, operator) or 0
+            done += segment.repeat * operator.matrix_ops * (planes > 0)
+            bits += segment.repeat * operator.matrix_ops * planes
+    return done, bits
 
 
 def simulated_bounds(record: RunRecord) -> dict[str, float]:
@@ -61,12 +78,29 @@ def simulated_bounds(record: RunRecord) -> dict[str, float]:
     if chip.pim is not None:
         busiest = _busiest(on_units[:, dram.R_CHANNEL], on_units[:, dram.R_BYTES])
         bounds["bytes of a channel's PIM units"] = busiest * PS_PER_S * chip.channels / chip.pim_bytes_per_s
-    rates = {"matrix": 2 * chip.matrix_unit.peak_macs_per_cycle, "vector": chip.vector_unit.peak_ops_per_cycle}
+    rates = {"vector": chip.vector_unit.peak_ops_per_cycle}
+    if chip.matrix_unit is not None:
+        rates["matrix"] = 2 * chip.matrix_unit.peak_macs_per_cycle
     core_ps = chip.clock.num / chip.clock.den
     for unit, rate in rates.items():
         core, ops = _executed(plan, unit)
         bounds[f"operations of a {unit} unit"] = _busiest(core, ops) / rate * core_ps
+    if chip.lut_unit is not None:
+        core, ops = _executed(plan, "lut", _planes(record))
+        bounds["look-ups of a LUT unit"] = _busiest(core, ops) / (2 * chip.lut_unit.lanes) * core_ps
     return bounds
+
+
+def _planes(record: RunRecord) -> IntArray:
+    """(operators + 1,) bit planes of the weights of each operator of the plan that LUT units do, else 1."""
+    blocks = {segment.block.name: segment.block for segment in record.graph.segments}
+    planes = [
+        planes_of(record.chip, blocks[info.block], operator) or 1
+        for info in record.operators
+        for operator in blocks[info.block].operators
+        if operator.name == info.name
+    ]
+    return np.array([*planes, 1], dtype=np.int64)
 
 
 def _busiest(where: IntArray, amount: IntArray) -> float:
@@ -74,13 +108,14 @@ def _busiest(where: IntArray, amount: IntArray) -> float:
     return float(np.bincount(where, weights=amount.astype(np.float64)).max(initial=0.0)) if where.size else 0.0
 
 
-def _executed(plan: Plan, unit: str) -> tuple[IntArray, IntArray]:
-    """Core and operations of each described tile on units called `unit`."""
+def _executed(plan: Plan, unit: str, each: IntArray | None = None) -> tuple[IntArray, IntArray]:
+    """Core and operations of each described tile on units called `unit`, times `each` of its operator."""
     queue_unit = np.array([queue.unit == unit for queue in plan.queues] + [False])
     queue_core = np.array([queue.core for queue in plan.queues] + [0], dtype=np.int64)
     tasks = np.flatnonzero((plan.kind == COMPUTE) & (plan.row >= 0) & (plan.queue != NO_QUEUE))
     tasks = tasks[queue_unit[plan.queue[tasks]]]
-    return queue_core[plan.queue[tasks]], plan.compute[plan.row[tasks], OPS]
+    times = 1 if each is None else each[plan.op[tasks]]
+    return queue_core[plan.queue[tasks]], plan.compute[plan.row[tasks], OPS] * times
 
 
 def transfers_too_fast(record: RunRecord) -> int:

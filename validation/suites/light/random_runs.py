@@ -35,6 +35,7 @@ def random_run(seed: int, index: int, paradigm: str | None = None) -> RunConfig:
     model, chip = _model(dice, layers), _chip(dice)
     mapping = _mapping(dice, chip["cores"], layers)
     mapping["paradigm"] = paradigm or mapping["paradigm"]
+    chip["lut_unit"], mapping["precompute"] = _lut(_Dice(stream(seed, "random LUT units", index)))
     if "moe" in model and mapping["paradigm"] == "dataflow":  # a pipeline needs equal layers
         del model["moe"]
     content = {
@@ -165,6 +166,17 @@ def _chip(dice: _Dice) -> dict[str, Any]:
             "max_packet_bytes": dice.pick(16, 256, 4096),
         },
     }  # fmt: skip
+
+
+def _lut(dice: _Dice) -> tuple[dict[str, Any] | None, str]:
+    """The LUT unit of two runs in five, from a stream of its own, and where its tables are made."""
+    unit = {
+        "m": dice.between(1, 4), "n": dice.between(1, 20), "k": dice.between(1, 6), "arrays": dice.between(1, 5),
+        "fill_cycles": dice.between(0, 3), "table_bits": dice.pick(8, 16), "register_kib": dice.pick(8.0, 64.0),
+        "activation": dice.pick("int8", "fp16"),
+    }  # fmt: skip
+    precompute = dice.pick("fused", "separate")
+    return (unit if dice.maybe(0.4) else None), precompute
 
 
 def _workload(dice: _Dice, experts: bool, mapping: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Processing in memory."""
+"""Processing in memory: units beside banks against simulators of their sort, and units beside the cores of a chip."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from collections.abc import Iterator
 
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
-from cairn.validation.suites.pim import coprocessing, units_form
+from cairn.validation.suites.pim import aim, coprocessing, cousins, samsung, twin, units_form
 
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
-    """Rows of each part; the parts of a chip need no reference."""
-    if reference.given is None:
+    """Rows of the parts; `run_all` adds batches to the decode steps of a chip."""
+    yield from aim.rows(reference)
+    yield from samsung.rows(reference)
+    yield from cousins.rows(reference)
+    if reference.given is None:  # what is held against itself needs no rows of others
+        yield from twin.rows()
         yield from units_form.rows()
         yield from coprocessing.rows(run_all)
