@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from cairn.base.errors import ConfigError
 from cairn.base.spec import Spec, required, sourced
@@ -18,6 +18,7 @@ from cairn.hw_models.compute.systolic.spec import SystolicSpec
 from cairn.hw_models.compute.vector.spec import VectorSpec
 from cairn.hw_models.cost import AreaSpec, EnergySpec, dram_interface
 from cairn.hw_models.dram.geometry import BandwidthTerms
+from cairn.hw_models.dram.pim_spec import PimSpec
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.noc.spec import NocSpec
 from cairn.hw_models.server import Server
@@ -60,6 +61,11 @@ class DmaSpec(Spec):
     store_depth: int = sourced(2, "assumed: one result leaves while the next is written", ge=1, le=1024)
     noc_depth: int = sourced(2, "assumed: the next transfer is set up while one is on its way", ge=1, le=1024)
 
+    @property
+    def pim_depth(self) -> int:
+        """Requests of a core for PIM units, and transfers from and to their buffers, under way at once."""
+        return self.load_depth
+
 
 class SynchronisationSpec(Spec):
     """What it costs cores to agree, and to begin a task."""
@@ -98,6 +104,7 @@ class ChipSpec(ProductUnits, Spec):
     dma: DmaSpec = sourced(DmaSpec(), "its own defaults")
     synchronisation: SynchronisationSpec = sourced(SynchronisationSpec(), "its own defaults")
     dram: DramSpec = sourced(DramSpec(), "its own defaults")
+    pim: PimSpec | None = sourced(None, "none unless given: DRAM without processing in memory")
     noc: NocSpec = sourced(NocSpec(), "its own defaults")
     energy: EnergySpec = sourced(EnergySpec(), "its own defaults")
     area: AreaSpec = sourced(AreaSpec(), "its own defaults")
@@ -127,6 +134,7 @@ class ChipSpec(ProductUnits, Spec):
         if self.matrix_unit is None and self.lut_unit is None:
             raise ValueError("matrix_unit may be null only where there is a lut_unit, else nothing multiplies")
         self._check_network()
+        self._check_pim()
         stack, stated = self.dram.stack, self.energy.dram.interface
         if stack is not None and stated is not None and stated != stack.interface:
             raise ValueError(
@@ -146,6 +154,15 @@ class ChipSpec(ProductUnits, Spec):
             )
         return self
 
+    def _check_pim(self) -> None:
+        if self.pim is None:
+            return
+        if self.dram.model != "controller":
+            raise ValueError(f"pim needs dram.model: controller, whose banks its units share, not {self.dram.model}")
+        misfit = self.pim.misfit(self.dram.banks_per_channel, self.dram.row_bytes)
+        if misfit is not None:
+            raise ValueError(misfit)
+
     def _check_network(self) -> None:
         rows, columns = self.cores.rows, self.cores.columns
         misfit = self.noc.misfit(rows, columns)
@@ -158,6 +175,12 @@ class ChipSpec(ProductUnits, Spec):
                 chip_network(self.noc, rows, columns)
             except ConfigError as error:
                 raise ValueError(str(error)) from None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Plain data; a chip without PIM units does not name them, so that its hash is what it was."""
+        content: dict[str, Any] = handler(self)
+        return {name: value for name, value in content.items() if name != "pim" or value is not None}
 
     @property
     def clock(self) -> Clock:
@@ -207,6 +230,21 @@ class ChipSpec(ProductUnits, Spec):
         return self.dram.bandwidth_gb_per_s * 1e9
 
     @property
+    def pim_bytes_per_s(self) -> float:
+        """Bytes that all PIM units can take from their banks per second, rows aside; 0 without units."""
+        if self.pim is None:
+            return 0.0
+        together = self.pim.together(self.dram.banks_per_channel) * self.pim.column_bytes
+        return self.channels * together / self.pim.spacing_cycles * self.dram.clock_ghz * 1e9
+
+    @property
+    def pim_ops_per_s(self) -> float:
+        """Operations of all PIM units per second on their narrowest operands, two per multiply-accumulate."""
+        if self.pim is None:
+            return 0.0
+        return self.pim_bytes_per_s * 8 / min(self.pim.bits) * 2 * self.pim.rows_at_once
+
+    @property
     def dram_terms(self) -> BandwidthTerms:
         """What bounds that peak: the vertical wires, the buffers, the ports of the SRAM."""
         return self.dram.terms(self.channels, self.sram_gb_per_s)
@@ -230,10 +268,12 @@ class ChipSpec(ProductUnits, Spec):
         from cairn.hw_models.dram.build import build_dram
         from cairn.hw_models.noc.server import build_noc_server
 
-        per_channel = self.cores_per_channel * (self.dma.load_depth + self.dma.store_depth)
+        per_channel = self.cores_per_channel * (self.dma.load_depth + self.dma.store_depth + self.dma.pim_depth)
         transfers = max(MIN_NOC_TRANSFERS, NETWORK_PORTS * self.core_count * self.dma.noc_depth)
         return {
-            "dram": build_dram(self.dram, self.channels, self.core_count, max(MIN_CHANNEL_REQUESTS, per_channel)),
+            "dram": build_dram(
+                self.dram, self.channels, self.core_count, max(MIN_CHANNEL_REQUESTS, per_channel), self.pim
+            ),
             "noc": self._flit_server(transfers)
             if flits
             else build_noc_server(

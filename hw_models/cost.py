@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COMPONENTS: Final = ("matrix", "vector", "sram", "noc", "dram", "tsv")
 """Keys of `dynamic_energy_pj` and `static_power_w`; areas of the logic die have all but "dram". Where cores have a LUT
-unit, "lut" is one more (`components_of`)."""
+unit, "lut" is one more (`components_of`); a chip with PIM units has "pim" as well, whose energy is `pim_pj`."""
 
 ON_THE_DIE: Final = ("tsv", "hybrid_bond")
 """Interfaces whose vias or bonds stand on the logic die. The PHY of an interposer is not known: it keeps the area of
@@ -75,6 +75,17 @@ class AreaSpec(Spec):
     dram: DramDieSpec = sourced(DramDieSpec(), "its own defaults")
 
 
+def pim_pj(chip: ChipSpec, macs: Any, worked_bytes: Any) -> Any:
+    """Dynamic energy of PIM units that work on so many bytes of their banks (numbers or arrays); 0 without units.
+
+    A DRAM that is charged by command charges the activates, those for the units among them.
+    """
+    if chip.pim is None:
+        return 0.0 * macs
+    opened = chip.pim.activate_pj_per_byte if chip.energy.dram.by_command else 0.0
+    return chip.pim.mac_pj * macs + (chip.pim.pj_per_byte - opened) * worked_bytes
+
+
 def components_of(chip: ChipSpec) -> tuple[str, ...]:
     """COMPONENTS of a chip: those of all, and "lut" behind "matrix" where cores have a LUT unit."""
     return COMPONENTS if chip.lut_unit is None else ("matrix", "lut", *COMPONENTS[1:])
@@ -113,6 +124,7 @@ def area_mm2(chip: ChipSpec) -> dict[str, float]:
         * chip.noc.link_bytes_per_cycle
         / 32,
         "tsv": vias,
+        **({} if chip.pim is None else {"pim": chip.channels * chip.pim.logic_mm2_per_channel}),
     }
 
 

@@ -4,6 +4,12 @@ A request moves `bytes` of a region of one channel. The region is dealt over ban
 - 1 in stripes of `stripe_bytes`, which divides `row_bytes`: byte `offset` lies in stripe s = offset // stripe_bytes, in
 bank bank_base + s mod bank_count, at byte (s // bank_count) * stripe_bytes + offset mod stripe_bytes of that bank's
 share, and so in row row_base + that // row_bytes. `offset_bytes` is the offset of the first byte moved.
+
+Two further flags are for channels with PIM units. IS_PIM: the bytes are not moved but worked on where they lie, in all
+these banks together; stripes are whole columns of a bank, offset and bytes whole columns of all banks, and the flags
+from TURNS on say how many times the spacing of columns each one takes (0: once). IS_BUFFER: the bytes go to, or with
+IS_WRITE unset come from, the buffers of the units over the channel's data bus, and no bank is asked (bank_base and
+row_base say nothing).
 """
 
 from __future__ import annotations
@@ -19,10 +25,16 @@ REQUEST_COLUMNS: Final = (
 )  # fmt: skip
 R_CHANNEL, R_BANK_BASE, R_BANK_COUNT, R_ROW_BASE, R_STRIPE, R_OFFSET, R_BYTES = range(1, len(REQUEST_COLUMNS))
 
+IS_PIM: Final = 4
+IS_BUFFER: Final = 8
+TURNS: Final = 16
+"""Flags of requests for PIM units; see above. The turns are counted in units of TURNS."""
+
 OVERFLOW: Final = 1
 """`state[ERROR]`: more requests at once in a channel than the server was built for."""
 BAD_REQUEST: Final = 2
-"""`state[ERROR]`: a request row outside the channels, the banks, or the rule that stripe_bytes divides row_bytes."""
+"""`state[ERROR]`: a request row outside the channels, the banks, the rule that stripe_bytes divides row_bytes, or
+for PIM units that the channel has not, or whose columns the request does not keep to."""
 
 _inner = partial(kernel, _nrt=False, forceinline=True)
 

@@ -10,6 +10,7 @@ from cairn.sim.mapping.attention_job import SCORE_BYTES, Job, job_of, rows_of, s
 from cairn.sim.mapping.context import NONE, Scope
 from cairn.sim.mapping.heads import apply_pending
 from cairn.sim.mapping.pieces import Pieces, wanted
+from cairn.sim.mapping.pim_attention import attend_on_units, job_on_units
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile
 from cairn.sim.plan.plan import SRAM
@@ -19,19 +20,25 @@ IntArray = npt.NDArray[np.int64]
 
 
 def lower_attention(scope: Scope, operator: Operator) -> None:
-    """Write the tasks of a fused attention."""
-    job = job_of(scope, operator)
-    place_blocks(job)
-    queries = bring_queries(job)
-    for cache in (job.keys, job.values):
-        if cache is not None:
-            append_rows(job, cache)
-    done = _stream(job, queries)
+    """Write the tasks of a fused attention, on the cores or, where the mapping says so, on PIM units."""
+    on_units = job_on_units(scope, operator)
+    job = job_of(scope, operator) if on_units is None else on_units
+    done = _attend(job) if on_units is None else attend_on_units(job)
     result = join_parts(job, done)
     y = result_pieces(job, result)
     tile = Tile(job.op, actions.FINISH, (y.rect[:, 0], y.rect[:, 1]), (y.rect[:, 2], y.rect[:, 3]))
     ready = scope.vector(y.core, tile, "divide", y.elements, y.ready)
     scope.pieces[operator.outputs[0]] = Pieces(y.core, y.rect, ready)
+
+
+def _attend(job: Job) -> IntArray:
+    """The tasks on the cores up to the sums of weighted values; answers the last one of each unit of work."""
+    place_blocks(job)
+    queries = bring_queries(job)
+    for cache in (job.keys, job.values):
+        if cache is not None:
+            append_rows(job, cache)
+    return _stream(job, queries)
 
 
 def result_pieces(job: Job, done: IntArray) -> Pieces:

@@ -43,7 +43,7 @@ def place_blocks(job: Job) -> None:
         job.caches.addresses[key] = np.array(found, dtype=np.int64)
 
 
-def _region(
+def key_region(
     job: Job, cache: str, area: tuple[int, int], block: IntArray, rows: tuple[IntArray, IntArray]
 ) -> Region:  # fmt: skip
     """Rows of an area of a cache as they lie in the channels of the blocks' homes."""
@@ -57,15 +57,17 @@ def _region(
     return job.scope.stage.above(job.core(blocks.home[block]), data, (bank, banks, row, stripe, offset))
 
 
-def append_rows(job: Job, cache: str) -> None:
-    """New rows of a cache: to the home of their block, turned there, and written to its channel."""
+def append_rows(job: Job, cache: str) -> IntArray:
+    """New rows of a cache: to the home of their block, turned there, and written to its channel. Answers by block the
+    task that stores them, -1 where none does."""
     scope, blocks = job.scope, job.blocks
     cached = job.cached[blocks.request]
     new = np.array([request.new for request in job.attention.requests])[blocks.request]
     pick = np.nonzero((blocks.s1 > cached) & (blocks.s0 < cached + new))[0]
     ready = job.caches.stored.setdefault(cache, np.full(blocks.s0.size, NONE, dtype=np.int64))
+    written = np.full(blocks.s0.size, NONE, dtype=np.int64)
     if pick.size == 0:
-        return
+        return written
     row = np.maximum(blocks.s0, cached)[pick]
     token = job.token0[blocks.request[pick]] + row - cached[pick]
     rows = blocks.s1[pick] - row
@@ -79,13 +81,15 @@ def append_rows(job: Job, cache: str) -> None:
     ready[pick] = x.ready
     if not any(tensor == cache for tensor, _ in job.operator.writes):
         job.caches.kept.add(cache)
-        return
+        return written
     stored = []
     for area in job.areas(cache):
-        target = _region(job, cache, area, pick, (row, row + rows))
+        target = key_region(job, cache, area, pick, (row, row + rows))
         stored.append(scope.plan.copy(Region(SRAM, core, target.slice), target, job.op, x.ready, "append"))
+    written[pick] = stored[0] if len(stored) == 1 or job.local else _all(job, stored)
     if not job.local:
-        ready[pick] = _all(job, stored)
+        ready[pick] = written[pick]
+    return written
 
 
 def _all(job: Job, tasks: list[IntArray]) -> IntArray:
@@ -143,7 +147,7 @@ def _bring_area(
     new_rows = rows[0] >= job.caches.before[blocks.request[block]]
     for pick, cause in _causes(rows[1] > rows[0], fresh, new_rows):
         rank = job.units.rank[unit[pick]]
-        source = _region(job, cache, area, block[pick], (rows[0][pick], rows[1][pick]))
+        source = key_region(job, cache, area, block[pick], (rows[0][pick], rows[1][pick]))
         after = [w[rank] for w in waits] + ([] if job.local else [job.caches.stored[cache][block[pick]]])
         near = home[pick] == core[pick]
         if cause == "spill" and cache in job.caches.kept:

@@ -11,12 +11,14 @@ import numpy.typing as npt
 
 from cairn.sim.mapping.by_tables import by_tables
 from cairn.sim.mapping.choices import columns_together, whole_groups
-from cairn.sim.mapping.choose import choose_matmul
+from cairn.sim.mapping.choose import MatmulMapping, choose_matmul
 from cairn.sim.mapping.context import NONE, Scope
 from cairn.sim.mapping.grouped import Grouped, lower_grouped
-from cairn.sim.mapping.matmul import Product, lower_matmul
+from cairn.sim.mapping.matmul import Product
 from cairn.sim.mapping.matmul_cost import MatmulShape
 from cairn.sim.mapping.pieces import Pieces, wanted
+from cairn.sim.mapping.pim_choice import all_on_units
+from cairn.sim.mapping.pim_product import lower_product
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Tile
 from cairn.workloads.graph import Operator
@@ -100,24 +102,36 @@ def lower_grouped_matmul(scope: Scope, operator: Operator) -> None:
         names = operator.inputs[0], operator.inputs[1], operator.outputs[0]
         lower_grouped(scope, Grouped(operator, *names, used, (end - size)[used], end[used], zero, zero))
         return
-    outputs = [_one_expert(scope, operator, e, int(end[e] - size[e]), int(size[e])) for e in used.tolist()]
+    shapes = [_expert_shape(scope, operator, rows) for rows in size[used].tolist()]
+    mappings = [choose_matmul(shape, scope.chip, scope.grid, scope.stage.options) for shape in shapes]
+    on_units = all_on_units(shapes, scope.chip, scope.grid, scope.stage.options, mappings)
+    outputs = [
+        _one_expert(scope, operator, expert, int(end[expert] - shape.m), shape, mapping, on_units)
+        for expert, shape, mapping in zip(used.tolist(), shapes, mappings, strict=True)
+    ]
     joined = (np.concatenate([getattr(part, name) for part in outputs]) for name in ("core", "rect", "ready"))
     scope.pieces[operator.outputs[0]] = Pieces(*joined)
 
 
-def _one_expert(scope: Scope, operator: Operator, expert: int, first: int, rows: int) -> Pieces:
-    x_name, w_name = operator.inputs[:2]
+def _expert_shape(scope: Scope, operator: Operator, rows: int) -> MatmulShape:
+    """The product of an expert with so many rows."""
     y_name = operator.outputs[0]
-    x, w, y = (scope.block.tensor(name) for name in (x_name, w_name, y_name))
+    x, w, y = (scope.block.tensor(name) for name in (*operator.inputs[:2], y_name))
     tables = by_tables(scope.chip, scope.stage.options, x.bits, w.bits)
-    shape = MatmulShape(rows, y.columns, x.columns, x.bits, w.bits, scope.partial_bits,
-                        whole_groups(columns_together(scope.block, y_name), tables), tables)  # fmt: skip
-    product = Product(scope.op(operator), scope.tensor(x_name), scope.tensor(w_name), scope.tensor(y_name), shape,
-                      x.bits, expert, first)  # fmt: skip
+    together = whole_groups(columns_together(scope.block, y_name), tables)
+    return MatmulShape(rows, y.columns, x.columns, x.bits, w.bits, scope.partial_bits, together, tables)
+
+
+def _one_expert(
+    scope: Scope, operator: Operator, expert: int, first: int, shape: MatmulShape, mapping: MatmulMapping,
+    on_units: bool | None,
+) -> Pieces:  # fmt: skip
+    x_name, w_name = operator.inputs[:2]
+    x, w, y = (scope.tensor(name) for name in (x_name, w_name, operator.outputs[0]))
+    product = Product(scope.op(operator), x, w, y, shape, shape.x_bits, expert, first)
     have = scope.pieces[x_name]
-    mine = have.where((have.rect[:, 0] < first + rows) & (have.rect[:, 1] > first))
-    mapping = choose_matmul(shape, scope.chip, scope.grid, scope.stage.options)
-    return lower_matmul(scope, product, mine, mapping)
+    mine = have.where((have.rect[:, 0] < first + shape.m) & (have.rect[:, 1] > first))
+    return lower_product(scope, product, mine, mapping, on_units=on_units)
 
 
 def lower_combine(scope: Scope, operator: Operator) -> None:

@@ -16,8 +16,9 @@ from cairn.sim.mapping.context import Scope, row_bytes
 from cairn.sim.mapping.experts import lower_combine, lower_dispatch, lower_grouped_matmul
 from cairn.sim.mapping.grouped import Grouped, lower_grouped
 from cairn.sim.mapping.heads import apply_pending, defer, flush_pending
-from cairn.sim.mapping.matmul import Product, lower_matmul
+from cairn.sim.mapping.matmul import Product
 from cairn.sim.mapping.pieces import Pieces, wanted
+from cairn.sim.mapping.pim_product import lower_product
 from cairn.sim.mapping.recurrent import lower_channels, lower_retention
 from cairn.sim.mapping.vector import activate, lower_activation, lower_add, lower_norm, lower_top_k
 from cairn.sim.plan.builder import Region, Slice
@@ -84,9 +85,9 @@ def _matmul(scope: Scope, operator: Operator, following: Operator | None = None)
     )
     mapping = scope.stage.mapping(scope.block, operator)
     if following is None:
-        scope.pieces[y_name] = lower_matmul(scope, product, scope.pieces[x_name], mapping)
+        scope.pieces[y_name] = lower_product(scope, product, scope.pieces[x_name], mapping)
         return
-    pieces = lower_matmul(scope, product, scope.pieces[x_name], mapping, lambda y: activate(scope, following, y))
+    pieces = lower_product(scope, product, scope.pieces[x_name], mapping, lambda y: activate(scope, following, y))
     scope.pieces[following.outputs[0]] = pieces
 
 

@@ -39,11 +39,26 @@ class Memory:
     _next_set: int = field(default=0, init=False)
     _next_row: list[int] = field(init=False)
     _pointer: int = field(default=0, init=False)
+    _next_bundle: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         banks = self.chip.dram.banks_per_channel
         self._sets = 1 if self.placement is not BankPlacement.SOFTWARE_AWARE else min(banks, self.chip.dma.load_depth)
         self._next_row = [0] * self._sets
+
+    def place_together(self, tile_bytes: int, banks: int, stripe_bytes: int) -> Address:
+        """A place of whole rows for a tile of PIM units in the next set of `banks` banks, dealt in stripes of
+        `stripe_bytes`. Tiles that cores load lie in other rows."""
+        dram = self.chip.dram
+        base = self._next_bundle % (dram.banks_per_channel // banks) * banks
+        self._next_bundle += 1
+        each = dram.banks_per_channel // self._sets
+        sets = range(base // each, -(-(base + banks) // each))
+        first = max(self._next_row[number] for number in sets if number < self._sets)
+        for number in sets:
+            if number < self._sets:
+                self._next_row[number] = first + -(-tile_bytes // (banks * dram.row_bytes))
+        return Address(base, banks, first, stripe_bytes)
 
     def place(self, tile_bytes: int) -> Address:
         """A place for a tile of `tile_bytes`."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from cairn.base.spec import Spec, sourced
 
@@ -33,6 +36,17 @@ class BankPlacement(StrEnum):
     SOFTWARE_AWARE = "software_aware"
     INTERLEAVED = "interleaved"
     UNIFORM = "uniform"
+
+
+class PimRule(StrEnum):
+    """What PIM units of the DRAM do: nothing, the attention of decoding, products of few rows, both, or each operator
+    where the closed forms of both sides say that it takes less time."""
+
+    NONE = "none"
+    ATTENTION = "attention"
+    PRODUCTS = "products"
+    ALL = "all"
+    AUTO = "auto"
 
 
 class Precompute(StrEnum):
@@ -66,9 +80,16 @@ class MappingSpec(Spec):
     )
     weight_sharers: int | None = sourced(None, "assumed: all cores that need a weight block share one copy", ge=1)
     tile_kib: int = sourced(128, "assumed: 16 rows of 8 KiB, one round over the banks of a channel", ge=1)
+    pim: PimRule = sourced(PimRule.NONE, "this project: cores do everything unless asked")
     partial_sum_bits: int = sourced(
         16, "Voxel's released code sends partial sums in 2 bytes (digest of its runs, section 2)", ge=8, le=64
     )
     precompute: Precompute = sourced(
         Precompute.FUSED, "LUT Tensor Core (ISCA 2025) section 3.1.1: fused into the element-wise operator before it"
     )
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Plain data; a mapping that uses no PIM units does not name them, so that its hash is what it was."""
+        content: dict[str, Any] = handler(self)
+        return {name: value for name, value in content.items() if name != "pim" or value != PimRule.NONE.value}

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from cairn.base.errors import CairnError
 from cairn.base.kernel import kernel
 from cairn.hw_models.chip import ChipSpec
+from cairn.hw_models.dram.request import IS_BUFFER, IS_PIM, TURNS
 from cairn.hw_models.server import FLAGS, IS_WRITE, WANTS_FIRST
 from cairn.sim.plan.growing import Growing
 from cairn.sim.plan.plan import (
@@ -26,6 +27,7 @@ from cairn.sim.plan.plan import (
     DRAM,
     NO_QUEUE,
     NO_SERVER,
+    PIM,
     SRAM,
     SYNC,
     Edges,
@@ -43,6 +45,10 @@ need not wait for each other's data."""
 
 LUT_QUEUE = "lut"
 """A further queue of cores that have a LUT unit, behind the others."""
+
+PIM_QUEUES = ("pim", "buffer")
+"""Further queues of a core on a chip with PIM units, behind those of all cores: requests for the units of the channel
+above it, and transfers between its SRAM and their buffers."""
 
 SENDING = ("noc", "relay", "reduce")
 UNIT_OF = dict.fromkeys(SENDING, "noc")
@@ -78,7 +84,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Region:
-    """A place and a slice of a tensor: SRAM of a core, or rows of banks of a DRAM channel.
+    """A place and a slice of a tensor: SRAM of a core, rows of banks of a DRAM channel, or buffers of its PIM units.
 
     `address` (DRAM only) is (bank_base, bank_count, row_base, stripe_bytes, offset_bytes) as the DRAM server reads it.
     """
@@ -113,6 +119,12 @@ class PlanBuilder:
             for core in range(chip.core_count)
             for name in self._of_core
         )
+        if chip.pim is not None:
+            self.queues += tuple(
+                Queue(f"core{core}.{name}", name, core, dma.pim_depth)
+                for core in range(chip.core_count)
+                for name in PIM_QUEUES
+            )
         self.operators: list[str] = []
         self.tensors: list[str] = []
         self.notes: dict[str, object] = {}
@@ -173,7 +185,8 @@ class PlanBuilder:
         self, source: Region, destination: Region | Sequence[Region], op: IntLike, after: After = None,
         cause: str = "unique", reduce: bool = False, port: str = "noc",
     ) -> IntArray:  # fmt: skip
-        """Copies between a channel and the SRAM of a core on it, or between two SRAMs (then `source` sends).
+        """Copies between a channel and the SRAM of a core on it, or between two SRAMs (then `source` sends). Where one
+        end is the PIM units of a channel (`place`), the data goes to or comes from their buffers.
 
         A copy from a channel to another core's SRAM is two of these, the second waiting on the first: see `fetch`.
         Several destinations are sent to one after the other; the answer then has a row of tasks for each of them.
@@ -191,6 +204,8 @@ class PlanBuilder:
             return self._served(n, _column(source.place, n), port, NOC_SERVER, transfer, op, row, after)
         if source.kind == destination.kind:
             raise CairnError("a copy from DRAM to DRAM goes through a core: write it as a load and a store")
+        if PIM in (source.kind, destination.kind):
+            return self._buffered(n, source, destination, op, row, after)
         writes = destination.kind == DRAM
         memory, core = (destination, source) if writes else (source, destination)
         if memory.address is None:
@@ -198,6 +213,54 @@ class PlanBuilder:
         request = [IS_WRITE if writes else 0, memory.place, *memory.address, part.bytes]
         unit = "store" if writes else "load"
         return self._served(n, _column(core.place, n), unit, DRAM_SERVER, request, op, row, after)
+
+    def pim(
+        self, core: IntLike, tile: Tile, operand: Region, after: After = None, ops: IntLike = 0, turns: IntLike = 1
+    ) -> IntArray:
+        """Tiles on the PIM units of the channel of each `core`: `operand`, rows of banks that are opened together,
+        times what lies in the units' buffers, `ops` operations of it. Each column takes `turns` times their spacing.
+
+        The address of the operand is in whole columns of all its banks (chip.pim.column_bytes in each), and its request
+        is rounded up to them. Bytes that are worked on in the banks are no traffic of the channel.
+        """
+        units = self.chip.pim
+        if units is None:
+            raise CairnError("this chip has no PIM units (chip.pim)")
+        if operand.kind != DRAM or operand.address is None:
+            raise CairnError("PIM units work on a region in DRAM with its address (banks, row, stripe, offset)")
+        n = max(np.size(core), np.size(operand.slice.bytes))
+        row = self._compute.count + np.arange(n)
+        self._compute.append(n, [tile.op, tile.action, tile.group, *tile.m, *tile.n, *tile.k, ops, 1])
+        together = _column(operand.address[1], n) * units.column_bytes
+        size = -(-_column(operand.slice.bytes, n) // together) * together
+        if np.any(_column(operand.address[4], n) % together) or np.any(
+            _column(operand.address[3], n) % units.column_bytes
+        ):
+            raise CairnError(
+                f"a PIM tile begins with a column of all its banks, {units.column_bytes} bytes in each, and its "
+                "stripes are whole columns"
+            )
+        request = [IS_PIM + TURNS * _column(turns, n), operand.place, *operand.address, size]
+        queue = self._pim_queue(_column(core, n), "pim")
+        return self._asked(n, queue, DRAM_SERVER, request, tile.op, COMPUTE, row, after)
+
+    def _pim_queue(self, core: IntArray, name: str) -> IntArray:
+        return len(self._of_core) * self.chip.core_count + core * len(PIM_QUEUES) + PIM_QUEUES.index(name)
+
+    def _buffered(
+        self, n: int, source: Region, destination: Region, op: IntLike, row: IntArray, after: After
+    ) -> IntArray:
+        """Transfers between the SRAM of cores and the buffers of PIM units above them."""
+        fills = destination.kind == PIM
+        units, core = (destination, source) if fills else (source, destination)
+        if self.chip.pim is None:
+            raise CairnError("this chip has no PIM units (chip.pim)")
+        if core.kind != SRAM or np.any(self.chip.channel_of(_column(core.place, n)) != _column(units.place, n)):
+            raise CairnError("buffers of PIM units exchange data with the SRAM of the cores below their channel alone")
+        flags = IS_BUFFER | (IS_WRITE if fills else 0)
+        request = [flags, units.place, 0, 1, 0, self.chip.dram.row_bytes, 0, source.slice.bytes]
+        queue = self._pim_queue(_column(core.place, n), "buffer")
+        return self._asked(n, queue, DRAM_SERVER, request, op, COPY, row, after)
 
     def fetch(
         self, source: Region, destination: Region, home: IntLike, op: IntLike, after: After = None,
@@ -277,11 +340,18 @@ class PlanBuilder:
         self, n: int, core: IntArray, unit: str, server: int, request: Sequence[IntLike], op: IntLike, row: IntArray,
         after: After,
     ) -> IntArray:  # fmt: skip
-        number = self._requests[server].count + np.arange(n)
-        self._requests[server].append(n, request)
         if unit == "load":
             core = self._leader[core]
-        return self._add(n, self._queue(core, unit), 0, server, number, op, COPY, row, after)
+        return self._asked(n, self._queue(core, unit), server, request, op, COPY, row, after)
+
+    def _asked(
+        self, n: int, queue: IntArray, server: int, request: Sequence[IntLike], op: IntLike, kind: int, row: IntArray,
+        after: After,
+    ) -> IntArray:  # fmt: skip
+        """Tasks that a server serves, with a request each."""
+        number = self._requests[server].count + np.arange(n)
+        self._requests[server].append(n, request)
+        return self._add(n, queue, 0, server, number, op, kind, row, after)
 
     def _queue(self, core: IntArray, name: str) -> IntArray:
         return core * len(self._of_core) + self._of_core.index(name)

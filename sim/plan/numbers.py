@@ -11,7 +11,9 @@ missing shows as data that is not there, or as a wrong number. Rules:
    that one carries, word by word with its source's own partial sum added, and nothing of it stays there.
 3. Tensors in DRAM lie where they are loaded from; what a task has stored lies in the channel, and at the address, that
    it was stored to.
-4. Numbers are 64-bit floats whatever bits a tensor has: formats are not the executor's business.
+4. PIM units of a channel have what copies have brought to their buffers and what lies in the channel's banks. A result
+   that a copy has taken from them is gone: accumulators begin anew.
+5. Numbers are 64-bit floats whatever bits a tensor has: formats are not the executor's business.
 """
 
 from __future__ import annotations
@@ -27,8 +29,20 @@ from cairn.hw_models.dram.request import REQUEST_COLUMNS
 from cairn.sim.plan import actions, numbers_actions, numbers_attention, numbers_lut, numbers_unfused
 from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.numbers_machine import Effect, Job, Machine
-from cairn.sim.plan.numbers_memory import Numbers, Rect
-from cairn.sim.plan.plan import CAUSES, COMPUTE, COMPUTE_COLUMNS, COPY, COPY_COLUMNS, DRAM, SYNC, Plan, Trace
+from cairn.sim.plan.numbers_memory import Numbers, Rect, of_units
+from cairn.sim.plan.plan import (
+    CAUSES,
+    COMPUTE,
+    COMPUTE_COLUMNS,
+    COPY,
+    COPY_COLUMNS,
+    DRAM,
+    NO_SERVER,
+    PIM,
+    SYNC,
+    Plan,
+    Trace,
+)
 from cairn.workloads.graph import OpKind
 
 _ACTIONS = {
@@ -131,7 +145,7 @@ class _Run:
 
     def __init__(self, plan: Plan, machine: Machine, instances: Sequence[BlockInstance]):
         self.plan, self.machine = plan, machine
-        self._core = np.array([queue.core for queue in plan.queues] or [0])[plan.queue].tolist()
+        self._core = self._places()
         self._copies, self._compute = plan.copies.tolist(), plan.compute.tolist()
         self._operators = {
             (instance.number, f"{instance.block.name}/{operator.name}"): (instance, operator)
@@ -148,6 +162,15 @@ class _Run:
         self._late: dict[int, list[int]] = {}
         self._stored: dict[tuple[int, int, int, int, int], tuple[int, ...]] = {}
         """Address of each row that a task has stored, by channel, tensor, group, row and first column."""
+
+    def _places(self) -> list[int]:
+        """The core of each task's queue; PIM units for what they compute (the channel that its request names)."""
+        plan = self.plan
+        core: list[int] = np.array([queue.core for queue in plan.queues] or [0])[plan.queue].tolist()
+        for task in np.flatnonzero((plan.kind == COMPUTE) & (plan.server != NO_SERVER)).tolist():
+            request = plan.requests[plan.server[task]][plan.request[task]]
+            core[task] = of_units(int(request[REQUEST_COLUMNS.index("channel")]))
+        return core
 
     def begin(self, task: int) -> None:
         if self.plan.kind[task] == COPY:
@@ -184,12 +207,14 @@ class _Run:
         if carried is not None and not row["reduce"]:
             return carried
         tensor, group, place = row["tensor"], row["group"], row["source"]
+        if row["source_kind"] == PIM:
+            place = of_units(place)
         if row["source_kind"] == DRAM:
             return self._loaded(task, place, tensor, group, rect)
         held = self.machine.held(tensor, int(self.plan.block[task]))
         values = self.machine.need(place, held, group, rect, task, "copies")
         spilled = row["destination_kind"] == DRAM and row["cause"] == CAUSES.index("spill")
-        if row["reduce"] or spilled:
+        if row["reduce"] or spilled or row["cause"] == CAUSES.index("pim_result"):
             self.machine.forget(place, held, group, rect)
         return values if carried is None else values + carried
 
@@ -212,6 +237,8 @@ class _Run:
         if task not in self._followers:
             del self._carried[task]
         tensor, group, place = row["tensor"], row["group"], row["destination"]
+        if row["destination_kind"] == PIM:
+            place = of_units(place)
         if task in self._follows:
             self._carried.pop(self._follows[task], None)
         if row["reduce"] and self._sent_on(task):

@@ -33,9 +33,11 @@ def caches_of(job: Job) -> list[str]:
     return [name for name in job.operator.inputs if job.instance.block.tensor(name).role is Role.KV]
 
 
-def _scratch(job: Job, what: str) -> str:
-    """Scores and probabilities never leave the core: a name of their own for each tile of keys."""
-    return f"{job.instance.tensor_name(job.operator.name)}.{what}.{job.n[0]}"
+def _scratch(machine: Machine, job: Job, what: str) -> Hashable:
+    """Scores and weights have a name of their own for each tile of keys: a tensor of the plan where PIM units make
+    or take them, else one that never leaves the core."""
+    name = f"{job.instance.tensor_name(job.operator.name)}.{what}.{job.n[0]}"
+    return machine.numbers.get(name, name)
 
 
 def _score_rect(job: Job) -> Rect:
@@ -76,20 +78,20 @@ def scores(machine: Machine, job: Job) -> Effect:
     """Scores of a tile of keys."""
     values = scored(machine, job)
     result = values.reshape(len(values), -1)
-    return lambda: machine.put(job.core, _scratch(job, "scores"), job.group, _score_rect(job), result)
+    return lambda: machine.put(job.core, _scratch(machine, job, "scores"), job.group, _score_rect(job), result)
 
 
 def softmax(machine: Machine, job: Job) -> Effect:
     """Takes the scores of a tile of keys over; their largest and the weights are found here, rescaled by `context`."""
-    values = machine.need(job.core, _scratch(job, "scores"), job.group, _score_rect(job), job.task)
-    return lambda: machine.put(job.core, _scratch(job, "weights"), job.group, _score_rect(job), values)
+    values = machine.need(job.core, _scratch(machine, job, "scores"), job.group, _score_rect(job), job.task)
+    return lambda: machine.put(job.core, _scratch(machine, job, "weights"), job.group, _score_rect(job), values)
 
 
 def context(machine: Machine, job: Job) -> Effect:
     """Adds a tile's weighted values to the running soft-max of the rows."""
     attention, caches = attention_of(job), caches_of(job)
     heads = attention.heads // attention.kv_heads
-    weights = machine.need(job.core, _scratch(job, "weights"), job.group, _score_rect(job), job.task)
+    weights = machine.need(job.core, _scratch(machine, job, "weights"), job.group, _score_rect(job), job.task)
     tile_scores = weights.reshape(len(weights), heads, -1)
     values = machine.need(
         job.core, machine.key(job.instance, caches[-1]), job.group, (*job.n, 0, attention.value_dim), job.task

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cairn.base.errors import CairnError
 from cairn.base.registry import nearest_hint
 from cairn.sim.plan.instance import BlockInstance
-from cairn.sim.plan.numbers_memory import Dram, Numbers, Rect, Sram, shape_of
+from cairn.sim.plan.numbers_memory import Dram, Numbers, Rect, Sram, of_units, shape_of
 from cairn.sim.plan.plan import Plan
 from cairn.workloads.graph import Block, Operator, OpKind, Request, Role
 
@@ -129,8 +129,14 @@ class Machine:
     # -- reading and writing -------------------------------------------------------------------------------------------
 
     def look(self, core: int, tensor: Hashable, group: int, rect: Rect) -> Numbers:
-        """What a core holds of a rectangle, in whatever form; NaN where it holds nothing."""
+        """What a core holds of a rectangle, in whatever form; NaN where it holds nothing. PIM units have what lies in
+        their buffers and in the banks of their channel."""
         values = self.sram.sheet(core, tensor, group).read(rect)
+        if core < 0:
+            number = _itself(tensor)
+            if isinstance(number, int):
+                values = np.where(np.isnan(values), self.dram.read(of_units(core), number, group, rect), values)
+            return values
         view = self._views.get(tensor)
         if view is not None and np.isnan(values).any():
             values = np.where(np.isnan(values), view(core, group, rect), values)
@@ -146,7 +152,8 @@ class Machine:
             values[rows] = self.look(core, tensor, matrix, part)
         missing = np.isnan(values) if needless is None else np.isnan(values) & ~needless
         if missing.any():
-            raise CairnError(f"core {core} has no {self.region(tensor, group, rect)} when task {task} {verb} it")
+            who = f"core {core} has" if core >= 0 else f"the PIM units of channel {of_units(core)} have"
+            raise CairnError(f"{who} no {self.region(tensor, group, rect)} when task {task} {verb} it")
         return values
 
     def put(self, core: int, tensor: Hashable, group: int, rect: Rect, values: Numbers) -> None:

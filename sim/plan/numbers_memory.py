@@ -16,6 +16,11 @@ ANYWHERE: Final = -1
 """Home of what lay in DRAM before the step: the channel that the plan loads it from."""
 
 
+def of_units(channel: int) -> int:
+    """How the buffers of a channel's PIM units are called among the cores' SRAM."""
+    return -1 - channel
+
+
 def shape_of(rect: Rect) -> tuple[int, int]:
     return max(0, rect[1] - rect[0]), max(0, rect[3] - rect[2])
 

@@ -24,6 +24,8 @@ COPY: Final = 2
 # Kinds of place of a region.
 SRAM: Final = 0
 DRAM: Final = 1
+PIM: Final = 2
+"""The buffers of the PIM units of a channel: inputs, and the results in their accumulators."""
 
 # Columns of the compute table: the tile of operator `op` (rows m, columns n, reduction k of its `group`-th matrix), and
 # the operations it executes: two per multiply-accumulate, masked ones included, padding of the array not. `turns` says
@@ -36,7 +38,10 @@ COPY_COLUMNS: Final = (
 )  # fmt: skip
 
 # Why bytes move (column "cause"): the report accounts for every byte under one of these.
-CAUSES: Final = ("unique", "reread", "duplicate", "spill", "padding", "share", "reduce", "layout", "append", "handoff")
+CAUSES: Final = (
+    "unique", "reread", "duplicate", "spill", "padding", "share", "reduce", "layout", "append", "handoff",
+    "pim_input", "pim_result",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

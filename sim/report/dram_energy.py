@@ -21,6 +21,7 @@ from cairn.hw_models.dram import request as ix
 from cairn.hw_models.dram.build import dram_counters
 from cairn.hw_models.dram.charge import COMPONENT, dynamic_pj, static_w
 from cairn.hw_models.dram.spec import DramSpec
+from cairn.hw_models.server import FLAGS
 from cairn.sim.record import RunRecord
 from cairn.sim.report.tasks import DRAM_SERVER, weight_of_blocks
 
@@ -69,7 +70,8 @@ def touched_rows(spec: DramSpec, requests: IntArray) -> IntArray:
     """Rows of all banks that each row of the DRAM server's request table touches, (n,) -> (n,).
 
     Stripe s of a region lies in bank s mod count (see hw_models/dram/request.py), so a request has a stretch without a
-    gap in each bank. Voxel's estimator opens a row for each stripe's length of bytes, whatever lies where (V2).
+    gap in each bank; what goes to buffers of PIM units touches none. Voxel's estimator opens a row for each stripe's
+    length of bytes, whatever lies where (V2).
     """
     stripe, offset, size = (requests[:, column] for column in (ix.R_STRIPE, ix.R_OFFSET, ix.R_BYTES))
     if not spec.moves_whole_bursts:
@@ -84,6 +86,7 @@ def touched_rows(spec: DramSpec, requests: IntArray) -> IntArray:
         high = ends // banks * stripe + np.where(ends == last, end % stripe, stripe - 1)
         rows = high // spec.row_bytes - low // spec.row_bytes + 1
         result += np.where((begins <= ends) & (bank < banks), rows, 0)
+    result[requests[:, FLAGS] & ix.IS_BUFFER != 0] = 0
     return result
 
 

@@ -40,7 +40,10 @@ def dynamic_energy_pj(record: RunRecord, work: Work, activates: Activates | None
         cost.dynamic_energy_pj(record.chip.energy, **dict(zip(counts, map(float, row), strict=True)))
         for row in zip(*counts.values(), strict=True)
     ]
-    return {name: np.array([row[name] for row in rows]) for name in cost.components_of(record.chip)}
+    table = {name: np.array([row[name] for row in rows]) for name in cost.components_of(record.chip)}
+    if record.chip.pim is not None:
+        table["pim"] = np.asarray(cost.pim_pj(record.chip, work.pim_ops // 2, work.pim_bytes), dtype=np.float64)
+    return table
 
 
 def static_power(chip: ChipSpec) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.noc.routing import hops
 from cairn.sim.plan.plan import COPY_COLUMNS, Plan
-from cairn.sim.report.tasks import DRAM_SERVER, TaskView
+from cairn.sim.report.tasks import DRAM_SERVER, PIM, TaskView
 
 IntArray = npt.NDArray[np.int64]
 
@@ -19,7 +19,7 @@ SOURCE, DESTINATION = COPY_COLUMNS.index("source"), COPY_COLUMNS.index("destinat
 
 @dataclass(frozen=True)
 class Peaks:
-    """Peak rates of the whole chip, per second; bytes are decimal."""
+    """Peak rates of the whole chip, per second; bytes are decimal. What PIM units work on is beside the DRAM's."""
 
     matrix_ops_per_s: float
     lut_bit_ops_per_s: float
@@ -40,7 +40,7 @@ class Peaks:
 def unit_count(chip: ChipSpec, view: TaskView, name: str) -> int:
     """Units of class `name` on the chip: DRAM channels, else one per core; more where a plan names more."""
     named = int(view.unit[view.of_class(name)].max(initial=0)) + 1
-    per_chip = chip.channels if name == DRAM_SERVER else chip.core_count
+    per_chip = chip.channels if name in (DRAM_SERVER, PIM) else chip.core_count
     return max(named, per_chip)
 
 

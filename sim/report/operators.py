@@ -58,23 +58,25 @@ def lut_planes(record: RunRecord) -> IntArray:
 def bounds(record: RunRecord, peaks: Peaks, work: Work) -> dict[str, FloatArray]:
     """Least time in seconds that each resource needs for each operator, repeats multiplied.
 
-    Required operations over the peak rate of the units that do them, unique bytes over the peak DRAM bandwidth. "lut"
-    is there where cores have LUT units: their rate falls with the planes of the weights. Vector operations are required
-    in steps of textbook formulas (workloads/counts.py); where the unit takes fewer of its own (a sigmoid is one), those
-    count.
+    Required operations over the peak rate of the units that do them, unique bytes over the peak DRAM bandwidth; of an
+    operator that PIM units work on, over the rates of both sides together. "lut" is there where cores have LUT units:
+    their rate falls with the planes of the weights. Vector operations are required in steps of textbook formulas
+    (workloads/counts.py); where the unit takes fewer of its own (a sigmoid is one), those count.
     """
     count = repeats(record)
     infos = record.operators
+    units = work.pim_bytes[:-1] > 0
     required = count * np.array([info.matrix_ops for info in infos], float)
     planes = lut_planes(record)
     of_lut = {"lut": required * planes / peaks.lut_bit_ops_per_s} if peaks.lut_bit_ops_per_s else {}
+    rate = np.maximum(peaks.matrix_ops_per_s + units * record.chip.pim_ops_per_s, 1.0)
     return {
-        "matrix": required * (planes == 0) / max(peaks.matrix_ops_per_s, 1.0),
+        "matrix": required * (planes == 0) / rate,
         **of_lut,
         "vector": np.minimum(count * np.array([info.vector_ops for info in infos], float), work.vector_ops[:-1])
         / peaks.vector_ops_per_s,
         "dram": count * np.array([info.read_bytes + info.written_bytes for info in infos], float)
-        / peaks.dram_bytes_per_s,
+        / (peaks.dram_bytes_per_s + units * record.chip.pim_bytes_per_s),
     }  # fmt: skip
 
 

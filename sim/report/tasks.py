@@ -19,6 +19,8 @@ DRAM_SERVER: Final = "dram"
 NOC_SERVER: Final = "noc"
 MATRIX: Final = "matrix"
 VECTOR: Final = "vector"
+PIM: Final = "pim"
+"""Class of tasks that the PIM units of DRAM channels do; their unit is the channel."""
 LUT: Final = "lut"
 SYNC_CLASS: Final = "sync"
 """Class of tasks that hold no unit: neither a queue nor a server."""
@@ -60,6 +62,8 @@ class TaskView:
         is_noc = unit_class == _index(classes, NOC_SERVER)
         unit = np.array([*(queue.core for queue in plan.queues), 0], dtype=np.int64)[plan.queue]
         unit[copied] = _unit_of_copies(copies, unit[copied], is_dram[copied], is_noc[copied])
+        of_units = unit_class == _index(classes, PIM)
+        unit[of_units] = record.chip.channel_of(unit[of_units])
         moved = np.zeros(plan.n_tasks, dtype=np.int64)
         moved[copied] = copies["bytes"]
         cause = np.full(plan.n_tasks, -1, dtype=np.int64)
@@ -99,12 +103,13 @@ def _index(names: tuple[str, ...], name: str) -> int:
 def _classify(plan: Plan) -> tuple[tuple[str, ...], IntArray]:
     """Class names (only those in use, in a fixed order) and the class of each task."""
     queue_units = [queue.unit for queue in plan.queues]
-    names = [MATRIX, LUT, VECTOR, DRAM_SERVER, NOC_SERVER, *queue_units, *plan.servers, SYNC_CLASS]
+    names = [MATRIX, LUT, VECTOR, PIM, DRAM_SERVER, NOC_SERVER, *queue_units, *plan.servers, SYNC_CLASS]
     order = {name: index for index, name in enumerate(dict.fromkeys(names))}
     of_queue = np.array([*(order[unit] for unit in queue_units), order[SYNC_CLASS]], dtype=np.int64)
     of_server = np.array([*(order[name] for name in plan.servers), -1], dtype=np.int64)
     served = of_server[plan.server]
-    chosen = np.where(served >= 0, served, of_queue[plan.queue])
+    by_units = np.array([*(unit == PIM for unit in queue_units), False])[plan.queue]
+    chosen = np.where((served >= 0) & ~by_units, served, of_queue[plan.queue])
     used = np.bincount(chosen, minlength=len(order)) > 0
     dense = np.cumsum(used) - 1
     kept = tuple(name for name, keep in zip(order, used, strict=True) if keep)

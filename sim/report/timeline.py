@@ -197,7 +197,7 @@ def _describe(record: RunRecord, task: int) -> tuple[str, dict[str, Any]]:
 
 
 def _place(kind: int, number: int) -> str:
-    return f"{('SRAM of core', 'DRAM channel')[kind]} {number}"
+    return f"{('SRAM of core', 'DRAM channel', 'PIM units of channel')[kind]} {number}"
 
 
 def _counters(result: Result, begin: int, end: int) -> Iterator[Event]:

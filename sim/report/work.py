@@ -8,13 +8,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from cairn.hw_models.dram.request import R_BYTES
 from cairn.sim.plan import actions
 from cairn.sim.plan.plan import CAUSES, COMPUTE_COLUMNS, COPY, COPY_COLUMNS, SRAM
 from cairn.sim.record import RunRecord
 from cairn.sim.report.hardware import task_hops
 from cairn.sim.report.lut_work import BIT_SCALE, add_lut_bits, lookups
 from cairn.sim.report.padding import burst_padding
-from cairn.sim.report.tasks import LUT, MATRIX, VECTOR, TaskView, tiles
+from cairn.sim.report.tasks import LUT, MATRIX, PIM, VECTOR, TaskView, tiles
 from cairn.workloads.graph import Operator
 
 IntArray = npt.NDArray[np.int64]
@@ -43,6 +44,8 @@ class Work:
     vector_ops  (operators + 1,) the same for vector units, in the operations of the unit's own table
     hop_bytes   (operators + 1,) network bytes times the links that they crossed
     sram_bytes  (operators + 1,) bytes that units and copies read from and wrote to SRAM
+    pim_ops     (operators + 1,) operations that the plan's tiles on PIM units execute, two per multiply-accumulate
+    pim_bytes   (operators + 1,) bytes of whole columns that PIM units work on in their banks; no traffic of a channel
     lut_ops     (operators + 1,) those of `matrix_ops` that LUT units execute, and in `lookups` how often they look up
                 and accumulate for it (planes, padding included)
     table_adds  (operators + 1,) those of `vector_ops` that make tables
@@ -53,6 +56,8 @@ class Work:
     vector_ops: IntArray
     hop_bytes: IntArray
     sram_bytes: IntArray
+    pim_ops: IntArray
+    pim_bytes: IntArray
     lut_ops: IntArray
     lookups: IntArray
     table_adds: IntArray
@@ -73,7 +78,7 @@ def count_work(record: RunRecord) -> Work:
     takes no memory to speak of; all sums are of integers, so their order does not matter."""
     n_rows = len(record.operators) + 1
     none = np.zeros(n_rows, dtype=np.int64)
-    total = Work(np.zeros((n_rows, 3, len(CAUSES)), dtype=np.int64), *(none.copy() for _ in range(7)))
+    total = Work(np.zeros((n_rows, 3, len(CAUSES)), dtype=np.int64), *(none.copy() for _ in range(9)))
     shapes = operand_shapes(record)
     for begin in range(0, record.plan.n_tasks, PART):
         part = _count_part(_part(record, slice(begin, begin + PART)), shapes)
@@ -107,7 +112,7 @@ def _count_part(record: RunRecord, shapes: IntArray) -> Work:
     ops = {
         name: _per_operator(record, computing, executed * (view.unit_class[computing] == index))
         for index, name in enumerate(view.classes)
-        if name in (MATRIX, VECTOR, LUT)
+        if name in (MATRIX, VECTOR, LUT, PIM)
     }
     none = np.zeros(n_rows, dtype=np.int64)
     every = np.arange(plan.n_tasks)
@@ -121,10 +126,22 @@ def _count_part(record: RunRecord, shapes: IntArray) -> Work:
         vector_ops=ops.get(VECTOR, none),
         hop_bytes=_per_operator(record, every, view.bytes * hops * view.is_noc * view.weight),
         sram_bytes=_per_operator(record, every, copied * view.weight),
+        pim_ops=ops.get(PIM, none),
+        pim_bytes=_per_operator(record, every, _worked_bytes(record, view) * view.weight),
         lut_ops=ops.get(LUT, none),
         lookups=_per_operator(record, computing, lookups(record, table, shapes) * view.weight[computing]),
         table_adds=_per_operator(record, computing, making),
     )
+
+
+def _worked_bytes(record: RunRecord, view: TaskView) -> IntArray:
+    """Bytes of banks that each task has PIM units work on, 0 for others."""
+    plan, result = record.plan, np.zeros(record.plan.n_tasks, dtype=np.int64)
+    tasks = view.of_class(PIM)
+    for server in np.unique(plan.server[tasks]).tolist():
+        mine = tasks[plan.server[tasks] == server]
+        result[mine] = plan.requests[server][plan.request[mine], R_BYTES]
+    return result
 
 
 def _per_operator(record: RunRecord, tasks: IntArray, values: IntArray) -> IntArray:
@@ -160,7 +177,8 @@ def _tile_sram_bytes(
     """Bytes that a unit moves from and to SRAM for each tile.
 
     What a matrix unit moves, the unit's own model says (`tile_traffic`), and of tables and look-ups `lut.py`; a vector
-    tile reads every input and writes its result once, element by element.
+    tile reads every input and writes its result once, element by element; PIM units take nothing from SRAM but by
+    copies.
     """
     shape = shapes[table[:, 0]]
     x, w, y = (shape[:, column] for column in range(3))
@@ -184,6 +202,8 @@ def _tile_sram_bytes(
             + (traffic.outputs_written + traffic.outputs_read) * y[chosen]
         )
     add_lut_bits(record, table, shapes, bits)
+    units = view.classes.index(PIM) if PIM in view.classes else -1
+    bits[view.unit_class[computing] == units] = 0
     moved: IntArray = bits // (8 * BIT_SCALE)
     return moved
 

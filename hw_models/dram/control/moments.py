@@ -77,6 +77,17 @@ def bind(state: IntArray, base: int, command: int, bank: int, tick: int) -> None
                     _push_back(state, of_ranks + member, moment)
 
 
+@routine()
+def bind_bus(state: IntArray, base: int, command: int, tick: int) -> None:
+    """Apply the rules from a read or write at `tick` that asks no bank to those after it, in a channel of one rank."""
+    gates = base + state[ix.P_GATES_AT]
+    for number in range(state[state[ix.P_RULES_FROM] + command], state[state[ix.P_RULES_FROM] + command + 1]):
+        rule = state[ix.P_RULES_AT] + ix.RULE_WORDS * number
+        following = state[rule + ix.RULE_FOLLOWING]
+        if state[rule + ix.RULE_SCOPE] != ix.IN_BANK and (following == ix.RD or following == ix.WR):
+            _push_back(state, gates + following, tick * ix.MOMENT + state[rule + ix.RULE_DELAY])
+
+
 @inner()
 def log(state: IntArray, base: int, command: int, bank: int, row: int, tick: int) -> None:
     """Note a command where a log is kept (its driver empties it before it is full)."""

@@ -20,6 +20,32 @@ S4  Commands follow rules K1 to K7, K10 and K11 of `control` with row and column
 S5  The data of a column command at tick c begin t_cl after it, for writes as for reads, and last one burst. FIRST is
     the end of the first burst that issues of a request, DONE that of the last one.
 
+Channels with PIM units (`dram/pim_spec.py`):
+
+S6  PIM requests. They are served one after the other, in the order of arrival (of the task number within a tick),
+    beside the queues of S3. One works on `bytes` of the banks bank_base .. bank_base + bank_count - 1 in columns, each
+    of `column_bytes` in all of these banks together: from column offset / (bank_count * column_bytes), counted from
+    that of row_base, on, row after row. It moves nothing over column and data bus (units on the logic die have wires
+    of their own). Requests of buffers are streams as all others (S2 to S5), whose bursts ask no bank: each may issue
+    when the buses let it, and does not push back a row command.
+S7  Claims. The units claim the banks of the first request, or all of the channel without `mixed_access`, at the first
+    tick after its arrival at which no refresh is due and no burst waits in a queue for one of them, or the time to
+    give way is over. In claimed banks no row hit and no row command of a core issues, but bursts that were activated
+    for. Without `mixed_access` the mode changes then, for `mode_change_cycles`. When the banks of a row are closed
+    again (S8) the units give way if at least `turn_rows` rows were done since they last did and a burst waits for a
+    claimed bank: they may claim by right `yield_cycles` after the claim ends, at once otherwise. With `mixed_access`
+    the claim ends with each row. Without, it ends when the units give way, or when there is no request and a burst
+    waits for a bank (from the tick after it was there), and the mode has changed back.
+S8  Rows. When no claimed bank waits for a burst that it was activated for, no refresh is due and the mode has changed,
+    claimed banks with open rows are precharged, then the request's row is activated in its banks: `together`, when the
+    rules K7 allow it in every claimed (open) bank, or `each`, bank by bank in rising order. The first column is worked
+    on `t_rcd_mac` after the last activate, the others `spacing_cycles` (times the request's turns) after the one
+    before, and t_rtp after the last one at the earliest the banks are precharged in the same way. While rows of the
+    units are open no refresh is done. FIRST is t_cl and a burst after the last column of the first row, DONE after the
+    last column of all. A tick at which the units claim, give a row command, reach the last column of a row, begin to
+    leave or leave is theirs: nobody else's command issues at it. At a tick at which a refresh falls due they do
+    nothing.
+
 A channel looks at runs, not at bursts: while hits of one run are the oldest that may issue and nothing else may happen,
 they issue back to back and are done in one step. A test runs the same requests burst by burst through the controller of
 `control` and compares every tick.

@@ -11,6 +11,7 @@ from cairn.base.ticks import NEVER
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.queues import bank_at, inner
 from cairn.hw_models.dram.stack import layout as sx
+from cairn.hw_models.dram.stack.pim import pim_bound
 from cairn.hw_models.dram.stack.runs import overdue_from, room
 from cairn.hw_models.dram.stack.streams import (
     bursts_of,
@@ -154,9 +155,12 @@ def _writes_from(state: IntArray, base: int, begin: int) -> int:
 
 @inner()
 def bound(state: IntArray, base: int) -> int:
-    """A lower bound (ps) on the channel's next completion: exact where its burst has issued, else at peak rate."""
+    """A lower bound (ps) on the channel's next completion: exact where its burst has issued, else at peak rate. That
+    PIM units take banks away makes nothing earlier."""
     extra = extra_at(state, base)
     known = first_event(state, base)
+    if state[sx.P_PIM]:
+        known = min(known, pim_bound(state, base))
     if state[extra + sx.X_USED] == 0:
         return int(known)
     begin = max(state[extra + sx.X_LIMIT], state[base + state[ix.P_BUS_FREE_AT]])

@@ -8,9 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from cairn.base.errors import ConfigError
 from cairn.hw_models.dram.control.build import ControllerSpec
 from cairn.hw_models.dram.device import Device, from_clocks
+from cairn.hw_models.dram.pim_spec import PimSpec
 from cairn.hw_models.dram.spec import DramSpec
+from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.dram.standard import Organisation, Standard, read_standard
 
 PARTS_OF_A_CYCLE: Final = 16
@@ -81,3 +84,45 @@ def stack_controller(spec: DramSpec) -> ControllerSpec:
         read_queue=spec.queue_requests,
         write_queue=spec.queue_requests,
     )
+
+
+def pim_ticks(spec: DramSpec, channels: int, pim: PimSpec) -> dict[str, int]:
+    """Timings of PIM units (S7, S8) in ticks of one of `channels` channels, each rounded up: spacing of columns,
+    activate to first MAC, last MAC to precharge, change of mode, time that units give to cores, and the least time from
+    the last MAC of a row to the first one of the next."""
+    tick, cycle = tick_ps(spec, channels), Fraction(spec.clock.num, spec.clock.den)
+
+    def ticks(cycles: int) -> int:
+        return math.ceil(cycles * cycle / tick)
+
+    opened = ticks(spec.t_rcd if pim.t_rcd_mac is None else pim.t_rcd_mac)
+    return {
+        "spacing": ticks(pim.spacing_cycles),
+        "t_rcd_mac": opened,
+        "t_rtp": ticks(spec.t_rtp),
+        "mode_change": ticks(pim.mode_change_cycles),
+        "yield": ticks(pim.yield_cycles),
+        "between": ticks(spec.t_rtp) + ticks(spec.t_rp) + opened,
+    }
+
+
+def pim_parameters(spec: DramSpec, channels: int, pim: PimSpec) -> dict[int, int]:
+    """Parameters of PIM units by their index in the server's state. ConfigError where they do not fit the channels."""
+    misfit = pim.misfit(spec.banks_per_channel, spec.row_bytes)
+    if misfit is not None:
+        raise ConfigError(misfit)
+    ticks = pim_ticks(spec, channels, pim)
+    return {
+        sx.P_PIM: 1,
+        sx.P_PIM_EXCLUSIVE: int(not pim.mixed_access),
+        sx.P_PIM_TOGETHER: int(pim.activate == "together"),
+        sx.P_PIM_COLUMN_BYTES: pim.column_bytes,
+        sx.P_PIM_COLUMNS: spec.row_bytes // pim.column_bytes,
+        sx.P_PIM_SPACING: ticks["spacing"],
+        sx.P_PIM_RCD: ticks["t_rcd_mac"],
+        sx.P_PIM_RTP: ticks["t_rtp"],
+        sx.P_PIM_CHANGE: ticks["mode_change"],
+        sx.P_PIM_TURN: pim.turn_rows,
+        sx.P_PIM_YIELD: ticks["yield"],
+        sx.P_PIM_BETWEEN: ticks["between"],
+    }

@@ -14,13 +14,17 @@ from math import ceil
 
 import numpy as np
 
-from cairn.hw_models.dram.request import REQUEST_COLUMNS
+from cairn.hw_models.dram.pim_spec import PimSpec
+from cairn.hw_models.dram.request import IS_BUFFER, IS_PIM, REQUEST_COLUMNS, TURNS
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.dram.stack.device import stack_controller, stack_device, tick_ps, write_wait_ticks
+from cairn.hw_models.dram.stack.oracle_pim import PimRequest, PimUnits
 from cairn.hw_models.server import DONE, FIRST, IS_WRITE, WANTS_FIRST, IntArray
 
 Completion = tuple[int, int, int]
 COUNTED = ("bytes_read", "bytes_written", "padding_bytes", "row_hits", "row_misses", "row_conflicts", "activates")
+BUFFER = -1
+"""Bank of bursts to and from PIM buffers."""
 
 
 @dataclass
@@ -60,6 +64,8 @@ class Bank:
 class Channel:
     """One channel, from its first tick to its last."""
 
+    pim: PimUnits | None = None
+
     def __init__(self, spec: DramSpec, channels: int, requests: list[Request]):
         device = stack_device(spec, channels)
         self.t, self.command = device.clocks, device.command_ticks("ACT")
@@ -73,10 +79,12 @@ class Channel:
         self.queue: list[Burst] = []
         self.entering: list[Burst] = []
         self.last: dict[str, int] = {}
+        self.bus: dict[str, int] = {}
         self.acts: list[int] = []
         self.served_last, self.number, self.due, self.refreshes = -1, 0, 0, 0
         self.writing = False
-        self.counts = dict.fromkeys(COUNTED, 0)
+        self.seen: tuple[object, ...] = ()
+        self.counts = dict.fromkeys((*COUNTED, "pim_bytes", "pim_rows"), 0)
         self.events: list[Completion] = []
 
     def run(self, burst_bytes: int) -> None:
@@ -84,11 +92,13 @@ class Channel:
         now = 0
         while True:
             self._offer(now, burst_bytes)
-            if not any(request.unissued for request in self.requests):
+            if not any(request.unissued for request in self.requests) and not (self.pim and self.pim.requests):
                 return
             now = min(tick for tick in self._moments(now) if tick > now)
             if self.refresh and now % self.t["nREFI"] == 0:
                 self.due += 1
+            elif self.pim and self.pim.act(now):
+                continue
             self._column_slot(now)
             self._row_slot(now)
 
@@ -129,13 +139,21 @@ class Channel:
             yield (now // self.t["nREFI"] + 1) * self.t["nREFI"]
         bursts = [*self.queue, *(bank.active for bank in self.banks if bank.active)]
         for burst in bursts:
-            yield max(now + 1, self._earliest(self._command(burst), burst.bank))
+            yield self._earliest(self._command(burst), burst.bank)
         if self.due:
-            yield max(now + 1, self._earliest("PREA", 0))
-            yield max(now + 1, self._earliest("REF", 0))
+            yield from (self._earliest("PREA", 0), self._earliest("REF", 0))
+        if self.pim:
+            yield from self.pim.moments()
+        units = self.pim.state() if self.pim else ()
+        seen = self.number, self.due, self.writing, *self.last.values(), *self.bus.values(), *units
+        if seen != self.seen:  # who may issue already does so at the next tick, or when something else has happened
+            yield now + 1
+        self.seen = seen
 
     def _command(self, burst: Burst) -> str:
-        """K2."""
+        """K2, S6."""
+        if burst.bank == BUFFER:
+            return "WR" if burst.request.write else "RD"
         bank = self.banks[burst.bank]
         if bank.row is None:
             return "ACT"
@@ -145,7 +163,9 @@ class Channel:
 
     def _earliest(self, command: str, bank: int) -> int:
         """K7: the rules of stacked banks, each beside the timing that it names."""
-        t, own, ever = self.t, self.banks[bank].last, self.last
+        t, own, ever = self.t, {} if bank == BUFFER else self.banks[bank].last, self.last
+        if command in ("RD", "WR"):
+            ever = self.last | self.bus
         written = t["nCL"] + t["nBL"] + t["nWR"]
         column, row = (
             (("RD", self.command), ("WR", self.command)),
@@ -187,15 +207,15 @@ class Channel:
         active = [bank.active for bank in self.banks if bank.active]
         chosen = self._oldest(active, now, ("RD", "WR"))
         if chosen is None and not self.due:
-            chosen = self._oldest(self._mode(now), now, ("RD", "WR"))
+            chosen = self._oldest(self._free_of_pim(self._mode(now)), now, ("RD", "WR"))
         if chosen is None:
             return
-        bank = self.banks[chosen.bank]
-        if bank.active is chosen:
-            bank.active = None
+        if chosen.bank != BUFFER and self.banks[chosen.bank].active is chosen:
+            self.banks[chosen.bank].active = None
         else:
             self.queue.remove(chosen)
-            self._count(chosen, "row_hits")
+            if chosen.bank != BUFFER:
+                self._count(chosen, "row_hits")
         self._issue("WR" if chosen.request.write else "RD", chosen.bank, now)
         self._complete(chosen.request, now)
 
@@ -216,7 +236,7 @@ class Channel:
         if self.due:
             self._refresh_slot(now)
             return
-        waiting = self._mode(now)
+        waiting = self._free_of_pim(self._mode(now))
         chosen = self._oldest([burst for burst in waiting if self._may(burst, waiting)], now, ("ACT", "PRE"))
         if chosen is None:
             return
@@ -232,16 +252,20 @@ class Channel:
             bank.row, bank.active = chosen.row, chosen
         self._issue(command, chosen.bank, now)
 
+    def _free_of_pim(self, bursts: list[Burst]) -> list[Burst]:
+        """Those whose bank is not claimed (S7)."""
+        return [burst for burst in bursts if not (self.pim and burst.bank in self.pim.claimed)]
+
     def _may(self, burst: Burst, waiting: list[Burst]) -> bool:
         """Whether a burst may have its row command: it closes no row opened for another or hit by an older one."""
-        bank = self.banks[burst.bank]
         if self._command(burst) != "PRE":
             return True
+        bank = self.banks[burst.bank]
         older = any(x.number < burst.number and x.bank == burst.bank and x.row == bank.row for x in waiting)
         return bank.active is None and not older
 
     def _refresh_slot(self, now: int) -> None:
-        if any(bank.active for bank in self.banks):
+        if any(bank.active for bank in self.banks) or (self.pim and self.pim.rows_open):
             return
         command = "PREA" if any(bank.row is not None for bank in self.banks) else "REF"
         if self._earliest(command, 0) > now:
@@ -256,6 +280,10 @@ class Channel:
         return min(ready, key=lambda burst: burst.number, default=None)
 
     def _issue(self, command: str, bank: int, now: int) -> None:
+        if command in ("RD", "WR"):
+            self.bus[command] = now
+        if bank == BUFFER:  # S6: it pushes back no row command
+            return
         self.last[command] = now
         if command in ("RD", "WR", "ACT", "PRE"):
             self.banks[bank].last[command] = now
@@ -270,16 +298,23 @@ class Channel:
 class StackOracle:
     """All channels of `spec`; `run` answers completions and counters of timed requests `(tick, task, row)`."""
 
-    def __init__(self, spec: DramSpec, channels: int):
-        self.spec, self.channels = spec, channels
+    def __init__(self, spec: DramSpec, channels: int, pim: PimSpec | None = None):
+        self.spec, self.channels, self.pim = spec, channels, pim
 
     def run(self, timed: Iterable[tuple[int, int, Sequence[int]]]) -> tuple[list[Completion], Mapping[str, IntArray]]:
         """Sorted `(ps, task, event)`, and arrays over channels named as the server's counters."""
         queues: list[list[Request]] = [[] for _ in range(self.channels)]
+        of_units: list[list[PimRequest]] = [[] for _ in range(self.channels)]
         tick = tick_ps(self.spec, self.channels)
         for ps, task, row in timed:
             columns = dict(zip(REQUEST_COLUMNS, row, strict=True))
-            runs, flags = list(self._cut(columns)), columns["flags"]
+            flags = columns["flags"]
+            if flags & IS_PIM:
+                of_units[columns["channel"]].append(self._pim_request(ceil(ps / tick), task, columns))
+                continue
+            if flags & IS_BUFFER:
+                columns |= {"bank_base": BUFFER, "bank_count": 1}
+            runs = list(self._cut(columns))
             queues[columns["channel"]].append(
                 Request(
                     ceil(ps / tick), task, bool(flags & IS_WRITE), bool(flags & WANTS_FIRST), runs,
@@ -287,13 +322,27 @@ class StackOracle:
                 )
             )  # fmt: skip
         served = []
-        for queue in queues:
+        for queue, units in zip(queues, of_units, strict=True):
             channel = Channel(self.spec, self.channels, queue)
             channel.tick = tick
+            if self.pim is not None:
+                channel.pim = PimUnits(self.pim, self.spec, tick, units, channel)
             channel.run(self.spec.burst_bytes)
             served.append(channel)
-        counted = {name: np.array([channel.counts[name] for channel in served], dtype=np.int64) for name in COUNTED}
+        names = served[0].counts
+        counted = {name: np.array([channel.counts[name] for channel in served], dtype=np.int64) for name in names}
         return sorted(event for channel in served for event in channel.events), counted
+
+    def _pim_request(self, arrived: int, task: int, columns: Mapping[str, int]) -> PimRequest:
+        """S6."""
+        if self.pim is None:
+            raise ValueError("a PIM request for channels without PIM units")
+        together = columns["bank_count"] * self.pim.column_bytes
+        banks = range(columns["bank_base"], columns["bank_base"] + columns["bank_count"])
+        begin, in_row = columns["offset_bytes"] // together, self.spec.row_bytes // self.pim.column_bytes
+        rows = [columns["row_base"] + c // in_row for c in range(begin, begin + columns["bytes"] // together)]
+        turns = max(1, columns["flags"] // TURNS)
+        return PimRequest(arrived, task, bool(columns["flags"] & WANTS_FIRST), banks, rows, turns)
 
     def _cut(self, columns: Mapping[str, int]) -> Iterator[tuple[int, int, int, int]]:
         """The runs of a request (S2)."""

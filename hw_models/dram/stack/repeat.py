@@ -45,8 +45,11 @@ def _is_there(state: IntArray, entry: int, question: int, length: int) -> bool:
 
 @inner()
 def _is_worth_asking(state: IntArray, base: int, limit: int) -> bool:
-    """Whether there is much to do, for few enough requests; logged commands must all be worked out."""
+    """Whether there is much to do, for few enough requests; logged commands must all be worked out, and what PIM units
+    do is not part of the image."""
     extra = extra_at(state, base)
+    if state[extra + sx.X_PIM_COUNT] + state[extra + sx.X_PIM_PHASE] + state[extra + sx.X_BUFFERS] > 0:
+        return False
     used, ticks = state[extra + sx.X_USED], limit - state[extra + sx.X_LIMIT]
     return bool(ticks >= state[sx.P_ASK_TICKS] and 0 < used <= state[sx.P_ASK_REQUESTS] and state[ix.P_LOG_SIZE] == 0)
 

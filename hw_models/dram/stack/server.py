@@ -18,12 +18,28 @@ from cairn.base.ticks import NEVER
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.build import build_state
 from cairn.hw_models.dram.control.queues import inner
-from cairn.hw_models.dram.request import BAD_REQUEST, OVERFLOW, R_CHANNEL, REQUEST_COLUMNS, is_inside, refuse
+from cairn.hw_models.dram.pim_spec import PimSpec
+from cairn.hw_models.dram.request import (
+    BAD_REQUEST,
+    IS_PIM,
+    OVERFLOW,
+    R_CHANNEL,
+    REQUEST_COLUMNS,
+    is_inside,
+    refuse,
+)
 from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.dram.stack.bounds import bound
-from cairn.hw_models.dram.stack.device import stack_controller, stack_device, tick_ps, write_wait_ticks
+from cairn.hw_models.dram.stack.device import (
+    pim_parameters,
+    stack_controller,
+    stack_device,
+    tick_ps,
+    write_wait_ticks,
+)
 from cairn.hw_models.dram.stack.image import image_words, origin_words
+from cairn.hw_models.dram.stack.pim import fits, insert_pim
 from cairn.hw_models.dram.stack.repeat import work_or_repeat
 from cairn.hw_models.dram.stack.streams import (
     extra_at,
@@ -37,6 +53,7 @@ from cairn.hw_models.server import (
     COUNT,
     DONE_AT,
     ENQUEUE_SIGNATURE,
+    FLAGS,
     NEXT_EVENT_SIGNATURE,
     NOW,
     IntArray,
@@ -49,6 +66,8 @@ ASK_BURSTS: Final = 256
 """assumed: from so many bursts on it takes less time to look up what a channel does than to work it out."""
 ASK_REQUESTS: Final = 16
 """assumed: more requests at once hardly meet twice in the same situation."""
+LEAST_PIM_TICKS: Final = 3
+"""A row of PIM units takes three ticks at least: activate, last MAC and precharge (S8)."""
 LATEST_TICK_BITS: Final = 53
 """Ticks have fewer bits, so that moments, which are ticks with a cause below, stay under FAR."""
 ENTRIES: Final = 64
@@ -83,12 +102,19 @@ def _rebound(state: IntArray, channel: int, base: int) -> None:
 @kernel(ENQUEUE_SIGNATURE, _nrt=False)
 def enqueue(state: IntArray, task: int, request: IntArray) -> None:
     """Make a request present in its channel from `state[NOW]` on; a refused one leaves its reason in `state[ERROR]`."""
-    if not is_inside(request, state[ix.P_CHANNELS], state[ix.P_BANKS], state[sx.P_ROW_BYTES]):
+    inside = is_inside(request, state[ix.P_CHANNELS], state[ix.P_BANKS], state[sx.P_ROW_BYTES])
+    if not inside or not fits(state, request):
         refuse(state, BAD_REQUEST)
         return
     channel = request[R_CHANNEL]
     base = _base(state, channel)
     work_or_repeat(state, base, tick_of(state, state[NOW]))
+    if request[FLAGS] & IS_PIM:
+        if insert_pim(state, base, tick_of(state, state[NOW]), task, request):
+            _rebound(state, channel, base)
+        else:
+            refuse(state, OVERFLOW)
+        return
     if state[extra_at(state, base) + sx.X_USED] >= state[sx.P_REQUESTS]:
         refuse(state, OVERFLOW)
         return
@@ -136,8 +162,11 @@ def counters(state: IntArray) -> Mapping[str, Any]:
 
     Complete once nothing is under way; before, bursts that need not be known yet may be missing. `padding_bytes`
     are bytes of bursts that nobody asked for (S2); `bus_busy_ps` are ticks with data on the bus, `last_data_ps` is the
-    end of the last data. `charged_ps` has shape (channels, causes): the time up to the last burst by cause (CAUSES of
-    `control.layout`, without `drain`).
+    end of the last data. `pim_bytes` are bytes of banks that PIM units worked on, `pim_rows` the rows that were opened
+    for them (in each bank; activates count them too), `pim_busy_ps` the time of their MACs, `pim_mode_changes` how
+    often a channel went over to them (S6 to S8). `charged_ps` has shape (channels, causes): the time up to the last
+    burst by cause (CAUSES of `control.layout`, without `drain`); time for which the units hold banks stands under
+    `row_bus` and `command_bus`, as if commands of others had taken it.
     """
     blocks = _blocks(state)
     streams = blocks[:, state[sx.P_EXTRA_AT] :]
@@ -160,6 +189,10 @@ def counters(state: IntArray) -> Mapping[str, Any]:
         "last_data_ps": np.where(idle, 0, np.ceil((bus_free + state[ix.P_READ] - state[ix.P_BURST]) * tick)).astype(
             np.int64
         ),
+        "pim_bytes": streams[:, sx.X_PIM_BYTES].copy(),
+        "pim_rows": streams[:, sx.X_PIM_ROWS].copy(),
+        "pim_busy_ps": np.rint(streams[:, sx.X_PIM_BUSY] * tick).astype(np.int64),
+        "pim_mode_changes": streams[:, sx.X_PIM_CHANGES].copy(),
         "charged_ps": np.rint(charged * tick).astype(np.int64),
     }
 
@@ -173,9 +206,11 @@ def logged_commands(state: IntArray, channel: int) -> IntArray:
 
 
 def build_stack_server(
-    spec: DramSpec, channels: int, max_requests: int = 64, log: int = 0, ask_bursts: int = ASK_BURSTS
-) -> Server:
-    """The server of `channels` channels of `spec`, each for at most `max_requests` requests under way.
+    spec: DramSpec, channels: int, max_requests: int = 64, log: int = 0, ask_bursts: int = ASK_BURSTS,
+    pim: PimSpec | None = None,
+) -> Server:  # fmt: skip
+    """The server of `channels` channels of `spec`, with PIM units where `pim` describes them, each for at most
+    `max_requests` requests under way, and as many for the units.
 
     Each channel logs its first `log` commands (`logged_commands`). Channels that may go on for the time of `ask_bursts`
     look up whether that was done before (repeat.py), where nothing is logged.
@@ -189,6 +224,8 @@ def build_stack_server(
     device, controller = stack_device(spec, channels), stack_controller(spec)
     runs = controller.read_queue + controller.write_queue + 2
     events = 2 * (device.read_ticks // device.burst_ticks + 4)
+    if pim is not None:
+        events += 2 * (device.read_ticks // LEAST_PIM_TICKS + 4)
     sizes = {
         sx.P_EXTRA_AT: sx.X_END,
         sx.P_SLOTS_AT: sx.SLOT_WORDS * max_requests,
@@ -197,6 +234,7 @@ def build_stack_server(
         sx.P_RUNS_AT: sx.RUN_WORDS * runs,
         sx.P_RUN_ORDER_AT: runs,
         sx.P_EVENTS_AT: sx.EVENT_WORDS * events,
+        sx.P_PIM_AT: sx.PIM_WORDS * max_requests if pim is not None else 0,
     }
     words = sum(sizes.values())
     leaves, asking = 1 << (channels - 1).bit_length(), min(max_requests, ASK_REQUESTS)
@@ -238,6 +276,8 @@ def build_stack_server(
         sx.P_TABLE_AT: table_at,
         sx.P_ENTRIES: ENTRIES,
         sx.P_ENTRY_WORDS: 1 + 2 * image,
+        sx.P_PIM_REQUESTS: max_requests,
+        **(pim_parameters(spec, channels, pim) if pim is not None else {}),
     }.items():
         state[index] = value
     state = np.concatenate([state, np.zeros(table_at + ENTRIES * (1 + 2 * image) - behind, dtype=np.int64)])

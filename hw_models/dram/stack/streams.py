@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cairn.base.ticks import NEVER
 from cairn.hw_models.dram import request as rq
+from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.queues import inner, routine
 from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.server import FLAGS, IS_WRITE, WANTS_FIRST, IntArray
@@ -56,6 +57,7 @@ def insert(state: IntArray, base: int, now_ps: int, task: int, request: IntArray
     state[extra + sx.X_USED] = used + 1
     state[extra + sx.X_NEXT_ARRIVAL] = tick_of(state, now_ps)
     _fill(state, slot_at(state, base, slot), tick_of(state, now_ps), task, request)
+    state[extra + sx.X_BUFFERS] += 1 if request[FLAGS] & rq.IS_BUFFER else 0
     place = active
     while place > 0 and state[entering_at(state, base, place - 1) + sx.S_TASK] > task:
         state[order + place] = state[order + place - 1]
@@ -71,14 +73,17 @@ def insert(state: IntArray, base: int, now_ps: int, task: int, request: IntArray
 @inner()
 def _fill(state: IntArray, at: int, arrived: int, task: int, request: IntArray) -> None:
     """Write a request's slot: where its first byte lies, in stripe, bank and row."""
-    stripe, count, offset = request[rq.R_STRIPE], request[rq.R_BANK_COUNT], request[rq.R_OFFSET]
+    stripe, offset = request[rq.R_STRIPE], request[rq.R_OFFSET]
+    base, count = request[rq.R_BANK_BASE], request[rq.R_BANK_COUNT]
+    if request[FLAGS] & rq.IS_BUFFER:
+        base, count = state[ix.P_BANKS], 1  # a bank that no row command knows (S6)
     number = offset // stripe
     in_bank = (number // count) * stripe
     state[at + sx.S_TASK] = task
     state[at + sx.S_WRITES] = 1 if request[FLAGS] & IS_WRITE else 0
     state[at + sx.S_WAITS_FIRST] = request[FLAGS] & WANTS_FIRST
     state[at + sx.S_ARRIVED] = arrived
-    state[at + sx.S_BANK_BASE] = request[rq.R_BANK_BASE]
+    state[at + sx.S_BANK_BASE] = base
     state[at + sx.S_BANK_COUNT] = count
     state[at + sx.S_STRIPE] = stripe
     state[at + sx.S_BANK] = number % count
@@ -101,6 +106,8 @@ def free_slot(state: IntArray, base: int, slot: int) -> None:
     state[slots + place] = state[slots + used]
     state[slots + used] = slot
     state[extra + sx.X_USED] = used
+    if state[slot_at(state, base, slot) + sx.S_BANK_BASE] == state[ix.P_BANKS]:
+        state[extra + sx.X_BUFFERS] -= 1
 
 
 @inner()

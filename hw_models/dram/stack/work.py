@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.account import charge_burst, share_at
 from cairn.hw_models.dram.control.choose import (
@@ -16,16 +14,14 @@ from cairn.hw_models.dram.control.choose import (
     update_mode,
 )
 from cairn.hw_models.dram.control.issue import issue_scope
-from cairn.hw_models.dram.control.moments import bind, log, log_only, moment_of
+from cairn.hw_models.dram.control.moments import bind, bind_bus, log, log_only, moment_of
 from cairn.hw_models.dram.control.queues import bank_at, inner, routine
 from cairn.hw_models.dram.control.step import refresh_timer
 from cairn.hw_models.dram.stack import layout as sx
+from cairn.hw_models.dram.stack.pim import ONE_RANK, has_open_rows, is_at_rest, is_claimed, next_step, step
 from cairn.hw_models.dram.stack.runs import enter_freed, is_newest, leave, offer, overdue_from, run_at, same_queue_next
 from cairn.hw_models.dram.stack.streams import announce, extra_at, free_slot, slot_at
 from cairn.hw_models.server import DONE, FIRST, IntArray
-
-ONE_RANK: Final = 0
-"""The rank of every bank: a channel of the stack has one."""
 
 
 @inner()
@@ -73,8 +69,9 @@ def _next_hit(state: IntArray, base: int, now: int, write: int) -> tuple[int, in
         if state[at + sx.U_WRITE] != write or state[at + sx.U_LEFT] == 0:
             continue
         bank = state[at + sx.U_BANK]
-        if _is_hit(state, bank_at(state, base, bank), at):
-            tick = _tick(state, base, command, bank, now)
+        buffered = bank == state[ix.P_BANKS]
+        if buffered or (_is_hit(state, bank_at(state, base, bank), at) and not is_claimed(state, base, bank)):
+            tick = gate if buffered else _tick(state, base, command, bank, now)  # S6: no bank is asked
             if tick < best:
                 until = min(until, best)
                 best, chosen = tick, place
@@ -107,6 +104,8 @@ def _next_row(state: IntArray, base: int, now: int, write: int) -> tuple[int, in
         if state[at + sx.U_WRITE] != write or state[at + sx.U_LEFT] == 0:
             continue
         bank = state[at + sx.U_BANK]
+        if bank == state[ix.P_BANKS] or is_claimed(state, base, bank):  # S6, S7
+            continue
         words = bank_at(state, base, bank)
         if state[words + ix.B_STATE] == ix.CLOSED:
             tick = _tick(state, base, ix.ACT, bank, now)
@@ -142,11 +141,11 @@ def _serve(state: IntArray, base: int, slot: int, tick: int, bursts: int, spacin
 
 @inner()
 def _column(state: IntArray, base: int, words: int, bank: int, write: int, tick: int, bursts: int) -> None:
-    """Bursts of one bank issue back to back from `tick` on: rules, counts and time of the bus."""
+    """Bursts of one bank, or of PIM buffers, issue back to back from `tick` on: rules, counts and time of the bus."""
     command = column_command(write)
     last = tick + (bursts - 1) * state[sx.P_SPACING]
     state[base + ix.C_COUNTS + command] += bursts
-    if state[ix.P_LOG_SIZE] > 0:
+    if state[ix.P_LOG_SIZE] > 0 and bank < state[ix.P_BANKS]:
         for number in range(bursts):
             at = tick + number * state[sx.P_SPACING]
             log_only(state, base, command, bank, state[words + ix.B_ROW], at)
@@ -155,7 +154,10 @@ def _column(state: IntArray, base: int, words: int, bank: int, write: int, tick:
         state[shares + ix.DATA_BUS] += (bursts - 1) * state[ix.P_BURST]
         state[shares + ix.COMMAND_BUS] += (bursts - 1) * (state[sx.P_SPACING] - state[ix.P_BURST])
         state[base + state[ix.P_BUS_FREE_AT]] = last + state[ix.P_BURST]
-    bind(state, base, command, bank, last)
+    if bank < state[ix.P_BANKS]:
+        bind(state, base, command, bank, last)
+    else:
+        bind_bus(state, base, command, last)
     state[base + ix.C_CLK] = last
 
 
@@ -206,9 +208,13 @@ def _issue_hit(state: IntArray, base: int, tick: int, place: int, bursts: int) -
     """Reads or writes of the row hit at `place`; answers whether its run has ended."""
     at = run_at(state, base, place)
     bank, write, slot = state[at + sx.U_BANK], state[at + sx.U_WRITE], state[at + sx.U_SLOT]
-    words = bank_at(state, base, bank)
-    state[base + ix.C_READ_HITS + 3 * write] += bursts - state[at + sx.U_COUNTED]
-    moment = moment_of(state, base, column_command(write), bank, ONE_RANK)
+    command, buffered = column_command(write), bank == state[ix.P_BANKS]
+    words = bank_at(state, base, 0 if buffered else bank)
+    if buffered:  # S6: neither hit nor miss, as no bank is asked
+        moment = state[base + state[ix.P_GATES_AT] + command * state[ix.P_TOPS]]
+    else:
+        state[base + ix.C_READ_HITS + 3 * write] += bursts - state[at + sx.U_COUNTED]
+        moment = moment_of(state, base, command, bank, ONE_RANK)
     arrived = state[slot_at(state, base, slot) + sx.S_ARRIVED]
     charge_burst(state, base, words, tick, moment, state[at + sx.U_STAMP], arrived)
     _column(state, base, words, bank, write, tick, bursts)
@@ -287,7 +293,7 @@ def _issue_refresh(state: IntArray, base: int, tick: int, choice: int) -> None:
 def _row_slot(state: IntArray, base: int, tick: int) -> None:
     """The row bus at `tick`, after the column bus."""
     if state[base + ix.C_DUE] > 0:
-        choice = pick_refresh(state, base, tick)[0]
+        choice = ix.NONE if has_open_rows(state, base) else pick_refresh(state, base, tick)[0]
         if choice != ix.NONE:
             _issue_refresh(state, base, tick, choice)
         return
@@ -311,6 +317,8 @@ def _runs_ahead(state: IntArray, base: int, bank: int, hit_tick: int, row_tick: 
     extra = extra_at(state, base)
     reads, writes = state[base + ix.C_WAITING_READS], state[base + ix.C_WAITING_WRITES]
     if not state[sx.P_ONE_GROUP] or (reads > 0 and writes > 0) or state[base + ix.C_DUE] > 0:
+        return False
+    if not is_at_rest(state, base):
         return False
     words = bank_at(state, base, bank)
     for other in range(state[extra + sx.X_RUNS]):
@@ -358,6 +366,8 @@ def work(state: IntArray, base: int, limit: int) -> None:
             active_tick, bank = _next_active(state, base, now)
         if state[base + ix.C_DUE] > 0:
             row_tick, row_write = max(pick_refresh(state, base, now)[1], now + 1), ix.NONE
+            if has_open_rows(state, base):  # S8
+                row_tick = ix.FAR
         else:
             write = _mode(state, base, now + 1)
             if state[base + ix.C_WAITING_READS + write] > 0:
@@ -367,13 +377,13 @@ def work(state: IntArray, base: int, limit: int) -> None:
                 row_write = write
                 if row_place != ix.NONE:
                     row_bank = state[run_at(state, base, row_place) + sx.U_BANK]
-        apart = _apart(state, base, now)
+        apart, pim_tick = _apart(state, base, now), next_step(state, base, now)
         alone = hit_tick < row_tick < min(min(active_tick, apart), limit)
         if alone and _runs_ahead(state, base, row_bank, hit_tick, row_tick):
             _row_slot(state, base, row_tick)
             row_tick = ix.NONE
             continue
-        tick = min(min(active_tick, hit_tick), min(row_tick, apart))
+        tick = min(min(min(active_tick, hit_tick), min(row_tick, apart)), pim_tick)
         if tick >= limit:
             return
         if tick == state[base + ix.C_NEXT_REFRESH]:
@@ -381,13 +391,16 @@ def work(state: IntArray, base: int, limit: int) -> None:
             row_tick = ix.NONE
             continue
         state[base + ix.C_CLK] = tick
-        if active_tick == tick:
+        if pim_tick == tick:
+            step(state, base, tick)
+            row_tick = ix.NONE
+        elif active_tick == tick:
             _issue_active(state, base, tick, bank)
             if row_tick == tick:
                 _row_slot(state, base, tick)
             row_tick = ix.NONE
         elif hit_tick == tick:
-            horizon = min(min(active_tick, row_tick), min(min(apart, until), limit))
+            horizon = min(min(min(active_tick, row_tick), pim_tick), min(min(apart, until), limit))
             bursts = _back_to_back(state, base, place, tick, horizon, now)
             ended = _issue_hit(state, base, tick, place, bursts)
             state[extra + sx.X_BLOCKED] -= bursts

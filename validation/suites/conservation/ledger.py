@@ -20,7 +20,8 @@ from cairn.sim.plan.plan import CAUSES, COMPUTE, COMPUTE_COLUMNS
 from cairn.sim.record import RunRecord
 from cairn.sim.report.operators import repeats
 from cairn.sim.report.padding import burst_padding
-from cairn.sim.report.tasks import LUT, MATRIX, VECTOR, TaskView
+from cairn.sim.report.tasks import LUT, MATRIX, PIM, VECTOR, TaskView
+from cairn.sim.report.work import graph_operators
 
 IntArray = npt.NDArray[np.int64]
 
@@ -47,14 +48,15 @@ class Pair:
 def trace_against_plan(record: RunRecord) -> dict[str, Pair]:
     """Counters of the servers against the plan's requests, and every task against having run once.
 
-    The keys: bytes read, written and padded by channel, transfers and bytes of the network (entered and left), tasks
-    that were issued, gave first data and ended in this order.
+    The keys: bytes read, written, worked on by PIM units and padded by channel, transfers and bytes of the network
+    (entered and left), tasks that were issued, gave first data and ended in this order.
     """
     plan, trace = record.plan, record.trace
     counters = server_counters(record)
     requests = dict(zip(plan.servers, plan.requests, strict=True))
     table = requests["dram"]
     writes = (table[:, FLAGS] & IS_WRITE) != 0
+    worked = (table[:, FLAGS] & dram.IS_PIM) != 0
     channels = record.chip.channels
 
     def by_channel(mask: npt.NDArray[np.bool_], values: IntArray) -> IntArray:
@@ -62,19 +64,21 @@ def trace_against_plan(record: RunRecord) -> dict[str, Pair]:
         np.add.at(result, table[mask, dram.R_CHANNEL], values[mask])
         return result
 
+    none = np.zeros(channels, dtype=np.int64)  # of channels that know no PIM units
     padded = burst_padding(record.chip.dram, table)
-    size, everything = table[:, dram.R_BYTES], np.ones(table.shape[0], dtype=np.bool_)
+    size = table[:, dram.R_BYTES]
     sent, noc = requests["noc"], counters["noc"]
     in_order = (trace.start >= 0) & (trace.first >= trace.start) & (trace.end >= trace.first)
     moved_once = TaskView.of(record)
     return {
-        "dram_read": Pair(by_channel(~writes, size), counters["dram"]["bytes_read"]),
+        "dram_read": Pair(by_channel(~writes & ~worked, size), counters["dram"]["bytes_read"]),
         "dram_written": Pair(by_channel(writes, size), counters["dram"]["bytes_written"]),
-        "dram_padding": Pair(by_channel(everything, padded), counters["dram"]["padding_bytes"]),
+        "dram_on_units": Pair(by_channel(worked, size), counters["dram"].get("pim_bytes", none)),
+        "dram_padding": Pair(by_channel(~worked, padded), counters["dram"]["padding_bytes"]),
         "noc_transfers": Pair(np.array([sent.shape[0]]), np.array([noc["transfers"]])),
         "noc_bytes": Pair(np.array([sent[:, NOC_BYTES].sum()]), np.array([noc["bytes"]])),
         "noc_bytes_entered": Pair(np.array([sent[:, NOC_BYTES].sum()]), np.array([noc["injection_bytes"].sum()])),
-        "dram_copies": Pair(np.array([moved_once.bytes[moved_once.is_dram].sum()]), np.array([size.sum()])),
+        "dram_copies": Pair(np.array([moved_once.bytes[moved_once.is_dram].sum()]), np.array([size[~worked].sum()])),
         "noc_copies": Pair(np.array([moved_once.bytes[moved_once.is_noc].sum()]), np.array([sent[:, NOC_BYTES].sum()])),
         "tasks": Pair(np.ones(plan.n_tasks, dtype=np.int64), in_order.astype(np.int64)),
     }
@@ -89,15 +93,36 @@ def server_counters(record: RunRecord) -> dict[str, Mapping[str, Any]]:
 
 
 def plan_against_graph(record: RunRecord) -> dict[str, Pair]:
-    """Unique bytes read and appended by operator, against the graph's; the last element is tasks without operator."""
+    """Unique bytes read and appended by operator, against the graph's; the last element is tasks without operator. What
+    PIM units work on in their banks counts as read."""
     count = repeats(record)
     read = count * np.array([info.read_bytes for info in record.operators], dtype=np.int64)
     written = count * np.array([info.written_bytes for info in record.operators], dtype=np.int64)
     view = TaskView.of(record)
+    reads = _by_operator(record, view, ~view.is_write & (view.cause == UNIQUE)) + on_units(record, view)
     return {
-        "unique_read": Pair(np.append(read, 0), _by_operator(record, view, ~view.is_write & (view.cause == UNIQUE))),
+        "unique_read": Pair(np.append(read, 0), reads),
         "appended": Pair(np.append(written, 0), _by_operator(record, view, view.is_write & (view.cause == APPEND))),
     }
+
+
+def on_units(record: RunRecord, view: TaskView) -> IntArray:
+    """Bytes of weights, and of keys and values from before the step, in the tiles of PIM units, by operator."""
+    plan, result = record.plan, np.zeros(len(record.operators) + 1, dtype=np.int64)
+    blocks = {segment.block.name: segment.block for segment in record.graph.segments}
+    operators = graph_operators(record)
+    for task in view.of_class(PIM).tolist():
+        tile = dict(zip(COMPUTE_COLUMNS, plan.compute[plan.row[task]].tolist(), strict=True))
+        operator, block = operators[tile["op"]], blocks[record.operators[tile["op"]].block]
+        if operator is None:
+            continue
+        length, n1 = tile["k1"] - tile["k0"], tile["n1"]
+        if operator.attention is not None:  # its columns are keys, those of the step itself last
+            request = operator.attention.requests[tile["group"] // operator.attention.kv_heads]
+            n1 = min(n1, request.cached)
+        bits = block.tensor(operator.inputs[1]).bits
+        result[tile["op"]] += int(length * (n1 - tile["n0"]) * bits // 8) * int(view.weight[task])
+    return result
 
 
 def _by_operator(record: RunRecord, view: TaskView, mask: npt.NDArray[np.bool_]) -> IntArray:
@@ -137,8 +162,8 @@ class Operations:
 
 
 def matrix_operations(record: RunRecord) -> Operations:
-    """What the operators need and what tiles on matrix and LUT units execute: masked pairs are the difference."""
-    return _operations(record, (MATRIX, LUT), [info.matrix_ops for info in record.operators])
+    """What the operators need and what tiles on matrix, LUT and PIM units execute: masked pairs are the difference."""
+    return _operations(record, (MATRIX, LUT, PIM), [info.matrix_ops for info in record.operators])
 
 
 def vector_operations(record: RunRecord) -> Operations:

@@ -16,6 +16,7 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram import request as dram
 from cairn.hw_models.noc.routing import hops
 from cairn.hw_models.noc.spec import PORTS_ALONE
+from cairn.hw_models.server import FLAGS
 from cairn.sim.mapping.by_tables import planes_of
 from cairn.sim.plan.plan import COMPUTE, COMPUTE_COLUMNS, NO_QUEUE, Plan
 from cairn.sim.record import RunRecord
@@ -30,17 +31,17 @@ SOURCE, DESTINATION, NOC_BYTES = 1, 2, 3
 
 def step_bounds(record: RunRecord) -> dict[str, float]:
     """Of the whole step: the graph's unique bytes at peak bandwidth, its matrix operations at the peak rates of matrix
-    and of LUT units."""
+    and of LUT units; where a chip has PIM units, of both sides together."""
     chip, totals = record.chip, record.graph.totals()
     looked_up, bit_operations = _by_lut(record)
     bounds = {
         "unique bytes at peak bandwidth": PS_PER_S
-        * (totals["read_bytes"] + totals["written_bytes"]) / chip.dram_bytes_per_s,
+        * (totals["read_bytes"] + totals["written_bytes"]) / (chip.dram_bytes_per_s + chip.pim_bytes_per_s),
     }  # fmt: skip
     if chip.matrix_unit is not None:
         multiplied = totals["matrix_ops"] - looked_up
-        bounds["matrix operations at peak rate"] = PS_PER_S * multiplied / chip.peak_ops_per_s
-    if chip.lut_unit is not None:
+        bounds["matrix operations at peak rate"] = PS_PER_S * multiplied / (chip.peak_ops_per_s + chip.pim_ops_per_s)
+    if chip.lut_unit is not None and chip.pim is None:
         bounds["looked-up operations at peak rate"] = PS_PER_S * bit_operations / chip.lut_bit_ops_per_s
     return bounds
 
@@ -64,14 +65,19 @@ def simulated_bounds(record: RunRecord) -> dict[str, float]:
     cycle_ps = network.num / network.den
     sent = requests["noc"]
     slot = chip.dram.slot_ticks(chip.channels)
+    worked = requests["dram"][:, FLAGS] & dram.IS_PIM != 0
+    moved, on_units = requests["dram"][~worked], requests["dram"][worked]
     bounds = {
-        "bytes of a channel": _busiest(requests["dram"][:, dram.R_CHANNEL], requests["dram"][:, dram.R_BYTES])
+        "bytes of a channel": _busiest(moved[:, dram.R_CHANNEL], moved[:, dram.R_BYTES])
         * float(slot) / chip.dram.burst_bytes,
         "bytes into the network at a core": _busiest(sent[:, SOURCE], sent[:, NOC_BYTES])
         / chip.noc.injection * cycle_ps,
         "bytes out of the network at a core": _busiest(sent[:, DESTINATION], sent[:, NOC_BYTES])
         / chip.noc.ejection * cycle_ps,
     }  # fmt: skip
+    if chip.pim is not None:
+        busiest = _busiest(on_units[:, dram.R_CHANNEL], on_units[:, dram.R_BYTES])
+        bounds["bytes of a channel's PIM units"] = busiest * PS_PER_S * chip.channels / chip.pim_bytes_per_s
     rates = {"vector": chip.vector_unit.peak_ops_per_cycle}
     if chip.matrix_unit is not None:
         rates["matrix"] = 2 * chip.matrix_unit.peak_macs_per_cycle
@@ -115,8 +121,8 @@ def _executed(plan: Plan, unit: str, each: IntArray | None = None) -> tuple[IntA
 def transfers_too_fast(record: RunRecord) -> int:
     """Tasks that a channel or the network served in less time than their bytes take alone.
 
-    DRAM: column latency, then the bytes at the channel's rate. Network: start, a cycle of the port, every hop, then the
-    bytes through the narrowest of ports and links.
+    DRAM: column latency, then the bytes at the rate of the channel, or of its PIM units. Network: start, a cycle of the
+    port, every hop, then the bytes through the narrowest of ports and links.
     """
     chip, plan, trace = record.chip, record.plan, record.trace
     count = 0
@@ -130,7 +136,10 @@ def transfers_too_fast(record: RunRecord) -> int:
 def _dram_ps(chip: ChipSpec, table: IntArray) -> IntArray:
     slot = chip.dram.slot_ticks(chip.channels)
     per_byte = Fraction(slot, chip.dram.burst_bytes)
-    data = table[:, dram.R_BYTES] * (per_byte.numerator / per_byte.denominator)
+    rate = np.full(table.shape[0], per_byte.numerator / per_byte.denominator)
+    if chip.pim is not None:
+        rate[table[:, FLAGS] & dram.IS_PIM != 0] = PS_PER_S / (chip.pim_bytes_per_s / chip.channels)
+    data = table[:, dram.R_BYTES] * rate
     least: IntArray = chip.dram.timing_ticks("t_cl") + np.floor(data * (1 - 1e-12)).astype(np.int64)
     return least
 

@@ -11,16 +11,18 @@ from cairn.validation.suites.pim import (
     attacc,
     attacc_system,
     cent,
+    coprocessing,
     cousins,
     duplex,
     headlines,
     samsung,
     twin,
+    units_form,
 )
 
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
-    """Rows of the parts; `run_all` adds none."""
+    """Rows of the parts; `run_all` adds batches to the decode steps of a chip."""
     yield from aim.rows(reference)
     yield from samsung.rows(reference)
     yield from cousins.rows(reference)
@@ -32,3 +34,5 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
     if reference.given is None:  # what is held against itself needs no rows of others
         yield from twin.rows()
         yield from attacc.stream_rows()
+        yield from units_form.rows()
+        yield from coprocessing.rows(run_all)

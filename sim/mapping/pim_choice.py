@@ -1,0 +1,193 @@
+"""Which operators go to PIM units: by the mapping's rule, and by time where it says `auto`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cairn.base.errors import ConfigError, Infeasibility, InfeasibleError
+from cairn.hw_models.chip import ChipSpec
+from cairn.hw_models.dram.pim_analytical import PimTimes
+from cairn.hw_models.dram.pim_spec import RESULT_BITS, PimSpec
+from cairn.sim.mapping.attention_work import decoding
+from cairn.sim.mapping.choose import MatmulMapping, choose_matmul
+from cairn.sim.mapping.grid import Grid
+from cairn.sim.mapping.matmul_cost import MatmulShape
+from cairn.sim.mapping.options import BankPlacement, MappingSpec, PimRule
+from cairn.workloads.graph import Attention
+
+SCORE_BYTES = 2
+"""Bytes of a score or a weight between units and cores (assumed: the precision of activations)."""
+FEW_ROWS = 64
+"""Rows of a product beyond which `products` and `all` leave it to the cores: twice the operations per byte that PIM
+units are built for (Duplex, arXiv 2409.01141, section III: 1 to 32 op/B); `auto` looks at times alone."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a product on PIM units is cut on every core: columns n of a tile, reduction k of a segment, turns of the
+    units for its rows, and the time of the busiest core in its own cycles."""
+
+    mapping: MatmulMapping
+    tile_n: int
+    segment_k: int
+    turns: int
+    cycles: float
+
+
+def units_of(chip: ChipSpec, options: MappingSpec) -> PimSpec | None:
+    """The units that the mapping may use. ConfigError where its rule asks for what chip or placement have not."""
+    if options.pim is PimRule.NONE:
+        return None
+    if chip.pim is None:
+        raise ConfigError(f"is {options.pim.value}, but the chip has no PIM units (chip.pim)", key="mapping.pim")
+    if options.banks is not BankPlacement.SOFTWARE_AWARE:
+        raise ConfigError(
+            f"is {options.pim.value}, which needs mapping.banks: software_aware, so that operands of PIM units lie in "
+            "whole rows of the banks that open together",
+            key="mapping.pim",
+        )
+    return chip.pim
+
+
+def product_layout(
+    shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec, mapping: MatmulMapping,
+    on_units: bool | None = None,
+) -> Layout | None:  # fmt: skip
+    """How PIM units do a product, None where the cores do it (as `mapping` says).
+
+    `on_units` is what `auto` has decided for several products together (`all_on_units`); None: for each by itself.
+    InfeasibleError where the rule asks for the units and they cannot multiply the operands or have no room for them.
+    """
+    units = units_of(chip, options)
+    if units is None or options.pim is PimRule.ATTENTION:
+        return None
+    by_rule = options.pim is not PimRule.AUTO
+    if by_rule and shape.m > FEW_ROWS:
+        return None
+    misfit = _misfit(units, shape)
+    if misfit is not None:
+        if by_rule:
+            raise InfeasibleError([misfit])
+        return None
+    layout = _layout(shape, chip, grid, options, units)
+    if by_rule or on_units is None:
+        return layout if by_rule or layout.cycles < mapping.cycles else None
+    return layout if on_units else None
+
+
+def all_on_units(
+    shapes: list[MatmulShape], chip: ChipSpec, grid: Grid, options: MappingSpec, mappings: list[MatmulMapping]
+) -> bool | None:
+    """Whether `auto` gives these products, which cores would do one after the other, to the units.
+
+    None where each is decided by itself: units with mixed access work beside the cores, as Duplex splits its experts.
+    Others take the channel from them, so that what both sides do is neither's gain: all go to the side that needs less
+    time for all.
+    """
+    units = units_of(chip, options)
+    if units is None or options.pim is not PimRule.AUTO or units.mixed_access:
+        return None
+    if any(_misfit(units, shape) is not None for shape in shapes):
+        return False
+    needed = sum(_layout(shape, chip, grid, options, units).cycles for shape in shapes)
+    return needed < sum(mapping.cycles for mapping in mappings)
+
+
+def _misfit(units: PimSpec, shape: MatmulShape) -> Infeasibility | None:
+    for bits, what in ((shape.w_bits, "weights"), (shape.x_bits, "activations")):
+        if bits not in units.bits:
+            remedy = f"chip.pim.bits are {', '.join(f'{b:g}' for b in units.bits)}; choose such a precision of {what}, "
+            remedy += "or mapping.pim: none, attention or auto"
+            return Infeasibility(f"precision of PIM units ({what})", bits, max(units.bits), "bits", remedy)
+    needed = 2 * shape.m * units.column_bytes * 8 / shape.w_bits * shape.x_bits / 8
+    if needed > units.buffer_bytes:
+        remedy = "give the units a larger buffer (chip.pim.buffer_kib) or fewer rows at a time (workload.batch)"
+        constraint = f"buffer of PIM units for {shape.m} rows of one column"
+        return Infeasibility(constraint, needed, float(units.buffer_bytes), "bytes", remedy)
+    return None
+
+
+def _layout(shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec, units: PimSpec) -> Layout:
+    """Outputs over banks, the reduction along columns; half of buffer and accumulators for what is under way."""
+    mapping = choose_matmul(replace(shape, m=1), chip, grid, options)
+    banks = units.together(chip.dram.banks_per_channel)
+    turns = -(-shape.m // units.rows_at_once)
+    tile_n = banks * max(1, units.accumulators // 2 // turns)
+    in_column = int(units.column_bytes * 8 / shape.w_bits)
+    fits = int(units.buffer_bytes // 2 * 8 / (shape.m * shape.x_bits))
+    segment_k = max(in_column, fits // in_column * in_column)
+    gn, gk = mapping.split.sizes[1:]
+    n, k = math.ceil(shape.n / gn), math.ceil(shape.k / gk)
+    segments, tiles = math.ceil(k / segment_k), math.ceil(n / tile_n)
+    columns = math.ceil(n / banks) * math.ceil(k / in_column)
+    filled = shape.m * k * shape.x_bits / 8 * (tiles if segments > 1 else 1)
+    times = PimTimes.of(chip.dram, chip.channels, units)
+    ps = times.work_ps(columns, turns) + times.bus_ps(filled + shape.m * n * RESULT_BITS / 8)
+    cycles = float(ps) * chip.cores_per_channel * chip.clock_ghz / 1000
+    return Layout(mapping, tile_n, segment_k, turns, cycles)
+
+
+def attention_keys(attention: Attention, latent: bool, bits: float, chip: ChipSpec, options: MappingSpec) -> int | None:
+    """Keys of a tile of an attention on PIM units, None where the cores do it.
+
+    Units do decode attention: one new token of each request, keys and values with columns of their own. Each key lies
+    in one bank. InfeasibleError where the rule asks for the units and operands do not fit them.
+    """
+    units = units_of(chip, options)
+    if units is None or options.pim is PimRule.PRODUCTS or latent or not decoding(attention):
+        return None
+    misfit = _attention_misfit(attention, bits, chip, units)
+    if misfit is not None:
+        if options.pim is PimRule.AUTO:
+            return None
+        raise InfeasibleError([misfit])
+    banks, queries = units.together(chip.dram.banks_per_channel), attention.heads // attention.kv_heads
+    turns = -(-queries // units.rows_at_once)
+    by_buffer = units.buffer_bytes // 2 // (queries * SCORE_BYTES) // banks * banks
+    keys = min(by_buffer, banks * max(1, units.accumulators // 2 // turns))
+    if options.pim is PimRule.AUTO and not _attention_is_faster(attention, bits, chip, units, keys):
+        return None
+    return keys
+
+
+def _attention_misfit(attention: Attention, bits: float, chip: ChipSpec, units: PimSpec) -> Infeasibility | None:
+    banks, queries = units.together(chip.dram.banks_per_channel), attention.heads // attention.kv_heads
+    if bits not in units.bits:
+        remedy = f"chip.pim.bits are {', '.join(f'{b:g}' for b in units.bits)}; choose such a precision of the cache"
+        constraint = "precision of PIM units (keys and values)"
+        return Infeasibility(constraint, bits, max(units.bits), "bits", f"{remedy}, or mapping.pim: none")
+    for width in (attention.head_dim, attention.value_dim):
+        row = int(width * bits // 8)
+        if row % units.column_bytes or chip.dram.row_bytes % row:
+            remedy = "choose chip.pim.column_bytes that divides the bytes of a head, and chip.dram.row_bytes that they "
+            constraint = "whole columns for a head in one row of a bank"
+            return Infeasibility(
+                constraint, float(row), float(units.column_bytes), "bytes", remedy + "divide, or mapping.pim: none"
+            )
+    widest = max(attention.head_dim * bits / 8, banks * SCORE_BYTES)
+    needed = 2 * queries * widest
+    if needed > units.buffer_bytes:
+        remedy = "give the units a larger buffer (chip.pim.buffer_kib), or mapping.pim: none"
+        constraint = f"buffer of PIM units for {queries} queries of a key head"
+        return Infeasibility(constraint, needed, float(units.buffer_bytes), "bytes", remedy)
+    return None
+
+
+def _attention_is_faster(attention: Attention, bits: float, chip: ChipSpec, units: PimSpec, keys: int) -> bool:
+    """Whether keys and values, and what goes to and from the units for them, take less time than the channel's bus and
+    the matrix unit take without the units."""
+    queries, width = attention.heads // attention.kv_heads, attention.head_dim + attention.value_dim
+    times = PimTimes.of(chip.dram, chip.channels, units)
+    columns = keys / times.banks * width * bits / 8 / units.column_bytes
+    turns = -(-queries // units.rows_at_once)
+    moved = 2 * queries * keys * SCORE_BYTES
+    on_units = times.work_ps(columns, turns) + times.bus_ps(moved)
+    loading = times.bus_ps(keys * width * bits / 8) * chip.cores_per_channel
+    cycles = chip.matrix_cycles(queries, keys, attention.head_dim) + chip.matrix_cycles(
+        queries, attention.value_dim, keys
+    )
+    on_cores = np.maximum(loading, float(cycles) * 1000 / chip.clock_ghz)
+    return bool(on_units * chip.cores_per_channel < on_cores)
