@@ -183,14 +183,16 @@ def dynamic_energy_pj(
     }
 
 
-def lut_event_pj(chip: ChipSpec, lookups: Any, adds: Any) -> dict[str, Any]:
-    """Energy in pJ of look-ups of a plane of a group and of additions that make tables, numbers or arrays, by what it
-    is for ("look_up", "accumulate", "precompute"); empty where cores have no LUT unit."""
+def lut_event_pj(chip: ChipSpec, lookups: Any, groups: Any, adds: Any) -> dict[str, Any]:
+    """Energy in pJ of look-ups of a plane of a group, of groups whose planes are added up (and scaled, where tables
+    have scales), and of additions that make tables, numbers or arrays, by what it is for ("look_up", "accumulate",
+    "precompute"); empty where cores have no LUT unit."""
     if chip.lut_unit is None:
         return {}
     each = lut_cost(chip.lut_unit)
     return {
-        "look_up": lookups * each.look_up_pj, "accumulate": lookups * each.accumulate_pj,
+        "look_up": lookups * each.look_up_pj,
+        "accumulate": lookups * each.accumulate_pj + groups * each.scale_pj,
         "precompute": adds * each.add_pj,
     }  # fmt: skip
 

@@ -35,7 +35,7 @@ def dynamic_energy_pj(record: RunRecord, work: Work, activates: Activates | None
         "dram_row_bits": row_bits(record.chip, opened),
     }
     if record.chip.lut_unit is not None:
-        counts["lut_pj"] = sum(cost.lut_event_pj(record.chip, work.lookups, work.table_adds).values())
+        counts["lut_pj"] = sum(cost.lut_event_pj(record.chip, work.lookups, work.lut_groups, work.table_adds).values())
     rows = [
         cost.dynamic_energy_pj(record.chip.energy, **dict(zip(counts, map(float, row), strict=True)))
         for row in zip(*counts.values(), strict=True)

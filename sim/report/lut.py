@@ -56,7 +56,8 @@ def lut_use(record: RunRecord, view: TaskView, work: Work, energy_j: float) -> L
     tasks = computing[making]
     busy = np.bincount(view.unit[tasks], weights=(record.plan.duration[tasks] * view.weight[tasks]).astype(np.float64))
     seconds, lookups = float(busy.max(initial=0.0)) * 1e-12, int(work.lookups.sum())
-    each = {name: float(pj) * 1e-12 for name, pj in lut_event_pj(record.chip, lookups, work.table_adds.sum()).items()}
+    events = lookups, int(work.lut_groups.sum()), work.table_adds.sum()
+    each = {name: float(pj) * 1e-12 for name, pj in lut_event_pj(record.chip, *events).items()}
     return LutUse(
         operations=int(work.lut_ops.sum()),
         lookups=lookups,

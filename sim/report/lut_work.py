@@ -44,15 +44,16 @@ def add_lut_bits(record: RunRecord, table: IntArray, shapes: IntArray, bits: Int
     bits[making] = np.where(table[making, GROUP] == actions.FUSED, np.maximum(made - x, 0), made + x)
 
 
-def lookups(record: RunRecord, table: IntArray, shapes: IntArray) -> IntArray:
-    """(tasks,) how often each task of compute rows `table` looks up a plane of a group, padding included."""
-    found, lut = np.zeros(len(table), dtype=np.int64), record.chip.lut_unit
-    if lut is None:
-        return found
-    for tasks, w_bits in _looking(table, shapes):
-        for (m, n, k), times in _parts(table[tasks]):
-            found[tasks] += times * lookups_of(lut, m, n, k, w_bits)
-    return found
+def lookups(record: RunRecord, table: IntArray, shapes: IntArray) -> tuple[IntArray, IntArray]:
+    """(tasks,) twice: how often each task of compute rows `table` looks up a plane of a group, and how many groups it
+    adds up the planes of; padding included."""
+    found, lut = np.zeros((2, len(table)), dtype=np.int64), record.chip.lut_unit
+    if lut is not None:
+        for tasks, w_bits in _looking(table, shapes):
+            for (m, n, k), times in _parts(table[tasks]):
+                found[0, tasks] += times * lookups_of(lut, m, n, k, w_bits)
+                found[1, tasks] += times * lookups_of(lut, m, n, k, 1)
+    return found[0], found[1]
 
 
 def padding_waste(record: RunRecord, table: IntArray, shapes: IntArray, weight: IntArray) -> float:
@@ -60,7 +61,7 @@ def padding_waste(record: RunRecord, table: IntArray, shapes: IntArray, weight: 
     lut = record.chip.lut_unit
     if lut is None:
         return 0.0
-    done = int((lookups(record, table, shapes) * weight).sum())
+    done = int((lookups(record, table, shapes)[0] * weight).sum())
     return 1 - _needed(lut, table, shapes, weight) / done if done else 0.0
 
 

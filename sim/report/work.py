@@ -47,7 +47,7 @@ class Work:
     pim_ops     (operators + 1,) operations that the plan's tiles on PIM units execute, two per multiply-accumulate
     pim_bytes   (operators + 1,) bytes of whole columns that PIM units work on in their banks; no traffic of a channel
     lut_ops     (operators + 1,) those of `matrix_ops` that LUT units execute, and in `lookups` how often they look up
-                and accumulate for it (planes, padding included)
+                and accumulate for it (planes, padding included), in `lut_groups` for how many groups of activations
     table_adds  (operators + 1,) those of `vector_ops` that make tables
     """
 
@@ -60,6 +60,7 @@ class Work:
     pim_bytes: IntArray
     lut_ops: IntArray
     lookups: IntArray
+    lut_groups: IntArray
     table_adds: IntArray
 
 
@@ -78,7 +79,7 @@ def count_work(record: RunRecord) -> Work:
     takes no memory to speak of; all sums are of integers, so their order does not matter."""
     n_rows = len(record.operators) + 1
     none = np.zeros(n_rows, dtype=np.int64)
-    total = Work(np.zeros((n_rows, 3, len(CAUSES)), dtype=np.int64), *(none.copy() for _ in range(9)))
+    total = Work(np.zeros((n_rows, 3, len(CAUSES)), dtype=np.int64), *(none.copy() for _ in range(10)))
     shapes = operand_shapes(record)
     for begin in range(0, record.plan.n_tasks, PART):
         part = _count_part(_part(record, slice(begin, begin + PART)), shapes)
@@ -120,6 +121,7 @@ def _count_part(record: RunRecord, shapes: IntArray) -> Work:
     copied = _copied_sram_bytes(record, view)
     copied[computing] += _tile_sram_bytes(record, view, computing, table, shapes)
     making = executed * (table[:, ACTION] == actions.PRECOMPUTE)
+    looked_up, groups = lookups(record, table, shapes)
     return Work(
         moved=moved.reshape(n_rows, 3, len(CAUSES)),
         matrix_ops=ops.get(MATRIX, none) + ops.get(LUT, none),
@@ -129,7 +131,8 @@ def _count_part(record: RunRecord, shapes: IntArray) -> Work:
         pim_ops=ops.get(PIM, none),
         pim_bytes=_per_operator(record, every, _worked_bytes(record, view) * view.weight),
         lut_ops=ops.get(LUT, none),
-        lookups=_per_operator(record, computing, lookups(record, table, shapes) * view.weight[computing]),
+        lookups=_per_operator(record, computing, looked_up * view.weight[computing]),
+        lut_groups=_per_operator(record, computing, groups * view.weight[computing]),
         table_adds=_per_operator(record, computing, making),
     )
 

@@ -118,7 +118,8 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     latency = np.where(feasible, total / (machine.array(chip_of.clock_ghz) * 1e9), np.nan)
     rows = 8 * counted["dram_bytes"]  # bits of rows that are activated: a row for each row's length of bytes
     macs = counted["macs"] + counted.pop("lut_macs")
-    looked_up = cost.lut_event_pj(chip_of, counted.pop("lut_lookups"), counted.pop("table_adds"))  # type: ignore[arg-type]
+    of_lut = [counted.pop(name) for name in ("lut_lookups", "lut_groups", "table_adds")]
+    looked_up = cost.lut_event_pj(chip_of, *of_lut)  # type: ignore[arg-type]
     dynamic = cost.dynamic_energy_pj(
         chip_of.energy, noc_hop_bytes=counted["noc_bytes"], dram_row_bits=rows,  # type: ignore[arg-type]
         lut_pj=sum(looked_up.values()) if looked_up else None, **counted,  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cairn.hw_models.compute.lut.spec import weight_planes
 from cairn.hw_models.compute.lut.sram import lookups_of
 from cairn.sim.mapping.choose import NO_SPLIT, Choice, arrangement_loads
 from cairn.sim.mapping.cost_kernel import overlapped
@@ -57,6 +58,7 @@ def product_stage(
         macs=macs * (not looked_up),
         lut_macs=macs * looked_up,
         lut_lookups=machine.cores * lookups,
+        lut_groups=machine.cores * lookups / (weight_planes(shape.w_bits) if looked_up else 1),
         table_adds=tables.adds,
         vector_ops=added,
         sram_bytes=touched + loaded + 2 * moved + added * shape.partial_bits / 8 * 2,

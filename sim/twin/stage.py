@@ -37,6 +37,7 @@ class Counts:
     dram_bytes: Any = 0.0
     lut_macs: Any = 0.0
     lut_lookups: Any = 0.0
+    lut_groups: Any = 0.0
     table_adds: Any = 0.0
 
 

@@ -13,6 +13,7 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.compute.lut.cost import lut_cost
 from cairn.hw_models.compute.lut.spec import LutSpec
 from cairn.hw_models.compute.lut.sram import lookups_of, row_blocks_held, sram_traffic, table_bits_per_element
+from cairn.hw_models.compute.units.look_up import LutTensorCore
 from cairn.hw_models.cost import area_mm2, lut_event_pj
 
 
@@ -97,7 +98,20 @@ def test_area_and_energy_of_a_chip_have_its_lut_units() -> None:
     spec = chip()
     assert spec.lut_unit is not None
     assert area_mm2(spec)["lut"] == pytest.approx(spec.core_count * lut_cost(spec.lut_unit).area_mm2)
-    assert "lut" not in area_mm2(chip(lut_unit=None)) and lut_event_pj(chip(lut_unit=None), 1, 1) == {}
+    assert "lut" not in area_mm2(chip(lut_unit=None)) and lut_event_pj(chip(lut_unit=None), 1, 1, 1) == {}
     looked_up = lookups_of(spec.lut_unit, 3, 65, 5, 2)
     assert looked_up == 4 * 128 * 2 * 2  # rows, columns and groups filled up, two planes
-    assert set(lut_event_pj(spec, looked_up, 14)) == {"look_up", "accumulate", "precompute"}
+    assert set(lut_event_pj(spec, looked_up, looked_up // 2, 14)) == {"look_up", "accumulate", "precompute"}
+
+
+@pytest.mark.parametrize("table_bits", [8, 16])
+@pytest.mark.parametrize("planes", [1, 2, 4])
+def test_a_group_is_scaled_once_whatever_its_planes(planes: int, table_bits: int) -> None:
+    spec = LutSpec(activation="fp16", table_bits=table_bits, node_nm=28)
+    unit = LutTensorCore.of(spec, "fp16", node_nm=28)
+    whole = unit.energy_pj(6, 192, 20, planes)
+    groups = lookups_of(spec, 6, 192, 20, 1)
+    events = lut_event_pj(chip(lut_unit=spec), lookups_of(spec, 6, 192, 20, planes), groups, 0)
+    assert events["look_up"] == pytest.approx(float(whole.look_up))
+    assert events["accumulate"] == pytest.approx(float(whole.accumulate))
+    assert (lut_cost(spec).scale_pj > 0) == (table_bits == 8)

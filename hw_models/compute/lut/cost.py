@@ -14,12 +14,14 @@ class LutCost(NamedTuple):
     """What a LUT unit takes; `note` says how area and energies were brought to its node.
 
     look_up_pj, accumulate_pj  of one look-up of a plane of a group, and of adding what it found to its sum
+    scale_pj                   of scaling what one look-up unit added up over the planes of a group; 0 without scales
     add_pj                     of one of the additions that make tables, on the vector unit
     """
 
     area_mm2: float
     look_up_pj: float
     accumulate_pj: float
+    scale_pj: float
     add_pj: float
     note: str
 
@@ -34,8 +36,9 @@ def lut_cost(spec: LutSpec) -> LutCost:
     """Area and energies of the unit, from the cells of one array at 28 nm, scaled to `spec.node_nm`."""
     unit = LutTensorCore.of(spec, spec.activation, node_nm=spec.node_nm)
     array = unit.energy_pj(spec.m, spec.n, spec.k, 1)  # one array, one group, one plane: m x n look-ups, m tables
+    accumulate = float(unit.energy_pj(spec.m, spec.n, spec.k, 2).accumulate - array.accumulate)  # without its scaling
     units, adds = spec.m * spec.n, spec.m * adds_per_table(spec.k)
     return LutCost(
-        unit.area_mm2, float(array.look_up) / units, float(array.accumulate) / units,
+        unit.area_mm2, float(array.look_up) / units, accumulate / units, unit.scale_pj,
         float(array.precompute) / max(adds, 1), unit.provenance,
     )  # fmt: skip
