@@ -45,7 +45,7 @@ def test_products_leave_their_results_where_lowering_leaves_them(
     paradigm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left: dict[str, Pieces] = {}
-    original = lower.lower_matmul
+    original = lower.lower_product
 
     def noted(scope: Any, product: Any, x: Pieces, mapping: Any, epilogue: Any = None) -> Pieces:
         result = original(scope, product, x, mapping, epilogue)
@@ -53,7 +53,7 @@ def test_products_leave_their_results_where_lowering_leaves_them(
         left[f"{scope.block.name}/{name}"] = result
         return result
 
-    monkeypatch.setattr(lower, "lower_matmul", noted)
+    monkeypatch.setattr(lower, "lower_product", noted)
     config = run_of(paradigm, "engine.max_simulated_blocks=7", "engine.tolerance=0.1")
     simulate(config)
     machine = Machine(Swept(config.chip, {}), whole_grid(config.chip, config.mapping), config.mapping, 1)
