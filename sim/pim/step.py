@@ -22,7 +22,7 @@ import numpy.typing as npt
 from cairn.base.errors import ConfigError, Infeasibility, InfeasibleError
 from cairn.hw_models.pim.duplex import DuplexDevice, DuplexSpec, Unit, duplex_device
 from cairn.sim.pim.coprocess import divide
-from cairn.workloads.graph import Block, Operator, OperatorGraph, OpKind
+from cairn.workloads.graph import Attention, Block, Operator, OperatorGraph, OpKind
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -175,14 +175,14 @@ class _Work:
     def _attention(self, block: Block, op: Operator, units: dict[str, Unit]) -> float:
         """Keys, then values: each the longer of reading and of two operations for each element and query head."""
         attention = op.attention
-        if attention is None or len(op.inputs) < 3:
-            raise ConfigError(f"attention with latent keys ({op.name}) has no PIM model here", key="model")
+        if attention is None:
+            raise ConfigError(f"attention ({op.name}) does not say of what", key="model")
+        ops_per_byte = keys_ops_per_byte(block, op, attention)
         self._share(attention.kv_heads, self.machine.tensor_parallel, "key heads")
         parts = self.machine.groups * self.machine.tensor_parallel
         prefill = any(request.new > 1 for request in attention.requests)
         reads = dict(op.reads)
         sizes = [reads.get(name, block.tensor(name).bytes) / parts for name in op.inputs[1:3]]
-        ops_per_byte = op.matrix_ops / 2 / parts / max(sizes[0], 1)
         times = {
             unit: np.asarray(sum(self.device.attend_s(unit, size, op.matrix_ops / 2 / parts) for size in sizes))
             for unit in (self.machine.units if not prefill else (Unit.CORES,))
@@ -252,6 +252,14 @@ class _Work:
         if whole % degree:
             raise _undivided(what, whole, degree)
         return whole // degree
+
+
+def keys_ops_per_byte(block: Block, op: Operator, attention: Attention) -> float:
+    """Operations for each byte of keys, or of values, by one new token: a multiply and an add of each query head that
+    shares a key head (Duplex, arXiv 2409.01141, section III). ConfigError for latent keys."""
+    if attention.latent:
+        raise ConfigError(f"attention with latent keys ({op.name}) has no PIM model here", key="model")
+    return 2 * attention.heads / attention.kv_heads / (block.tensor(op.inputs[1]).bits / 8)
 
 
 def _undivided(what: str, count: int, degree: int) -> InfeasibleError:

@@ -103,6 +103,11 @@ def test_operations_per_byte_send_what_pim_has_too_few_for_to_the_cores() -> Non
     assert bank.units["attention"] is Unit.CORES
 
 
+def test_attention_of_one_query_head_a_key_head_has_the_one_operation_per_byte_of_bank_pim() -> None:
+    """The new key and value, which are at hand and not read, do not make it more."""
+    assert of(LLAMA, pim=Unit.BANK, choice=Choice.OPS_PER_BYTE).units["attention"] is Unit.BANK
+
+
 @settings(max_examples=10, derandomize=True, deadline=None)
 @given(scale=st.sampled_from((1, 2, 4)), unit=st.sampled_from((Unit.LOGIC, Unit.BANK)))
 def test_more_bandwidth_in_pim_is_never_slower(scale: int, unit: Unit) -> None:
