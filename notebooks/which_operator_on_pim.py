@@ -14,13 +14,10 @@ matplotlib.use("Agg")
 import pandas as pd
 
 from cairn.hw_models.pim.duplex import DuplexSpec, Unit
-from cairn.sim.layerwise.compare import load_model
 from cairn.sim.pim.crossover import Work, crossings, operators_by_intensity, rates
 from cairn.sim.pim.crossover_plot import plot_crossover
-from cairn.sim.pim.step import Choice, Machine, step_time
-from cairn.workloads.build import build_graph
-from cairn.workloads.routing import RoutingLaw, RoutingSpec
-from cairn.workloads.step import Phase, WorkloadSpec
+from cairn.sim.pim.duplex_run import device_bytes, load_duplex
+from cairn.sim.pim.step import Choice, step_time
 
 # %% [markdown]
 # ## Where the units meet
@@ -39,27 +36,21 @@ print(meetings.round(3).to_string(index=False))
 # %% [markdown]
 # ## Where operators stand
 #
-# The models and devices of Duplex's Table I, with experts drawn uniformly. Larger batches push dense products to the
-# right, out of reach of PIM; experts follow slowly, since tokens spread over them, and attention stays where it is.
+# The models and devices of Duplex's Table I (the runs of `cairn duplex`), with experts drawn uniformly. Larger batches
+# push dense products to the right, out of reach of PIM; experts follow slowly, since tokens spread over them, and
+# attention stays where it is.
 
 # %%
-SYSTEMS = {
-    "mixtral-8x7b": {"devices": 4, "tensor_parallel": 4},
-    "glam-143b": {"devices": 8, "tensor_parallel": 8},
-    "grok-1": {"devices": 16, "nodes": 2, "tensor_parallel": 8, "expert_parallel": 2},
-    "opt-66b": {"devices": 4, "tensor_parallel": 4},
-    "llama-3-70b": {"devices": 4, "tensor_parallel": 4},
-}
-BATCHES, CONTEXT = (8, 32, 128), 4096
+MODELS, BATCHES, CONTEXT = ("mixtral-8x7b", "glam-143b", "grok-1", "opt-66b", "llama-3-70b"), (8, 32, 128), 2048
 
 
-def decode(model: str, batch: int):
-    """The operators of a step in which each request gets one token over CONTEXT keys."""
-    step = WorkloadSpec(phase=Phase.DECODE, batch=batch, context=CONTEXT, embedding=False)
-    return build_graph(load_model(model), step, RoutingSpec(law=RoutingLaw.UNIFORM), 1)
+def decode(model: str, batch: int, **changes):
+    """A step in which each request gets one token over CONTEXT keys."""
+    shipped = load_duplex(f"{model}-decode", [f"batch={batch}", f"context={CONTEXT}", "coprocessing=false"])
+    return shipped.model_copy(update=changes)
 
 
-graphs = {(model, batch): decode(model, batch) for model in SYSTEMS for batch in BATCHES}
+graphs = {(model, batch): decode(model, batch).graph() for model in MODELS for batch in BATCHES}
 operators = operators_by_intensity(graphs)
 spread = operators.groupby(["model", "batch", "kind"], sort=False)["ops_per_byte"].agg(["min", "max"])
 print(spread.round(2).to_string())
@@ -70,20 +61,19 @@ picture = plot_crossover(device, operators)
 #
 # Every model and batch with each unit: all on the cores, all that PIM can do on PIM, each operator by its operations
 # per byte against those of the unit, each where it is done first, and experts divided between both at the same time.
-# Dense products stay on the cores in all of them.
+# Dense products stay on the cores in all of them. What a device must hold is shown beside its 80 GiB: keys of 128
+# requests of OPT-66B would not fit, so that these steps (which Duplex's simulator runs) need more devices than four.
 
 # %%
 rows = []
 for (model, batch), graph in graphs.items():
     for unit in (Unit.LOGIC, Unit.BANK):
-        ways = {choice.value: {"choice": choice} for choice in Choice}
-        if load_model(model).moe is not None:
-            ways["divided"] = {"coprocessing": True}
-        took = {
-            name: 1e3 * step_time(Machine(device=device, pim=unit, **SYSTEMS[model], **way), graph).seconds
-            for name, way in ways.items()
-        }
-        rows.append({"model": model, "batch": batch, "unit": unit.value, **took})
+        ways = {choice.value: decode(model, batch, choice=choice) for choice in Choice}
+        if ways["fastest"].model.moe is not None:
+            ways["divided"] = decode(model, batch, coprocessing=True)
+        took = {name: 1e3 * step_time(way.machine(unit), graph).seconds for name, way in ways.items()}
+        gib = device_bytes(ways["fastest"], graph) / 2**30
+        rows.append({"model": model, "batch": batch, "unit": unit.value, "gib": gib, **took})
 steps = pd.DataFrame(rows)
 steps["gain"] = steps[["cores", "pim"]].min(axis=1) / steps[["fastest", "divided"]].min(axis=1)
 steps["speedup"] = steps["cores"] / steps[["fastest", "divided"]].min(axis=1)
