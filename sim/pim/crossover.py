@@ -103,11 +103,12 @@ def _crossing(spec: DuplexSpec, work: Work, pair: tuple[Unit, Unit], between: tu
     return Crossing(below, above, high, float(rates(spec, work, high)[above]))
 
 
-def operators_by_intensity(graphs: Mapping[tuple[str, int], OperatorGraph]) -> pd.DataFrame:
+def operators_by_intensity(graphs: Mapping[tuple[str, int], OperatorGraph], groups: int = 1) -> pd.DataFrame:
     """Where the operators of steps stand: a row for each product of weights, attention, and expert that has tokens.
 
-    `graphs` are steps by model and batch. Columns: model, batch, operator, kind (`dense`, `experts`, `attention`),
-    work, ops_per_byte (of weights, or of keys and values), and how many such there are in the step (`count`).
+    `graphs` are steps by model and batch; tokens of dense products are divided over `groups` of devices that each have
+    all dense weights. Columns: model, batch, operator, kind (`dense`, `experts`, `attention`), work, ops_per_byte (of
+    weights, or of keys and values), and how many such there are in the step (`count`).
     ConfigError for attention with latent keys.
     """
     rows = [
@@ -116,7 +117,7 @@ def operators_by_intensity(graphs: Mapping[tuple[str, int], OperatorGraph]) -> p
         for (model, batch), graph in graphs.items()
         for segment in graph.segments
         for op in segment.block.operators
-        for kind, work, intensities in _intensities(segment.block, op)
+        for kind, work, intensities in _intensities(segment.block, op, groups)
         for each in intensities
     ]  # fmt: skip
     columns = ["model", "batch", "operator", "kind", "work", "ops_per_byte"]
@@ -124,10 +125,11 @@ def operators_by_intensity(graphs: Mapping[tuple[str, int], OperatorGraph]) -> p
     return table.groupby(columns, sort=False)["count"].sum().reset_index()
 
 
-def _intensities(block: Block, op: Operator) -> list[tuple[str, Work, list[float]]]:
+def _intensities(block: Block, op: Operator, groups: int) -> list[tuple[str, Work, list[float]]]:
     """Kind, work and operations per byte of an operator that reads weights or keys; nothing for others."""
     if op.kind is OpKind.MATMUL:
-        return [("dense", Work.WEIGHTS, [op.matrix_ops / block.tensor(op.inputs[1]).bytes])]
+        x, w = (block.tensor(name) for name in op.inputs)
+        return [("dense", Work.WEIGHTS, [2 * -(-x.rows // groups) * w.elements / w.bytes])]
     if op.kind is OpKind.GROUPED_MATMUL:
         ops_of_a_byte = 2 / (block.tensor(op.inputs[1]).bits / 8)
         return [("experts", Work.WEIGHTS, [rows * ops_of_a_byte for rows in op.group_rows if rows])]

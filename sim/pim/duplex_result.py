@@ -84,7 +84,8 @@ class DuplexResult:
             (scratch / RESULT_FILE).write_text(self.to_json() + "\n", encoding="utf-8")
             self.totals().to_csv(scratch / "totals.csv", index=False)
             self.operators().to_csv(scratch / "operators.csv", index=False)
-            placed = operators_by_intensity({(self.spec.model.name, self.spec.batch): self.graph})
+            steps = {(self.spec.model.name, self.spec.batch): self.graph}
+            placed = operators_by_intensity(steps, self.spec.machine(None).groups)
             plot_crossover(self.spec.device, placed, scratch / "crossover.png")
 
     def summary(self) -> str:

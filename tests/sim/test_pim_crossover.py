@@ -58,6 +58,8 @@ def test_operators_stand_at_the_tokens_of_their_weights_and_the_heads_of_their_k
     table = operators_by_intensity({("mixtral", 32): MIXTRAL, ("llama", 16): LLAMA})
     dense = table[table["kind"] == "dense"].set_index("model")["ops_per_byte"]
     assert set(dense["mixtral"]) == {32.0} and set(dense["llama"]) == {16.0}
+    halved = operators_by_intensity({("mixtral", 32): MIXTRAL}, groups=2)
+    assert set(halved[halved["kind"] == "dense"]["ops_per_byte"]) == {16.0}
     keys = table[table["kind"] == "attention"].set_index("model")["ops_per_byte"]
     assert keys["mixtral"] == 4 and keys["llama"] == 1
     experts = table[(table["kind"] == "experts") & (table["operator"] == "experts_down")]
