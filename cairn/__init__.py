@@ -13,7 +13,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cairn.api import __version__, simulate, simulate_layers, simulate_network, simulate_wafer
+    from cairn.api import (
+        __version__,
+        simulate,
+        simulate_duplex,
+        simulate_layers,
+        simulate_network,
+        simulate_wafer,
+    )
     from cairn.base.errors import CairnError, InfeasibleError
     from cairn.dse.study import Study
     from cairn.dse.study import run_sweep as explore
@@ -40,6 +47,7 @@ __all__ = [
     "load",
     "simulate",
     "simulate_channel",
+    "simulate_duplex",
     "simulate_layers",
     "simulate_network",
     "simulate_wafer",
@@ -60,6 +68,7 @@ _HOMES = {
     "load": "cairn.sim.config.run_config",
     "simulate": "cairn.api",
     "simulate_channel": "cairn.hw_models.dram.simulate",
+    "simulate_duplex": "cairn.api",
     "simulate_layers": "cairn.api",
     "simulate_network": "cairn.api",
     "simulate_wafer": "cairn.api",

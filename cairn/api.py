@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from cairn.sim.layerwise.spec import AcceleratorSpec
     from cairn.sim.network.runs import NetworkResult
     from cairn.sim.network.spec import NetworkRun
+    from cairn.sim.pim.duplex_result import DuplexResult
+    from cairn.sim.pim.duplex_run import DuplexRunSpec
     from cairn.sim.report.result import Result
     from cairn.sim.wafer.decode import WaferDecode
     from cairn.sim.wafer.spec import WaferSpec
@@ -91,6 +93,25 @@ def simulate_wafer(config: WaferSpec | str | Path, overrides: Iterable[str] = ()
     elif settings:
         raise CairnError("overrides apply to a name or a path; a WaferSpec is complete already")
     return wafer_decode(config)
+
+
+def simulate_duplex(config: DuplexRunSpec | str | Path, overrides: Iterable[str] = ()) -> DuplexResult:
+    """A decode step on GPUs with and without PIM: `print(cairn.simulate_duplex("mixtral-8x7b-decode").summary())`.
+
+    `config` is a DuplexRunSpec, the name of a shipped run (configs/duplex) or the path of one; `overrides` as in
+    `simulate`. Raises ConfigError for a mistake in the configuration and for models with operators that these systems
+    do not know, InfeasibleError when heads or experts cannot be divided over the devices or their memory is too small.
+    """
+    from cairn.base.errors import CairnError
+    from cairn.sim.pim.duplex_result import compare
+    from cairn.sim.pim.duplex_run import DuplexRunSpec, load_duplex
+
+    settings = tuple(overrides)
+    if not isinstance(config, DuplexRunSpec):
+        config = load_duplex(config, settings)
+    elif settings:
+        raise CairnError("overrides apply to a name or a path; a DuplexRunSpec is complete already")
+    return compare(config)
 
 
 def simulate_layers(

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from cairn.hw_models.pim.duplex import Unit
+
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 
 
@@ -19,7 +21,7 @@ def run(name: str) -> dict[str, Any]:
 def test_every_example_is_run_by_a_test_here() -> None:
     names = {file.stem for file in FOLDER.glob("*.py")}
     assert names == {"read_a_result", "search_a_space", "check_against_references", "write_your_own_plan",
-                     "how_deep_a_stack", "which_unit_for_few_bits"}  # fmt: skip
+                     "how_deep_a_stack", "which_unit_for_few_bits", "which_operator_on_pim"}  # fmt: skip
     text = Path(__file__).read_text(encoding="utf-8")
     assert all(f'run("{name}")' in text for name in names)
 
@@ -107,3 +109,24 @@ def test_look_up_units_meet_multipliers_at_the_published_bits_and_the_rings_stan
     assert "energy x 0.13" in names["caption"]
     for sheet in (names["costs"], names["rates"]):
         assert all(axis.get_yscale() == "log" and axis.get_legend() is None for axis in sheet.axes)
+
+
+def test_each_operator_where_it_is_done_first_is_no_slower_than_either_side_and_the_crossings_are_drawn() -> None:
+    names = run("which_operator_on_pim")
+    steps = names["steps"].set_index(["model", "unit", "batch"])
+    assert len(steps) == 5 * 2 * 3
+    assert (steps["fastest"] <= steps[["cores", "pim", "ops_per_byte"]].min(axis=1)).all()
+    divided = steps.dropna(subset="divided")
+    assert len(divided) == 3 * 2 * 3 and (divided["divided"] <= divided["fastest"] * (1 + 1e-9)).all()
+    assert steps.loc[("mixtral-8x7b", "logic", 128), "gain"] > 1.4, "experts divided between both sides"
+    opt, llama, mixtral = (steps["fastest"].xs(name) for name in ("opt-66b", "llama-3-70b", "mixtral-8x7b"))
+    assert (opt["bank"] < opt["logic"]).all() and (llama["logic"] < llama["bank"]).all()
+    assert mixtral["bank"][8] < mixtral["logic"][8] and mixtral["logic"][32] < mixtral["bank"][32]
+    meetings = names["meetings"].set_index(["work", "below", "above"])["ops_per_byte"]
+    assert meetings["weights", "bank", "logic"] == pytest.approx(6, abs=0.5)
+    assert meetings["weights", "logic", "cores"] == pytest.approx(41, abs=0.5)
+    assert meetings["keys", "bank", "logic"] == pytest.approx(4, abs=0.1)
+    at_four = names["at_four"]
+    assert 3 * at_four[Unit.CORES] < at_four[Unit.BANK] < at_four[Unit.LOGIC]
+    texts = {text.get_text() for axes in names["picture"].axes for text in axes.texts}
+    assert {"6.19", "20.3", "40.8", "3.97", "13.1", "40.2"} <= texts

@@ -1,5 +1,5 @@
-"""The command line: `cairn run`, `dse`, `dram`, `pim`, `noc`, `units`, `wafer`, `layers`, `validate`, `configs`,
-`show`.
+"""The command line: `cairn run`, `dse`, `dram`, `pim`, `noc`, `units`, `wafer`, `layers`, `duplex`, `validate`,
+`configs`, `show`.
 
 A command imports what it needs when called.
 
@@ -69,9 +69,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_units(commands)
     _add_wafer(commands)
     _add_layers(commands)
+    _add_duplex(commands)
     _add_validate(commands)
     configs = commands.add_parser("configs", help="list the configurations that come with Cairn", allow_abbrev=False)
-    kinds = ("chips", "models", "runs", "sweeps", "networks", "wafer", "accelerators")
+    kinds = ("chips", "models", "runs", "sweeps", "networks", "wafer", "accelerators", "duplex")
     configs.add_argument("kind", nargs="?", choices=kinds, help="only these (default: all)")
     show = commands.add_parser("show", help="print the fully resolved configuration as YAML", allow_abbrev=False)
     _add_config(show)
@@ -231,6 +232,17 @@ def _add_layers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     form.add_argument("--csv", action="store_true", help="print a row for each product as CSV instead of tables")
 
 
+def _add_duplex(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    duplex = commands.add_parser("duplex", help="a decode step on GPUs with and without PIM", allow_abbrev=False)
+    duplex.add_argument("config", metavar="CONFIG", help="a shipped name ('cairn configs duplex') or a YAML file")
+    duplex.add_argument(
+        "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[],
+        help="override one key, such as batch=128, model=mixtral-8x22b or choice=ops_per_byte (may be repeated)",
+    )  # fmt: skip
+    duplex.add_argument("--out", metavar="DIR", help="write the result folder (JSON, CSV, crossover plot) here")
+    duplex.add_argument("--json", action="store_true", help="print the result as JSON instead of tables")
+
+
 def _add_validate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check = commands.add_parser("validate", help="compare the models with their references", allow_abbrev=False)
     check.add_argument("suites", metavar="SUITE", nargs="*", help="which suites (default: all quick ones)")
@@ -283,6 +295,10 @@ def _execute(arguments: argparse.Namespace) -> int:
         from cairn.cli.layers import layers
 
         return layers(arguments)
+    if arguments.command == "duplex":
+        from cairn.cli.duplex import duplex
+
+        return duplex(arguments)
     if arguments.command == "validate":
         from cairn.cli.validate import validate
 

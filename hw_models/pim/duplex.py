@@ -67,6 +67,7 @@ class DuplexSpec(Spec):
     bandwidth_gb_per_s: float = sourced(3352.0, _H100, gt=0)
     stacks: int = sourced(5, _SHAPE, ge=1, le=64)
     channels: int = sourced(16, _SHAPE + ": 32 pseudo-channels of a stack", ge=1, le=1024)
+    stack_gib: float = sourced(16.0, _PAPER + " section VI: stacks of 8 dies, 16 GB each", gt=0)
     clock_ps: int = sourced(769, f"{_TIMING}: 0.76923 ns a cycle", ge=1)
     refresh_ns: float = sourced(450.0, f"{_TIMING}: tRFC of HBM3_16Gb_2R (16 Gb)", ge=0)
     logic: PimSpec = sourced(PimSpec(), _PAPER)

@@ -49,7 +49,8 @@ SWEEP: Final = Kind("sweep", "cairn.sweep/1", "sweeps")
 NETWORK: Final = Kind("network", "cairn.network/1", "networks", {}, (("measure", "file"),))
 WAFER: Final = Kind("wafer", "cairn.wafer/1", "wafer", {"chip": CHIP, "model": MODEL})
 ACCELERATOR: Final = Kind("accelerator", "cairn.accelerator/1", "accelerators")
-KINDS: Final = (CHIP, MODEL, RUN, SWEEP, NETWORK, WAFER, ACCELERATOR)
+DUPLEX: Final = Kind("duplex", "cairn.duplex/1", "duplex", {"model": MODEL})
+KINDS: Final = (CHIP, MODEL, RUN, SWEEP, NETWORK, WAFER, ACCELERATOR, DUPLEX)
 
 
 @lru_cache(maxsize=len(KINDS))

@@ -12,7 +12,7 @@ memory between operators; norms and residuals are hidden (assumed, as in the ref
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Final
 
@@ -22,7 +22,7 @@ import numpy.typing as npt
 from cairn.base.errors import ConfigError, Infeasibility, InfeasibleError
 from cairn.hw_models.pim.duplex import DuplexDevice, DuplexSpec, Unit, duplex_device
 from cairn.sim.pim.coprocess import divide
-from cairn.workloads.graph import Block, Operator, OperatorGraph, OpKind
+from cairn.workloads.graph import Attention, Block, Operator, OperatorGraph, OpKind
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -99,6 +99,25 @@ class Machine:
         return np.minimum(cores, pim)
 
 
+@dataclass(frozen=True)
+class OperatorTime:
+    """An operator of one layer on the device that takes longest, and where it is done.
+
+    `ops_per_byte` is of weights (experts: their mean, of those with tokens) or of keys; `cores_s` and `pim_s` are what
+    it would take on either side alone, `pim_s` None for what PIM is not asked; `seconds` count. `pim_share` is the
+    share done by PIM: 0 or 1, of experts by products. `count` layers have it.
+    """
+
+    name: str
+    part: str
+    ops_per_byte: float
+    cores_s: float
+    pim_s: float | None
+    seconds: float
+    pim_share: float
+    count: int = 1
+
+
 @dataclass
 class StepTime:
     """Seconds of a step by part (PARTS)."""
@@ -113,6 +132,8 @@ class StepTime:
     exchange: float = 0.0
     units: dict[str, Unit] = field(default_factory=dict)
     """The unit that did each dense operator or attention, by name."""
+    operators: list[OperatorTime] = field(default_factory=list)
+    """Dense products, attention and experts, block after block."""
 
     @property
     def seconds(self) -> float:
@@ -125,8 +146,13 @@ def step_time(machine: Machine, graph: OperatorGraph) -> StepTime:
     heads or experts cannot be divided over the devices."""
     found, work = StepTime(), _Work(machine, duplex_device(machine.device), graph.tokens)
     for segment in graph.segments:
-        for part, seconds in work.block(segment.block, found.units):
+        done: list[OperatorTime] = []
+        for part, seconds in work.block(segment.block, done):
             setattr(found, part, getattr(found, part) + segment.repeat * seconds)
+        found.operators += [replace(each, count=segment.repeat) for each in done]
+    for each in found.operators:
+        if each.part != "experts" or each.name == "router":
+            found.units[each.name] = machine.units[-1] if each.pim_share else Unit.CORES
     return found
 
 
@@ -138,23 +164,23 @@ class _Work:
     device: DuplexDevice
     tokens: int
 
-    def block(self, block: Block, units: dict[str, Unit]) -> Iterator[tuple[str, float]]:
-        """(part, seconds) of each operator of a block that takes time of its own."""
+    def block(self, block: Block, done: list[OperatorTime]) -> Iterator[tuple[str, float]]:
+        """(part, seconds) of each operator of a block that takes time of its own; those with a place join `done`."""
         experts = [op for op in block.operators if op.kind is OpKind.GROUPED_MATMUL]
         for op in block.operators:
             if op.kind is OpKind.MATMUL:
-                yield from self._dense(block, op, units)
+                yield from self._dense(block, op, done)
             elif op.kind is OpKind.ATTENTION:
-                yield "attention", self._attention(block, op, units)
+                yield "attention", self._attention(block, op, done)
             elif op.kind is OpKind.ACTIVATION and op.name != "experts_act":
                 yield "dense", self._elementwise(block, op)
             elif op.kind is OpKind.COMBINE:
-                yield "experts", self._experts(block, experts)
+                yield "experts", self._experts(block, experts, done)
                 yield from self._after_experts(block, op)
             elif op.kind not in _FREE:
                 raise ConfigError(f"PIM systems know no operator {op.kind.value} ({op.name})", key="model")
 
-    def _dense(self, block: Block, op: Operator, units: dict[str, Unit]) -> Iterator[tuple[str, float]]:
+    def _dense(self, block: Block, op: Operator, done: list[OperatorTime]) -> Iterator[tuple[str, float]]:
         """A product on the cores, divided over a group; partial sums are added up after those divided by rows."""
         x, w = (block.tensor(name) for name in op.inputs)
         rows = self._rows(x.rows)
@@ -167,28 +193,32 @@ class _Work:
         elif op.name != "router":
             columns = self._share(columns, degree, op.name)
         size = w.bits / 8
-        units[op.name] = Unit.CORES
-        yield _PART.get(op.name, "dense"), float(self.device.product_s(Unit.CORES, rows, inner, columns, size))
+        part = _PART.get(op.name, "dense")
+        seconds = float(self.device.product_s(Unit.CORES, rows, inner, columns, size))
+        done.append(OperatorTime(op.name, part, 2 * rows / size, seconds, None, seconds, 0.0))
+        yield part, seconds
         if op.name in PRODUCTS_BY_ROWS:
             yield "all_reduce", self.device.all_reduce_s(degree, rows * w.columns * size)
 
-    def _attention(self, block: Block, op: Operator, units: dict[str, Unit]) -> float:
+    def _attention(self, block: Block, op: Operator, done: list[OperatorTime]) -> float:
         """Keys, then values: each the longer of reading and of two operations for each element and query head."""
         attention = op.attention
-        if attention is None or len(op.inputs) < 3:
-            raise ConfigError(f"attention with latent keys ({op.name}) has no PIM model here", key="model")
+        if attention is None:
+            raise ConfigError(f"attention ({op.name}) does not say of what", key="model")
+        ops_per_byte = keys_ops_per_byte(block, op, attention)
         self._share(attention.kv_heads, self.machine.tensor_parallel, "key heads")
         parts = self.machine.groups * self.machine.tensor_parallel
         prefill = any(request.new > 1 for request in attention.requests)
         reads = dict(op.reads)
         sizes = [reads.get(name, block.tensor(name).bytes) / parts for name in op.inputs[1:3]]
-        ops_per_byte = op.matrix_ops / 2 / parts / max(sizes[0], 1)
         times = {
             unit: np.asarray(sum(self.device.attend_s(unit, size, op.matrix_ops / 2 / parts) for size in sizes))
             for unit in (self.machine.units if not prefill else (Unit.CORES,))
         }
         seconds = float(self.machine.chosen(times, ops_per_byte))
-        units[op.name] = next(unit for unit in times if float(times[unit]) == seconds)
+        cores, *pim = (float(each) for each in times.values())
+        share = 0.0 if seconds == cores else 1.0
+        done.append(OperatorTime(op.name, "attention", ops_per_byte, cores, pim[0] if pim else None, seconds, share))
         return seconds
 
     def _elementwise(self, block: Block, op: Operator) -> float:
@@ -198,7 +228,7 @@ class _Work:
         read, write = self.device.bytes_s(Unit.CORES, size), self.device.bytes_s(Unit.CORES, out, write=True)
         return float(read + write)
 
-    def _experts(self, block: Block, products: list[Operator]) -> float:
+    def _experts(self, block: Block, products: list[Operator], done: list[OperatorTime]) -> float:
         """The slowest device's experts."""
         machine = self.machine
         if not products:
@@ -209,12 +239,27 @@ class _Work:
             raise _undivided("experts", loads.size, sharing)
         times = {unit: self._expert_times(unit, block, products, loads) for unit in machine.units}
         parts = np.split(np.arange(loads.size), sharing)
-        if not machine.coprocessing or machine.pim is None:
-            alone = machine.chosen(times, loads).sum(axis=0)
-            return max(float(alone[here].sum()) for here in parts)
-        cores, pim = (times[unit].sum(axis=0) for unit in machine.units)
+        seconds, by_pim = self._placed(times, loads, parts)
+        alone = [max(float(times[unit][:, here].sum()) for here in parts) for unit in machine.units]
+        mean = 2 * float(loads[loads > 0].mean()) / (block.tensor(products[0].inputs[1]).bits / 8)
+        share = float(by_pim[:, loads > 0].mean())
+        pim_s = None if machine.pim is None else alone[-1]
+        done.append(OperatorTime("experts", "experts", mean, alone[0], pim_s, seconds, share))
+        return seconds
+
+    def _placed(
+        self, times: dict[Unit, FloatArray], loads: FloatArray, parts: list[npt.NDArray[np.intp]]
+    ) -> tuple[float, npt.NDArray[np.bool_]]:
+        """Seconds of the slowest device, and which products (rows) of which experts (columns) PIM does."""
+        machine, cores = self.machine, times[Unit.CORES]
+        chosen = machine.chosen(times, loads)
+        if machine.pim is None or not machine.coprocessing:
+            return max(float(chosen.sum(axis=0)[here].sum()) for here in parts), chosen != cores
+        sums = [times[unit].sum(axis=0) for unit in machine.units]
         sections = SECTIONS if parts[0].size > SECTIONS and parts[0].size % SECTIONS == 0 else 0
-        return max(divide(loads[here], cores[here], pim[here], sections).seconds for here in parts)
+        divisions = [divide(loads[here], sums[0][here], sums[1][here], sections) for here in parts]
+        by_pim = ~np.concatenate([each.on_cores for each in divisions])
+        return max(each.seconds for each in divisions), np.broadcast_to(by_pim, cores.shape)
 
     def _expert_times(self, unit: Unit, block: Block, products: list[Operator], loads: FloatArray) -> FloatArray:
         """Seconds of each product (rows) of each expert (columns) on a unit, its activation with the first."""
@@ -252,6 +297,14 @@ class _Work:
         if whole % degree:
             raise _undivided(what, whole, degree)
         return whole // degree
+
+
+def keys_ops_per_byte(block: Block, op: Operator, attention: Attention) -> float:
+    """Operations for each byte of keys, or of values, by one new token: a multiply and an add of each query head that
+    shares a key head (Duplex, arXiv 2409.01141, section III). ConfigError for latent keys."""
+    if attention.latent:
+        raise ConfigError(f"attention with latent keys ({op.name}) has no PIM model here", key="model")
+    return 2 * attention.heads / attention.kv_heads / (block.tensor(op.inputs[1]).bits / 8)
 
 
 def _undivided(what: str, count: int, degree: int) -> InfeasibleError:

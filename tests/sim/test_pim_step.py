@@ -103,6 +103,11 @@ def test_operations_per_byte_send_what_pim_has_too_few_for_to_the_cores() -> Non
     assert bank.units["attention"] is Unit.CORES
 
 
+def test_attention_of_one_query_head_a_key_head_has_the_one_operation_per_byte_of_bank_pim() -> None:
+    """The new key and value, which are at hand and not read, do not make it more."""
+    assert of(LLAMA, pim=Unit.BANK, choice=Choice.OPS_PER_BYTE).units["attention"] is Unit.BANK
+
+
 @settings(max_examples=10, derandomize=True, deadline=None)
 @given(scale=st.sampled_from((1, 2, 4)), unit=st.sampled_from((Unit.LOGIC, Unit.BANK)))
 def test_more_bandwidth_in_pim_is_never_slower(scale: int, unit: Unit) -> None:
@@ -141,3 +146,26 @@ def test_heads_and_experts_that_do_not_divide_are_infeasible_with_the_remedy() -
 def test_operators_without_a_model_are_named() -> None:
     with pytest.raises(CairnError, match=r"PIM systems know no operator ssm_scan|conv1d"):
         of(decode("mamba28b", 1, 128), devices=1, tensor_parallel=1)
+
+
+@pytest.mark.parametrize("coprocessing", [False, True])
+def test_operators_say_where_they_are_done_and_add_up_to_their_parts(coprocessing: bool) -> None:
+    found = of(MIXTRAL, pim=Unit.LOGIC, coprocessing=coprocessing)
+    for part in ("qkv", "attention", "o"):
+        mine = sum(each.seconds * each.count for each in found.operators if each.part == part)
+        assert mine == pytest.approx(getattr(found, part))
+    experts = [each for each in found.operators if each.name == "experts"]
+    assert len(experts) == 32
+    for each in experts:
+        assert each.pim_s is not None
+        assert each.seconds <= min(each.cores_s, each.pim_s) * (1 + 1e-12)
+        assert 0 <= each.pim_share <= 1 and 4 <= each.ops_per_byte <= 16
+    names = {each.name: each for each in found.operators}
+    assert names["attention"].pim_share == 1 and names["attention"].ops_per_byte == 4
+    assert names["qkv"].pim_s is None and names["qkv"].ops_per_byte == 32
+
+
+def test_without_pim_nothing_is_done_by_it_and_by_hand_all_experts_are() -> None:
+    assert all(each.pim_share == 0 and each.pim_s is None for each in of(MIXTRAL).operators)
+    by_hand = of(MIXTRAL, pim=Unit.BANK, choice=Choice.PIM).operators
+    assert {each.pim_share for each in by_hand if each.name in ("experts", "attention")} == {1.0}

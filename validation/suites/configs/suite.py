@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cairn.base.errors import CairnError, InfeasibleError
 from cairn.sim.config.problems import validate
-from cairn.sim.config.resolve import ACCELERATOR, CHIP, MODEL, NETWORK, WAFER, load_document, shipped
+from cairn.sim.config.resolve import ACCELERATOR, CHIP, DUPLEX, MODEL, NETWORK, WAFER, load_document, shipped
 from cairn.sim.config.run_config import RunConfig, load
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
@@ -44,6 +44,8 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
         yield _row(f"wafer/{name}", "wafer", _wafer(name))
     for name in shipped(ACCELERATOR):
         yield _row(f"accelerators/{name}", "accelerators", _accelerator(name))
+    for name in shipped(DUPLEX):
+        yield _row(f"duplex/{name}", "duplex", _duplex(name))
     for name in shipped(MODEL):
         model = validate(load_document(name, MODEL), ModelSpec, MODEL.references)
         small = count_parameters(model).matrices <= QUICK_PARAMETERS
@@ -92,6 +94,18 @@ def _accelerator(name: str) -> Outcome:
         return Outcome(False, f"Refused: {broken}")
     told = f"{ACCELERATED}: {cycles[0]:,} cycles of prefill, {cycles[1]:,} of a decoded token."
     return Outcome(min(cycles) > 0, told)
+
+
+def _duplex(name: str) -> Outcome:
+    from cairn.sim.pim.duplex_result import compare
+    from cairn.sim.pim.duplex_run import load_duplex
+
+    try:
+        totals = compare(load_duplex(name)).totals()
+    except CairnError as broken:
+        return Outcome(False, f"Refused: {broken}")
+    told = ", ".join(f"{row['system']} {row['speedup']:.2f}x" for row in totals.to_dict("records")[1:])
+    return Outcome(bool((totals["ms"] > 0).all()), f"{told} of the cores alone.")
 
 
 def outcome_of(run_name: str, overrides: list[str], run: bool) -> Outcome:

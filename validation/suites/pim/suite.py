@@ -11,6 +11,7 @@ from cairn.validation.suites.pim import (
     attacc,
     attacc_system,
     cent,
+    choice,
     coprocessing,
     cousins,
     duplex,
@@ -35,4 +36,5 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
         yield from twin.rows()
         yield from attacc.stream_rows()
         yield from units_form.rows()
+        yield from choice.rows()
         yield from coprocessing.rows(run_all)
