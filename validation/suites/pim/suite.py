@@ -17,6 +17,7 @@ from cairn.validation.suites.pim import (
     headlines,
     samsung,
     twin,
+    twin_steps,
     units_form,
 )
 
@@ -36,3 +37,4 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
         yield from attacc.stream_rows()
         yield from units_form.rows()
         yield from coprocessing.rows(run_all)
+        yield from twin_steps.rows(run_all)
