@@ -47,10 +47,13 @@ class PimTimes:
         return cls(tick * ticks["spacing"], tick * row, byte, 1.0 - lost, columns, banks)
 
     def work_ps(self, columns: npt.ArrayLike, turns: npt.ArrayLike) -> Floats:
-        """Time of so many columns, each of which takes `turns` times the spacing."""
+        """Time of so many columns, each of which follows the one before in its row after `turns` times the spacing.
+
+        Behind the last column of a row, turns are not waited for (rule S8): t_rtp after it its banks may close.
+        """
         count = np.asarray(columns, dtype=np.float64)
-        rows = np.ceil(count / self.columns)
-        return np.asarray((count * self.column_ps * np.asarray(turns) + rows * self.row_ps) / self.left)
+        rows, each = np.ceil(count / self.columns), self.column_ps * np.asarray(turns)
+        return np.asarray(((count - rows) * each + rows * (self.row_ps + self.column_ps)) / self.left)
 
     def bus_ps(self, size: npt.ArrayLike) -> Floats:
         """Time of so many bytes to and from the buffers over the channel's data bus."""

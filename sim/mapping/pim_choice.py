@@ -113,12 +113,8 @@ def _misfit(units: PimSpec, shape: MatmulShape) -> Infeasibility | None:
 def _layout(shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec, units: PimSpec) -> Layout:
     """Outputs over banks, the reduction along columns; half of buffer and accumulators for what is under way."""
     mapping = choose_matmul(replace(shape, m=1), chip, grid, options)
-    banks = units.together(chip.dram.banks_per_channel)
-    turns = -(-shape.m // units.rows_at_once)
-    tile_n = banks * max(1, units.accumulators // 2 // turns)
-    in_column = int(units.column_bytes * 8 / shape.w_bits)
-    fits = int(units.buffer_bytes // 2 * 8 / (shape.m * shape.x_bits))
-    segment_k = max(in_column, fits // in_column * in_column)
+    tile_n, segment_k, turns = _cut(shape, chip, units)
+    banks, in_column = units.together(chip.dram.banks_per_channel), int(units.column_bytes * 8 / shape.w_bits)
     gn, gk = mapping.split.sizes[1:]
     n, k = math.ceil(shape.n / gn), math.ceil(shape.k / gk)
     segments, tiles = math.ceil(k / segment_k), math.ceil(n / tile_n)
@@ -128,6 +124,25 @@ def _layout(shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec
     ps = times.work_ps(columns, turns) + times.bus_ps(filled + shape.m * n * RESULT_BITS / 8)
     cycles = float(ps) * chip.cores_per_channel * chip.clock_ghz / 1000
     return Layout(mapping, tile_n, segment_k, turns, cycles)
+
+
+def tiling_of(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> tuple[int, int, int]:
+    """Columns n of a tile, reduction k of a segment, and turns of the units for the rows of a product.
+
+    InfeasibleError where the units cannot multiply the operands or have no room for them.
+    """
+    misfit = _misfit(units, shape)
+    if misfit is not None:
+        raise InfeasibleError([misfit])
+    return _cut(shape, chip, units)
+
+
+def _cut(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> tuple[int, int, int]:
+    banks = units.together(chip.dram.banks_per_channel)
+    turns = -(-shape.m // units.rows_at_once)
+    in_column = int(units.column_bytes * 8 / shape.w_bits)
+    fits = int(units.buffer_bytes // 2 * 8 / (shape.m * shape.x_bits))
+    return banks * max(1, units.accumulators // 2 // turns), max(in_column, fits // in_column * in_column), turns
 
 
 def attention_keys(attention: Attention, latent: bool, bits: float, chip: ChipSpec, options: MappingSpec) -> int | None:

@@ -66,6 +66,8 @@ class Load:
     """Most parts that the keys of a pair are cut into."""
     rows: int
     """Most query rows of a unit."""
+    pairs_of_busiest: int
+    """Pairs of the core with the most multiply-accumulates."""
 
 
 @lru_cache(maxsize=4096)
@@ -84,6 +86,7 @@ def load_of(
         float(read.max()), 0.0 if decoding(attention) else float(s.kept.max() * width), float(read.sum()),
         float(size[s.away].sum()), busiest(loads_of(topology, grid, carried, ports)),
         int(s.units.parts.max(initial=1)), int(s.query_rows.max()),
+        int(np.unique(s.units.pair[s.visits.unit[mine]]).size),
     )  # fmt: skip
 
 
@@ -103,7 +106,7 @@ def attention_stage(machine: Machine, block: Block, operator: Operator, stream_b
         load_of(attention, machine.topology, machine.grid, quantum, keys, width, ports[kind])
         for quantum, keys, kind in zip(*(column[first].tolist() for column in (columns, tile, widths)), strict=True)
     )
-    return _Work(machine, attention, loads, index, caches, width, columns, tile, x).stage(operator.name, queries.bits)
+    return Work(machine, attention, loads, index, caches, width, columns, tile, x).stage(operator.name, queries.bits)
 
 
 def _tile_keys(
@@ -121,7 +124,7 @@ def _tile_keys(
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
     machine: Machine
     attention: Attention
     loads: tuple[Load, ...]
@@ -144,7 +147,7 @@ class _Work:
         tokens = sum(r.new for r in attention.requests)
         across = self._of("crossing") / machine.link
         appended = tokens * attention.kv_heads * self.width
-        lead, append, brought = self._bring(x_bits)
+        lead, append, brought = self.bring(x_bits)
         share = 1 - 1 / self.x.stretches(machine)
         lead, early = lead * (1 - share), lead * share
         written = self._of("written_most")  # new keys are written before they are read
@@ -156,7 +159,7 @@ class _Work:
             lead, early = lead + append * (1 - share), early + append * share
         work = np.maximum(np.maximum(matrix, vector), across + append * decode) + first
         done = tokens * attention.heads * attention.value_dim
-        tail = self._join() + machine.vector_cycles(done / machine.cores, "divide") + machine.barrier_cycles
+        tail = self.join() + machine.vector_cycles(done / machine.cores, "divide") + machine.barrier_cycles
         pairs = self._of("pairs")
         macs = pairs * (attention.head_dim + attention.value_dim)
         operations = pairs * operations_of("softmax_online") + done + elements * machine.cores * operations_of("rope")
@@ -166,7 +169,7 @@ class _Work:
         counts = Counts(macs, operations, sram, sent, dram)
         return Stage(name, lead, work, tail, self._of("read_most"), counts, written, early)
 
-    def _bring(self, x_bits: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def bring(self, x_bits: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Cycles in which queries come to their units, then new keys and values to the homes of their blocks, and the
         bytes that move.
         """
@@ -197,7 +200,7 @@ class _Work:
             append, sent = machine.batch_cycles(fresh), sent + fresh.sent
         return machine.array(bring), machine.array(append), sent
 
-    def _join(self) -> Any:
+    def join(self) -> Any:
         """Cycles in which partial results of pairs whose keys were cut are joined in a tree, in 32 bits with their
         maximum and sum."""
         machine, attention = self.machine, self.attention

@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.mapping.choices import matmul_shape
-from cairn.sim.mapping.choose import NO_SPLIT, Ways, choose_splits
+from cairn.sim.mapping.choose import NO_SPLIT, Choice, Ways, choose_splits
 from cairn.sim.mapping.different import different
 from cairn.sim.twin.attention import attention_stage
 from cairn.sim.twin.elementwise import elementwise_stage, norm_stage
 from cairn.sim.twin.machine import Machine
+from cairn.sim.twin.pim import attention_on_units, unit_stage
+from cairn.sim.twin.pim_rule import does_product, keys_on_units
 from cairn.sim.twin.places import UNKNOWN, Layouts, Places
 from cairn.sim.twin.product import product_stage
 from cairn.sim.twin.stage import Counts, Placed, Stage, Stages
@@ -74,15 +76,24 @@ def _choose(block: Block, machine: Machine, before: IntArray, made: Made) -> Blo
             key = operator.name, earlier.tobytes()
             if key not in made:
                 shape = matmul_shape(block, operator, machine.options, machine.chip)  # type: ignore[arg-type]
-                made[key] = choose_splits(
-                    shape, rates, machine.grid, machine.topology, machine.options, earlier, chip, rate
-                )
+                on_units = does_product(machine, shape)
+                found = choose_splits(
+                    replace(shape, m=1) if on_units else shape, rates, machine.grid, machine.topology, machine.options,
+                    none if on_units else earlier, chip, rate,
+                )  # fmt: skip
+                made[key] = replace(found, choice=_in_one(found.choice)) if on_units else found
             ways[operator.name], lies[y] = made[key], made[key].of("split")
         elif operator.kind is OpKind.NORM and operator.attention is None:
             lies[y] = lies.get(operator.inputs[0], none)
         elif operator.kind in (OpKind.ACTIVATION, OpKind.ADD):
             lies[y] = lies.get(operator.inputs[-1], none)
     return BlockChoices(ways, lies)
+
+
+def _in_one(choice: Choice) -> Choice:
+    """A choice for PIM units: all rows in one pass, partial sums added up at the end, nothing relayed."""
+    one = np.ones_like(choice.split)
+    return replace(choice, passes=one, reductions=one, sharers=one)
 
 
 def known(operator: Operator) -> bool:
@@ -157,6 +168,12 @@ class Lowered:
             return self._activation(operator)
         if operator.kind is OpKind.ATTENTION:
             stream = self.stream_bytes
+            keys = keys_on_units(machine, block, operator)
+            if keys is not None:
+                return _placed(
+                    machine,
+                    lambda few, rows: attention_on_units(few, block, operator, keys, self._layouts(where[rows])), where,
+                )  # fmt: skip
             return _placed(
                 machine,
                 lambda few, rows: attention_stage(few, block, operator, stream[rows], self._layouts(where[rows])),
@@ -180,6 +197,8 @@ class Lowered:
         def product(few: Machine, rows: IntArray) -> Stage:
             choice = ways.choice.at(ways.way[rows])
             x = self._layouts(where[rows])
+            if does_product(few, shape):
+                return unit_stage(operator.name, few, shape, choice, before[rows], x)
             return product_stage(operator.name, few, shape, choice, before[rows], x, again[rows])
 
         return _placed(machine, product, ways.way, before, where, again)

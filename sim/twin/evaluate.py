@@ -60,8 +60,8 @@ def unknown(config: RunConfig, graph: OperatorGraph) -> str | None:
         return "the dataflow paradigm"
     if config.chip.dram.model not in STREAMING:
         return f"channels of the DRAM model {config.chip.dram.model!r}"
-    if config.mapping.pim is not PimRule.NONE:
-        return f"PIM units at work (mapping.pim: {config.mapping.pim.value})"
+    if config.mapping.pim is PimRule.AUTO:
+        return "PIM units that choose their operators by time (mapping.pim: auto)"
     if config.chip.noc.topology not in TOPOLOGIES:
         return f"networks of topology {str(config.chip.noc.topology)!r}"
     if not config.chip.noc.by_direction:
@@ -79,7 +79,7 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     """Designs that differ from `config` in parameters of the chip: `columns` has arrays (designs,) by path in the chip.
 
     The grid of cores, the topology, the mapping and the workload are those of `config`. CairnError for what the twin
-    does not know: dataflow, Voxel's estimator of the DRAM, PIM units at work, operators of experts, recurrent states.
+    does not know: dataflow, Voxel's estimator of the DRAM, PIM units by `auto`, operators of experts, recurrent states.
     """
     missing = unknown(config, graph)
     if missing is not None:
@@ -119,13 +119,14 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     rows = 8 * counted["dram_bytes"]  # bits of rows that are activated: a row for each row's length of bytes
     macs = counted["macs"] + counted.pop("lut_macs")
     of_lut = [counted.pop(name) for name in ("lut_lookups", "lut_groups", "table_adds")]
+    on_units = [counted.pop(name) for name in ("pim_macs", "pim_bytes")]
     looked_up = cost.lut_event_pj(chip_of, *of_lut)  # type: ignore[arg-type]
     dynamic = cost.dynamic_energy_pj(
         chip_of.energy, noc_hop_bytes=counted["noc_bytes"], dram_row_bits=rows,  # type: ignore[arg-type]
         lut_pj=sum(looked_up.values()) if looked_up else None, **counted,  # type: ignore[arg-type]
     )  # fmt: skip
     static = sum(cost.static_power_w(chip_of).values())  # type: ignore[arg-type]
-    energy = sum(dynamic.values()) * 1e-12 + static * latency
+    energy = (sum(dynamic.values()) + cost.pim_pj(config.chip, *on_units)) * 1e-12 + static * latency
     area = machine.array(sum(cost.area_mm2(chip_of).values()))  # type: ignore[arg-type]
     act = np.max([machine.array(c.act_bytes()) for c in chosen.values()], axis=0)
     return Estimate(

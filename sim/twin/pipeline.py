@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.kernel import kernel
-from cairn.sim.twin.stage import EARLY, LAG, LAST, LEAD, SLACK, STREAMED, TAIL, WORK, WRITTEN, Stages
+from cairn.sim.twin.stage import ALONE, EARLY, LAG, LAST, LEAD, SLACK, STREAMED, TAIL, WORK, WRITTEN, Stages
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -67,7 +67,7 @@ def _follow(
                 here = min(max(here + speed * work - stage[STREAMED], 0.0), room)
                 here = min(room, here + speed * stage[TAIL])
                 slack = stage[SLACK]
-                took += lead + work + stage[TAIL]
+                took += lead + stage[ALONE] + work + stage[TAIL]
             if here == began:  # all further rounds are alike
                 break
         cycles[design], left[design] = took, here

@@ -20,6 +20,7 @@ from cairn.sim.mapping.schedule import every_step
 from cairn.sim.twin.heads import OnUnits
 from cairn.sim.twin.layout import MOVED, Layout, Move, Moves, Picked, Result, Rows, move_between, spread_of
 from cairn.sim.twin.machine import Machine
+from cairn.sim.twin.pim_rule import key_quantum
 from cairn.workloads.graph import Block, Operator, OpKind
 
 FloatArray = npt.NDArray[np.float64]
@@ -66,7 +67,7 @@ class Places:
             elif operator.kind is OpKind.DISPATCH:
                 lies[y] = self._once(block, operator, lies.get(x, none), self._picked)
             elif operator.kind is OpKind.ATTENTION:
-                lies[y] = self._once(block, operator, None, lambda _, op: self._attended(op))
+                lies[y] = self._once(block, operator, None, lambda _, op: self._attended(block, op))
         return lies
 
     def _once(
@@ -98,11 +99,11 @@ class Places:
             return lies
         return self._changed(lies, lambda layout: replace(layout, halves=2) if isinstance(layout, Result) else layout)
 
-    def _attended(self, operator: Operator) -> IntArray:
+    def _attended(self, block: Block, operator: Operator) -> IntArray:
         attention = operator.attention
         if attention is None:
             return np.full(self.machine.designs, UNKNOWN)
-        quantum = self.machine.array(self.machine.chip.mac.columns).astype(np.int64)
+        quantum = self.machine.array(key_quantum(self.machine, block, operator)).astype(np.int64)
         number, first = different(quantum)
         rows = [self.number(OnUnits(attention, int(quantum[row]), attention.value_dim, True)) for row in first]
         return np.array(rows, dtype=np.int64)[number]

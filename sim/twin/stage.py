@@ -24,6 +24,7 @@ EARLY: Final = 5
 SLACK: Final = 6
 LAG: Final = 7
 LAST: Final = 8
+ALONE: Final = 9
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Counts:
     lut_lookups: Any = 0.0
     lut_groups: Any = 0.0
     table_adds: Any = 0.0
+    pim_macs: Any = 0.0
+    pim_bytes: Any = 0.0
 
 
 COUNTED: Final = tuple(each.name for each in fields(Counts))
@@ -54,7 +57,8 @@ class Stage:
 
     `early` is what of the lead may pass while the stage before is at work, whose network is idle for `slack` cycles
     after its first results are there. Loads that are under way together share the DRAM: with the last of this stage
-    come `lag_bytes` of others, and `last` cycles of the work are left when it is there.
+    come `lag_bytes` of others, and `last` cycles of the work are left when it is there. Behind the lead pass `alone`
+    cycles in which PIM units have the whole channel, so that nothing streams.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Stage:
     slack: Any = 0.0
     lag_bytes: Any = 0.0
     last: Any = 0.0
+    alone: Any = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,11 @@ class Placed:
 
     @cached_property
     def numbers(self) -> FloatArray:
-        """(size, 9): as in `Stages`."""
+        """(size, 10): as in `Stages`."""
         stage = self.stage
         return _table((
             stage.lead, stage.work, stage.tail, stage.streamed_bytes, stage.written_bytes, stage.early, stage.slack,
-            stage.lag_bytes, stage.last,
+            stage.lag_bytes, stage.last, stage.alone,
         ), self.size)  # fmt: skip
 
     @cached_property
@@ -101,7 +106,7 @@ class Stages:
     """The stages of a block on many designs."""
 
     numbers: FloatArray
-    """(rows, 9): lead, work, tail, streamed and written bytes, early and slack, lag in bytes, last."""
+    """(rows, 10): lead, work, tail, streamed and written bytes, early and slack, lag in bytes, last, alone."""
     counts: FloatArray
     """(rows, counts): as COUNTED names them."""
     rows: IntArray

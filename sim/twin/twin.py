@@ -14,6 +14,7 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.sim.config.run_config import RunConfig, resolved
 from cairn.sim.mapping.different import different
 from cairn.sim.mapping.matmul_cost import STREAM_TILES
+from cairn.sim.mapping.options import PimRule
 from cairn.sim.twin.derived import CHIP, derived_columns
 from cairn.sim.twin.evaluate import Estimate, estimate
 from cairn.workloads.build import build_graph
@@ -28,6 +29,8 @@ STRUCTURE: Final = (
     "chip.noc.layers", "chip.noc.clock_ghz", "chip.noc.injection_bytes_per_cycle", "chip.noc.ejection_bytes_per_cycle",
 )  # fmt: skip
 """Parameters of a chip that decide its structure: designs with different ones are looked at apart."""
+OF_UNITS: Final = ("chip.pim.", "chip.dram.", "chip.clock_ghz", "chip.sram.write_bytes_per_cycle")
+"""With PIM units at work, those as well on which the times of a channel depend."""
 AT_ONCE: Final = 1 << 15
 """assumed: designs of one structure that are looked at together; some ten arrays of so many are alive at a time."""
 
@@ -71,7 +74,10 @@ class Twin:
         refused design by design.
         """
         count = len(next(iter(columns.values()))) if columns else designs or 1
-        smooth = {key: np.asarray(values) for key, values in columns.items() if _is_smooth(key, values)}
+        apart: tuple[str, ...] = STRUCTURE
+        if "mapping.pim" in columns or self._config.mapping.pim is not PimRule.NONE:
+            apart = (*STRUCTURE, *OF_UNITS)
+        smooth = {key: np.asarray(values) for key, values in columns.items() if _is_smooth(key, values, apart)}
         names = [key for key in columns if key not in smooth]
         names_out = [name for name in TwinTable.__dataclass_fields__ if name not in ("runs", "refused")]
         out = {name: np.full(count, np.nan) for name in names_out}
@@ -129,9 +135,9 @@ def laid_over(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(str(trouble)) from None
 
 
-def _is_smooth(key: str, values: Column) -> bool:
+def _is_smooth(key: str, values: Column, apart: tuple[str, ...]) -> bool:
     """Whether designs that differ in this key can be looked at as one array."""
-    return key.startswith(CHIP) and not key.startswith(STRUCTURE) and np.asarray(values).dtype.kind in "iuf"
+    return key.startswith(CHIP) and not key.startswith(apart) and np.asarray(values).dtype.kind in "iuf"
 
 
 def _groups(names: list[str], columns: Mapping[str, Column], count: int) -> list[tuple[dict[str, Any], Any]]:

@@ -18,6 +18,7 @@ from cairn.validation.suites.pim import (
     headlines,
     samsung,
     twin,
+    twin_steps,
     units_form,
 )
 
@@ -38,3 +39,4 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
         yield from units_form.rows()
         yield from choice.rows()
         yield from coprocessing.rows(run_all)
+        yield from twin_steps.rows(run_all)

@@ -1,0 +1,61 @@
+"""The analytical twin of steps in which PIM units work: time, energy and bytes against the simulator."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cairn.sim.config.run_config import RunConfig, load
+from cairn.sim.report.result import Result
+from cairn.sim.report.work import count_work
+from cairn.sim.run import simulate
+from cairn.sim.twin.twin import Twin
+
+CHIPS = ("hbm3-cube-bank-pim", "hbm3-cube-logic-pim")
+
+
+def step(chip: str, rule: str, *others: str) -> RunConfig:
+    settings = (f"chip={chip}", f"mapping.pim={rule}", "model.layers=1", "workload.context=512", *others)
+    return load("llama-2-7b-decode-pim", settings)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("rule", ["attention", "products", "all"])
+def test_a_step_with_units_takes_what_the_simulator_says(chip: str, rule: str) -> None:
+    made = step(chip, rule)
+    record, table = simulate(made), Twin(made).evaluate({})
+    result, moved = Result(record), count_work(record).moved[:, :2].sum()
+    assert table.latency_s[0] == pytest.approx(result.latency_s, rel=0.05)
+    assert table.energy_j[0] == pytest.approx(result.energy_j, rel=0.02)
+    assert table.dram_bytes[0] == pytest.approx(float(moved), rel=0.02)
+
+
+def test_inputs_that_do_not_fit_half_the_buffer_come_anew_for_every_tile() -> None:
+    made = step(CHIPS[0], "all", "workload.batch=8", "chip.pim.accumulators=16", "chip.pim.buffer_kib=4")
+    result, table = Result(simulate(made)), Twin(made).evaluate({})
+    wide = Twin(made).evaluate({"chip.pim.buffer_kib": np.array([64.0])})
+    assert table.latency_s[0] == pytest.approx(result.latency_s, rel=0.05)
+    assert table.dram_bytes[0] > 2 * wide.dram_bytes[0]
+
+
+def test_units_are_swept_like_everything_else_of_a_chip() -> None:
+    made = step(CHIPS[1], "all")
+    spacings, clocks = np.array([4, 4, 8]), np.array([1.0, 0.5, 1.0])
+    swept = Twin(made).evaluate({"chip.pim.spacing_cycles": spacings, "chip.clock_ghz": clocks})
+    for index, (spacing, clock) in enumerate(zip(spacings, clocks, strict=True)):
+        alone = Twin(step(CHIPS[1], "all", f"chip.pim.spacing_cycles={spacing}", f"chip.clock_ghz={clock}"))
+        assert swept.latency_s[index] == pytest.approx(alone.evaluate({}).latency_s[0], rel=1e-9)
+    assert swept.latency_s[2] > swept.latency_s[0]
+
+
+def test_a_rule_of_the_mapping_is_a_column_like_any_other() -> None:
+    rules = np.array(["none", "all", "auto"], dtype=object)
+    table = Twin(step(CHIPS[0], "none")).evaluate({"mapping.pim": rules})
+    assert table.latency_s[1] < table.latency_s[0]
+    assert set(table.refused) == {2}
+
+
+def test_what_units_cannot_multiply_is_refused_with_the_simulator_s_remedy() -> None:
+    table = Twin(step(CHIPS[0], "products", "chip.pim.bits=[8]")).evaluate({})
+    assert "precision of PIM units (weights)" in table.refused[0]
+    assert "chip.pim.bits are 8" in table.refused[0]
