@@ -21,7 +21,9 @@ RUNS = {
     "dataflow": ("demo", "mapping.paradigm=dataflow", "model.layers=4"),
     "experts": ("mixtral-8x7b-decode", "model.layers=2", "workload.batch=4", "workload.context=64"),
     "tables": ("demo", "model.layers=2", "chip.lut_unit.arrays=1"),
-    "pim": ("llama-2-7b-decode-pim", "model=qwen3-0.6b", "model.layers=2", "workload.context=64", "mapping.pim=attention"),
+    "pim": (
+        "llama-2-7b-decode-pim", "model=qwen3-0.6b", "model.layers=2", "workload.context=64", "mapping.pim=attention",
+    ),
 }  # fmt: skip
 OF_TABLES, OF_PIM = {"lut_ops", "lookups", "lut_groups", "table_adds"}, {"pim_ops", "pim_bytes"}
 """Sums that only runs with LUT units, or with PIM units at work, have."""
