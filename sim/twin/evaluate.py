@@ -116,7 +116,8 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     die = _dram_die_mm2(machine)
     feasible &= die <= machine.array(chip_of.die_limit_mm2)
     latency = np.where(feasible, total / (machine.array(chip_of.clock_ghz) * 1e9), np.nan)
-    rows = 8 * counted["dram_bytes"]  # bits of rows that are activated: a row for each row's length of bytes
+    opened = counted["dram_bytes"] + counted.pop("row_bytes")
+    rows = 8 * opened  # bits of rows that are activated: a row for each row's length of bytes
     macs = counted["macs"] + counted.pop("lut_macs")
     of_lut = [counted.pop(name) for name in ("lut_lookups", "lut_groups", "table_adds")]
     on_units = [counted.pop(name) for name in ("pim_macs", "pim_bytes")]

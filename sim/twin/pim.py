@@ -68,6 +68,13 @@ class Units:
         """Cycles of the data bus for so many bytes to or from the buffers."""
         return np.asarray(self.times.bus_ps(size) * self.cycles_per_ps)
 
+    def rows(self, columns: Any) -> FloatArray:
+        """Rows of a request of so many columns."""
+        return np.ceil(np.asarray(columns, dtype=np.float64) / self.times.columns)
+
+    def opened_bytes(self, rows: Any) -> Any:
+        return rows * self.times.banks * self.times.columns * self.spec.column_bytes
+
     def worked_bytes(self, columns: Any) -> Any:
         return columns * self.times.banks * self.spec.column_bytes
 
@@ -88,13 +95,14 @@ def unit_stage(
     sums = shape.m * n * shape.partial_bits / 8 * (gk - 1) / gk
     flows = Flows(part, 0.0 * part, sums, shape.m * n / gk)
     network = (unicasts if machine.spmd else rings)(machine, shape, choice, before, x, flows)
-    took, moved, columns = _tiles(machine, units, shape, n, k)
+    took, moved, columns, opened = _tiles(machine, units, shape, n, k)
     sent = network.brought + machine.cores * (part * (gn - 1) * (not machine.spmd) + sums)
     added = machine.cores * sums * 8 / shape.partial_bits
     counts = Counts(
         vector_ops=added, sram_bytes=machine.cores * moved + 2 * sent + added * shape.partial_bits / 4,
         noc_bytes=sent, dram_bytes=machine.cores * moved, pim_macs=float(shape.m) * shape.n * shape.k,
         pim_bytes=machine.cores * units.worked_bytes(columns),
+        row_bytes=machine.cores * (units.opened_bytes(opened) - moved),
     )  # fmt: skip
     share, mixed = 1 - 1 / x.stretches(machine), units.spec.mixed_access
     return Stage(
@@ -105,16 +113,17 @@ def unit_stage(
 
 def _tiles(
     machine: Machine, units: Units, shape: MatmulShape, n: IntArray, k: IntArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Cycles of the busiest core from x to its last partial sum, bytes to and from the buffers, and columns worked on;
-    arrays (designs,)."""
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Cycles of the busiest core from x to its last partial sum, bytes to and from the buffers, columns worked on, and
+    rows opened for them; arrays (designs,)."""
     tile_n, segment_k, turns = tiling_of(shape, machine.chip, units.spec)  # type: ignore[arg-type]
     segments = -(-k // segment_k)
     whole, rest = n // tile_n, n % tile_n
-    cycles, moved, columns = np.zeros((3, machine.designs))
+    cycles, moved, columns, rows = np.zeros((4, machine.designs))
     for width, times in ((tile_n, whole), (rest, (rest > 0) * 1)):
         tile = _tile(units, shape, width * np.ones_like(n), k, (segment_k, turns))
         cycles, columns = cycles + times * tile.cycles, columns + times * tile.columns
+        rows = rows + times * tile.rows
         moved = moved + times * shape.m * width * RESULT_BITS / 8
     filled = shape.m * k * shape.x_bits / 8
     tiles = whole + (rest > 0)
@@ -123,13 +132,14 @@ def _tiles(
     alone = units.move(filled) + np.maximum(cycles, results)
     taken = np.where(segments > 1, cycles, alone + units.latency)
     taken = taken + units.move(shape.m * last * RESULT_BITS / 8) + units.latency
-    return taken, moved + filled * np.where(segments > 1, tiles, 1), columns
+    return taken, moved + filled * np.where(segments > 1, tiles, 1), columns, rows
 
 
 @dataclass(frozen=True)
 class _Tile:
     cycles: FloatArray
     columns: FloatArray
+    rows: FloatArray
 
 
 def _tile(units: Units, shape: MatmulShape, n: IntArray, k: IntArray, cut: tuple[int, int]) -> _Tile:
@@ -142,7 +152,7 @@ def _tile(units: Units, shape: MatmulShape, n: IntArray, k: IntArray, cut: tuple
     deep = -(-n // units.times.banks)
     results = units.move(shape.m * n * RESULT_BITS / 8)
     arrived, used, older = results, np.zeros(n.size), np.zeros(n.size)
-    cycles, columns = np.zeros((2, n.size))
+    cycles, columns, rows = np.zeros((3, n.size))
     for s in range(int(segments.max())):
         length = np.clip(k - s * segment_k, 0, segment_k)
         worked = deep * -(-length // per_column)
@@ -150,8 +160,8 @@ def _tile(units: Units, shape: MatmulShape, n: IntArray, k: IntArray, cut: tuple
         arrived = np.maximum(arrived, older) + fill
         older, used = used, np.maximum(used, arrived + units.latency) + work
         cycles = np.where(length > 0, np.where(segments > 1, used, work), cycles)
-        columns = columns + worked
-    return _Tile(cycles, columns)
+        columns, rows = columns + worked, rows + units.rows(worked)
+    return _Tile(cycles, columns, rows)
 
 
 def attention_on_units(machine: Machine, block: Block, operator: Operator, keys: int, x: Layouts) -> Stage:
@@ -177,7 +187,7 @@ def _attended(name: str, common: Work, units: Units, load: Load, bits: tuple[flo
     share = 1 - 1 / common.x.stretches(machine)
     tokens = sum(r.new for r in attention.requests)
     elements = tokens * (attention.heads + attention.kv_heads) * attention.head_dim / machine.cores
-    took, moved, columns = _visits(machine, units, attention, load, bits)
+    took, moved, columns, opened = _visits(machine, units, attention, load, bits)
     mixed = units.spec.mixed_access
     start = lead * (1 - share) + machine.vector_cycles(elements, "rope") + took * mixed
     done = tokens * attention.heads * attention.value_dim
@@ -191,14 +201,15 @@ def _attended(name: str, common: Work, units: Units, load: Load, bits: tuple[flo
         vector_ops=operations, sram_bytes=dram + 2 * brought + load.pairs * 2 * SCORE_BYTES, noc_bytes=brought,
         dram_bytes=dram, pim_macs=load.pairs * (attention.head_dim + attention.value_dim),
         pim_bytes=busiest * units.worked_bytes(columns),
+        row_bytes=busiest * (units.opened_bytes(opened) - moved),
     )  # fmt: skip
     return Stage(name, start, 0.0, tail, 0.0, counts, 0.0, lead * share, alone=took * (not mixed))
 
 
 def _visits(
     machine: Machine, units: Units, attention: Attention, load: Load, bits: tuple[float, float]
-) -> tuple[Any, float, float]:
-    """Cycles of the busiest core for all its tiles, bytes to and from the buffers, columns worked on.
+) -> tuple[Any, float, float, float]:
+    """Cycles of the busiest core for all its tiles, bytes to and from the buffers, columns worked on, rows opened.
 
     Queries of all its pairs come first; then scores of all tiles, whose results the vector unit takes meanwhile; then
     weights and values, weights of one tile coming while values of the one before are worked on; then results.
@@ -220,4 +231,5 @@ def _visits(
     weighed = np.sum(load.times * np.maximum(context, tile))
     took = first + scored + between + weighed + units.move(answered / pairs) + units.latency
     moved = asked + answered + 2 * float(np.sum(load.times * rows * keys)) * SCORE_BYTES
-    return took, moved, float(np.sum(load.times * whole * sum(in_head)))
+    opened = float(sum(np.sum(load.times * units.rows(whole * each)) for each in in_head))
+    return took, moved, float(np.sum(load.times * whole * sum(in_head))), opened

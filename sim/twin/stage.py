@@ -42,6 +42,8 @@ class Counts:
     table_adds: Any = 0.0
     pim_macs: Any = 0.0
     pim_bytes: Any = 0.0
+    row_bytes: Any = 0.0
+    """Bytes of the rows that PIM units open, less bytes of `dram_bytes` that open none: those of buffers."""
 
 
 COUNTED: Final = tuple(each.name for each in fields(Counts))

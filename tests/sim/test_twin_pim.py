@@ -59,3 +59,10 @@ def test_what_units_cannot_multiply_is_refused_with_the_simulator_s_remedy() -> 
     table = Twin(step(CHIPS[0], "products", "chip.pim.bits=[8]")).evaluate({})
     assert "precision of PIM units (weights)" in table.refused[0]
     assert "chip.pim.bits are 8" in table.refused[0]
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_rows_that_units_open_are_charged_where_the_dram_is_charged_by_command(chip: str) -> None:
+    charged = ("chip.energy.dram.charged=by_command", "chip.energy.dram.interface=tsv", "chip.pim.accumulators=8")
+    made = step(chip, "all", *charged)
+    assert Twin(made).evaluate({}).energy_j[0] == pytest.approx(Result(simulate(made)).energy_j, rel=0.02)
