@@ -53,7 +53,7 @@ def content(study: Study) -> dict[str, Any]:
         "objectives": [{"column": o.column, "direction": o.direction.value} for o in study.sweep.objectives],
         "front": json.loads(front.to_json(orient="records", double_precision=15)),
         "points": len(study.entries),
-        "space": study.sweep.space.product,
+        "space": study.sweep.space.size,
         **study.counts,
         "refused_by": {str(name): int(n) for name, n in study.refusals["constraint"].value_counts().items()},
         "provenance": study.provenance,

@@ -158,7 +158,7 @@ def scale_axis(axes: Axes, axis: Any, values: Any) -> None:
 
 def subtitle(study: Study, view: View) -> str:
     """How many designs, by which method, and what is not in the picture."""
-    text = f"{len(study.entries):,} of {study.sweep.space.product:,} designs simulated ({study.method.value})"
+    text = f"{len(study.entries):,} of {study.sweep.space.size:,} designs simulated ({study.method.value})"
     if view.unseen:
         text += f"; {view.unseen:,} without values (refused or failed) are not drawn"
     return text

@@ -33,7 +33,7 @@ def report(study: Study, path: str | Path | None = None) -> str:
     drawn = Drawn.of(view)
     counts = study.counts
     summary = (
-        f"{len(study.entries):,} of {study.sweep.space.product:,} designs simulated: {counts['feasible']:,} feasible, "
+        f"{len(study.entries):,} of {study.sweep.space.size:,} designs simulated: {counts['feasible']:,} feasible, "
         f"{counts['infeasible']:,} infeasible, {counts['failed']:,} failed; {len(view.front):,} on the front."
     )
     title = f"Sweep {study.sweep.name}"
