@@ -129,7 +129,8 @@ def simulate_layers(
     accelerator, `products()` one with a row for each product. `accelerators` (one, or several to compare with the
     first) are AcceleratorSpecs, shipped names (configs/accelerators) or paths, `model` a ModelSpec, a shipped name or
     a path; `overrides` as in `simulate`, laid over every accelerator. `phase` is `decode`, of one token over `context`
-    keys, or `prefill`, of `context` tokens. `weight_bits`, 1 to 32, replaces what accelerators say of the model.
+    keys, or `prefill`, of `context` tokens. `weight_bits` replaces what accelerators say of the
+    model; their elements take 1 to 8 bits and scales, 16 where both operands are FP16.
 
     Raises ConfigError for a mistake in any of these and for models that are no dense transformers.
     """

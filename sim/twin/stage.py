@@ -25,6 +25,7 @@ SLACK: Final = 6
 LAG: Final = 7
 LAST: Final = 8
 ALONE: Final = 9
+SPACE: Final = 10
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,10 @@ class Stage:
     after its first results are there. Loads that are under way together share the DRAM: with the last of this stage
     come `lag_bytes` of others, and `last` cycles of the work are left when it is there. Behind the lead pass `alone`
     cycles in which PIM units have the whole channel, so that nothing streams.
+
+    `space_bytes` of the stream buffer are given, one after the other, to what comes for the stage: more than
+    `streamed_bytes` where a core also takes tiles that others have loaded, or less than the largest tile of a step.
+    None: as many.
     """
 
     name: str
@@ -75,6 +80,7 @@ class Stage:
     lag_bytes: Any = 0.0
     last: Any = 0.0
     alone: Any = 0.0
+    space_bytes: Any = None
 
 
 @dataclass(frozen=True)
@@ -90,11 +96,12 @@ class Placed:
 
     @cached_property
     def numbers(self) -> FloatArray:
-        """(size, 10): as in `Stages`."""
+        """(size, 11): as in `Stages`."""
         stage = self.stage
+        space = stage.streamed_bytes if stage.space_bytes is None else stage.space_bytes
         return _table((
             stage.lead, stage.work, stage.tail, stage.streamed_bytes, stage.written_bytes, stage.early, stage.slack,
-            stage.lag_bytes, stage.last, stage.alone,
+            stage.lag_bytes, stage.last, stage.alone, space,
         ), self.size)  # fmt: skip
 
     @cached_property
@@ -108,7 +115,7 @@ class Stages:
     """The stages of a block on many designs."""
 
     numbers: FloatArray
-    """(rows, 10): lead, work, tail, streamed and written bytes, early and slack, lag in bytes, last, alone."""
+    """(rows, 11): lead, work, tail, streamed and written bytes, early and slack, lag in bytes, last, alone, space."""
     counts: FloatArray
     """(rows, counts): as COUNTED names them."""
     rows: IntArray
