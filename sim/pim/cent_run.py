@@ -59,8 +59,8 @@ class CentRunSpec(Spec):
     def stages(self, device: PimDevice, layers: int) -> int:
         """Stages of the pipeline. ConfigError when channels or devices cannot be cut into blocks."""
         whole = device.unit.channels
-        if whole % self.channels:
-            message = f"must divide the {whole} channels of a device, got {self.channels}"
+        if self.channels > whole:
+            message = f"a block has at most the {whole} channels of a device, got {self.channels}"
             raise ConfigError(message, key="machine.channels")
         if self.block_devices > 1 and self.channels != whole:
             message = f"a block over {self.block_devices} devices has all {whole} channels of each, not {self.channels}"

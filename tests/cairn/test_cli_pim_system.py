@@ -77,7 +77,7 @@ def test_a_folder_holds_the_tables(tmp_path: Path, capsys: pytest.CaptureFixture
         ("gpt-3-175b-attacc --set machine.attention=gpu", "overlap with stacks that attend; set both false"),
         ("gpt-3-175b-attacc --set model=mixtral-8x7b", "AttAcc systems have dense decoder layers, not"),
         ("llama-2-7b-cent --set batch=33", "32 stages have as many requests in flight at most, got 33"),
-        ("llama-2-7b-cent --set machine.channels=5", "must divide the 32 channels of a device, got 5"),
+        ("llama-2-7b-cent --set machine.channels=33", "a block has at most the 32 channels of a device, got 33"),
         ("llama-2-7b-cent --set machine.block_devices=2", "a block over 2 devices has all 32 channels of each, not 8"),
         ("llama-2-7b-cent --set model=gpt-2-medium --set batch=1", "CENT has gated dense decoder layers; GPT-2-medium"),
         ("gpt-3-xl-pim-gpt --set model=llama-2-7b", "PIM-GPT's ASIC has GELU and LayerNorm, not rms"),
