@@ -109,39 +109,69 @@ def new_value(device: PimDevice, shape: HeadLayout) -> Program:
 
 def scores(device: PimDevice, shape: HeadLayout, held: int) -> Program:
     """For each row of heads, the queries once, then the tokens of a bank: sums of all heads of the row, read out
-    when as many are held as there are accumulators."""
+    when as many are held as there are accumulators.
+
+    The host's columns are the queries, of those that share a key head the first of all heads, then the second. Its
+    results are by query head (in that order) and number of the token in its bank.
+    """
     program, rows = ProgramBuilder(device), device.dram.organisation.row
-    for _ in range(shape.shared):
+    width = shape.kv_heads * shape.head_columns
+    for query in range(shape.shared):
         for row in range(shape.key_rows):
-            program.add("WRGB", shape.key_columns(row))
-            heads = shape.key_columns(row) // shape.head_columns
+            before = row * shape.row_columns
+            program.add("WRGB", shape.key_columns(row), host=query * width + before)
             for token in range(shape.tokens):
-                for first in range(0, heads, held):
-                    group = range(first, min(first + held, heads))
-                    for number in range(len(group)):
-                        program.add("WRMAC16", accumulator=number)
-                    for number, head in enumerate(group):
-                        at = {"row": (token * shape.key_rows + row) % rows, "column": head * shape.head_columns}
-                        program.add("MAC16", shape.head_columns, accumulator=number, **at)
-                    for number in range(len(group)):
-                        program.add("RDMAC16", accumulator=number)
+                at = (token * shape.key_rows + row) % rows
+                first = query * shape.kv_heads + before // shape.head_columns
+                macs = [
+                    _Mac(shape.head_columns, at, head * shape.head_columns, (first + head) * shape.tokens + token)
+                    for head in range(shape.key_columns(row) // shape.head_columns)
+                ]
+                _add_sums(program, macs, held)
     return program.build()
 
 
 def context(device: PimDevice, shape: HeadLayout, held: int) -> Program:
-    """For each head of a channel and each row of its tokens, the probabilities once, then all its elements."""
+    """For each head of a channel and each row of its tokens, the probabilities once, then all its elements.
+
+    The host's columns are the probabilities of a channel's query heads, those that share a key head together, each
+    filled up to whole columns. Its results are by head, element of the bank and row of tokens, which it adds up.
+    """
     program, rows = ProgramBuilder(device), device.dram.organisation.row
+    width = sum(shape.context_columns(segment) for segment in range(shape.segments))
     for head in range(shape.heads_of_channel * shape.shared):
         for segment in range(shape.segments):
             columns = shape.context_columns(segment)
-            program.add("WRGB", columns)
-            for first in range(0, shape.rounds, held):
-                group = range(first, min(first + held, shape.rounds))
-                for number in range(len(group)):
-                    program.add("WRMAC16", accumulator=number)
-                for number, round_ in enumerate(group):
-                    row = (head // shape.shared * shape.rounds + round_) * shape.segments + segment
-                    program.add("MAC16", columns, row=row % rows, accumulator=number)
-                for number in range(len(group)):
-                    program.add("RDMAC16", accumulator=number)
+            program.add("WRGB", columns, host=head * width + segment * shape.row_columns)
+            first = head // shape.shared * shape.rounds
+            macs = [
+                _Mac(
+                    columns, ((first + round_) * shape.segments + segment) % rows, 0,
+                    (head * shape.rounds + round_) * shape.segments + segment,
+                )
+                for round_ in range(shape.rounds)
+            ]  # fmt: skip
+            _add_sums(program, macs, held)
     return program.build()
+
+
+@dataclass(frozen=True)
+class _Mac:
+    """A sum: columns of a row times those of the buffer from the same column on; its number among the results."""
+
+    columns: int
+    row: int
+    column: int
+    result: int
+
+
+def _add_sums(program: ProgramBuilder, macs: list[_Mac], held: int) -> None:
+    """Sums, `held` at a time: cleared, made, read out."""
+    for first in range(0, len(macs), held):
+        group = macs[first : first + held]
+        for number in range(len(group)):
+            program.add("WRMAC16", accumulator=number)
+        for number, mac in enumerate(group):
+            program.add("MAC16", mac.columns, row=mac.row, column=mac.column, buffer=mac.column, accumulator=number)
+        for number, mac in enumerate(group):
+            program.add("RDMAC16", accumulator=number, host=mac.result)

@@ -18,8 +18,8 @@ from cairn.base.errors import ConfigError, Infeasibility, InfeasibleError
 from cairn.base.spec import Spec, sourced
 from cairn.hw_models.pim.cent import CentMapping, LlamaBlock, Part, PartTime, block_clocks, block_parts
 from cairn.hw_models.pim.cent_host import CentHostSpec, accelerators_s, links_bytes, links_s
-from cairn.hw_models.pim.cost import energy_of
-from cairn.hw_models.pim.device import PimDevice, pim_device
+from cairn.hw_models.pim.cost import aim_device, energy_of
+from cairn.hw_models.pim.device import PimDevice
 from cairn.hw_models.pim.gemv import GemvMapping, lower_gemv
 from cairn.hw_models.pim.simulate import ChannelRun, simulate_program
 from cairn.hw_models.pim.system_energy import BITS, MW, PJ, Area, CentEnergySpec, area
@@ -31,6 +31,7 @@ CHANNELS: Final = "channels"
 HOST: Final = "host"
 ACCELERATORS: Final = "accelerators"
 LINKS: Final = "links"
+ELEMENT_BITS: Final = 16
 DIVIDED: Final = ("fc-kqvo", "fc-ffn")
 """Parts that all devices of a block work on; the others are on one of them (CENT's power calculator)."""
 ROW_COMMANDS: Final = ("ACT", "ACT16", "PRE", "PREA", "REF", "TMOD")
@@ -74,7 +75,7 @@ class CentRunSpec(Spec):
 def cent_time(spec: CentRunSpec, model: ModelSpec, batch: int, context: int) -> SystemTime:
     """A token of each of `batch` requests over `context` keys. ConfigError for a model that is no Llama, and for more
     requests than stages; InfeasibleError when weights and caches do not fit."""
-    device = pim_device(spec.preset)
+    device = aim_device(spec.preset, "machine.preset")
     block, stages = llama_block(model, context), spec.stages(device, model.layers)
     if batch > stages:
         message = f"{stages} stages have as many requests in flight at most, got {batch}; use fewer, or more devices"
@@ -90,7 +91,10 @@ def cent_time(spec: CentRunSpec, model: ModelSpec, batch: int, context: int) -> 
         device.seconds(time.run.open_ticks) * spec.channels * _devices(spec, name)
         for name, time in times.items() if time.run is not None
     )  # fmt: skip
-    spent = [Spent(one.operator, one.side, one.seconds, batch * (one.joules or 0.0)) for one in each_token]
+    spent = [
+        Spent(one.operator, one.side, one.seconds, None if one.joules is None else batch * one.joules)
+        for one in each_token
+    ]
     spent.append(Spent("standby", CHANNELS, 0.0, _standby_j(spec, device, seconds, batch * open_s)))
     channels_s = sum(one.seconds for one in of_block if one.side in (CHANNELS, HOST))
     figures = {
@@ -108,6 +112,10 @@ def llama_block(model: ModelSpec, context: int) -> LlamaBlock:
         raise ConfigError(f"CENT has gated dense decoder layers; {model.name} has others", key="model")
     if model.attention.heads * model.head_dim != model.hidden:
         raise ConfigError(f"heads of {model.name} do not make up its hidden size, which CENT needs", key="model")
+    narrow = {"weight_bits": model.precision.weight_bits, "kv_bits": model.precision.kv_bits}
+    for name, bits in narrow.items():
+        if bits != ELEMENT_BITS:
+            raise ConfigError(f"channels of CENT multiply {ELEMENT_BITS} bits, got {bits:g}", key=f"precision.{name}")
     return LlamaBlock(model.hidden, model.attention.heads, model.kv_heads, model.ffn.width, context)
 
 
@@ -156,7 +164,7 @@ def _beside(spec: CentRunSpec, device: PimDevice, block: LlamaBlock, layers: int
     blocks = device.unit.channels // spec.channels
     sent = links_bytes(block, spec.block_devices, divided=divided)
     return [
-        Spent("norm, softmax, rotary", ACCELERATORS, accelerators_s(spec.host, block, blocks), 0.0),
+        Spent("norm, softmax, rotary", ACCELERATORS, accelerators_s(spec.host, block, blocks)),  # cores: in standby
         Spent(
             "vectors", LINKS, links_s(spec.host, block, spec.block_devices, spec.devices, divided=divided),
             sent * BITS * spec.energy.link_pj_per_bit * PJ,

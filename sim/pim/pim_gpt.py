@@ -20,7 +20,7 @@ from typing import Final, Literal
 from cairn.base.errors import ConfigError, Infeasibility, InfeasibleError
 from cairn.base.spec import Spec, sourced
 from cairn.hw_models.pim.asic import AsicSpec, Function
-from cairn.hw_models.pim.cost import energy_of
+from cairn.hw_models.pim.cost import aim_device, energy_of
 from cairn.hw_models.pim.device import PimDevice, pim_device
 from cairn.hw_models.pim.gemv import GemvLayout, GemvMapping, gemv_layout, lower_gemv
 from cairn.hw_models.pim.pim_gpt import HeadLayout, context, new_key, new_value, scores
@@ -53,8 +53,9 @@ class PimGptSpec(Spec):
     unit_mm2: float = sourced(0.081, UNIT_SOURCE, ge=0)
 
     def device(self) -> PimDevice:
-        """All channels; ConfigError for an unknown preset of energies."""
-        return replace(pim_device("PIM_GPT", channels=self.channels), energy=pim_device(self.energy_of).energy)
+        """All channels; ConfigError for a preset without energies of these commands."""
+        energy = aim_device(self.energy_of, "machine.energy_of").energy
+        return replace(pim_device("PIM_GPT", channels=self.channels), energy=energy)
 
 
 @dataclass
@@ -145,6 +146,11 @@ class _Work:
         elif op.kind is not OpKind.EMBEDDING:
             raise ConfigError(f"PIM-GPT knows no operator {op.kind.value} ({op.name})", key="model")
 
+    def _check_bits(self, op: Operator, bits: float) -> None:
+        """ConfigError for weights, keys or values of another width than the units have."""
+        if bits != (own := self.device.unit.element_bits):
+            raise ConfigError(f"banks of PIM-GPT multiply {own} bits, not {bits:g} ({op.name})", key="model")
+
     def _on_asic(self, tally: _Tally, name: str, function: Function, elements: int, count: int) -> None:
         asic = self.spec.asic
         joules = elements * asic.operations(function) * self.spec.asic_pj * PJ
@@ -153,9 +159,7 @@ class _Work:
     def _product(self, tally: _Tally, block: Block, op: Operator, count: int) -> None:
         """Chunks of inputs as wide as a row, one after the other; the ASIC adds their results."""
         x, w = (block.tensor(name) for name in op.inputs)
-        if w.bits != self.device.unit.element_bits:
-            message = f"banks of PIM-GPT multiply {self.device.unit.element_bits} bits, not {w.bits:g} ({op.name})"
-            raise ConfigError(message, key="model")
+        self._check_bits(op, w.bits)
         wide = self.device.dram.organisation.col * self.device.unit.lanes
         chunks = [min(wide, w.rows - first) for first in range(0, w.rows, wide)]
         for inputs in chunks:
@@ -172,6 +176,7 @@ class _Work:
         attention = op.attention
         if attention is None or attention.latent or any(request.new != 1 for request in attention.requests):
             raise ConfigError(f"PIM-GPT attends to one new token of each request ({op.name})", key="model")
+        self._check_bits(op, block.tensor(op.inputs[1]).bits)
         held = self.spec.accumulators
         for request in attention.requests:
             shape = HeadLayout.of(

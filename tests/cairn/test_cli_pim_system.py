@@ -81,7 +81,11 @@ def test_a_folder_holds_the_tables(tmp_path: Path, capsys: pytest.CaptureFixture
         ("llama-2-7b-cent --set machine.block_devices=2", "a block over 2 devices has all 32 channels of each, not 8"),
         ("llama-2-7b-cent --set model=gpt-2-medium --set batch=1", "CENT has gated dense decoder layers; GPT-2-medium"),
         ("gpt-3-xl-pim-gpt --set model=llama-2-7b", "PIM-GPT's ASIC has GELU and LayerNorm, not rms"),
-        ("gpt-3-xl-pim-gpt --set machine.energy_of=AiM", "AiM"),
+        ("gpt-3-xl-pim-gpt --set machine.energy_of=HBM2_PIM", "AiM's commands and energies (GDDR6_AiM), got HBM2_PIM"),
+        ("llama-2-7b-cent --set machine.preset=UniNDP_AiM", "machine.preset: must be a preset with AiM's commands"),
+        ("llama-2-7b-cent --set model.precision.weight_bits=4", "precision.weight_bits: channels of CENT multiply 16"),
+        ("gpt-3-xl-pim-gpt --set model.precision.kv_bits=8", "banks of PIM-GPT multiply 16 bits, not 8 (attention)"),
+        ("gpt-3-xl-pim-gpt --set model.precision.weight_bits=8", "banks of PIM-GPT multiply 16 bits, not 8 (qkv)"),
         ("configs/chips/tiny.yaml", "a pim-system file has cairn.pim_system/1"),
     ],
 )

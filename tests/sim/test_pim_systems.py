@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cairn.base.errors import ConfigError, InfeasibleError
 from cairn.hw_models.pim.asic import AsicSpec
@@ -26,7 +28,7 @@ from cairn.sim.pim.pim_gpt import PimGptSpec, pim_gpt_time
 from cairn.sim.pim.step import Choice, Machine, step_time
 from cairn.validation.shipped import shipped_models
 from cairn.workloads.build import build_graph
-from cairn.workloads.graph import OperatorGraph
+from cairn.workloads.graph import OperatorGraph, Role
 from cairn.workloads.routing import RoutingSpec
 from cairn.workloads.step import Phase, WorkloadSpec
 
@@ -121,6 +123,18 @@ def test_pim_gpt_refuses_what_its_asic_or_its_rows_have_not(model: str, message:
         HeadLayout.of(pim_device("PIM_GPT"), 16, 16, 48, 128)
 
 
+@settings(max_examples=12, derandomize=True, deadline=None)
+@given(channels=st.sampled_from((8, 16, 32)), held=st.integers(1, 40), context=st.integers(1, 1024))
+def test_no_step_beats_its_bytes_at_the_rate_of_all_banks(channels: int, held: int, context: int) -> None:
+    """A unit takes 32 bytes a nanosecond; the ASIC adds to that."""
+    step = graph("gpt2medium", context=context)
+    found = pim_gpt_time(PimGptSpec(channels=channels, accumulators=held, refresh="none"), step)
+    tensors = [t for s in step.segments for t in s.block.tensors * s.repeat if t.role in (Role.WEIGHT, Role.KV)]
+    read = sum(t.bytes for t in tensors if t.rows > 1 and t.name not in ("embedding_w", "positions_w"))
+    banks = sum(each.seconds for each in found.spent if each.side == "banks")
+    assert banks >= read / (channels * 16 * 32e9)
+
+
 # CENT
 
 
@@ -151,6 +165,14 @@ def test_vectors_of_a_divided_block_go_to_all_others_and_come_back() -> None:
     block = llama_block(LLAMA, 128)
     assert links_bytes(block, 4, divided=True) == pytest.approx(2 * (5 * 4096 + 11008) * (3 + 3 / 4))
     assert links_bytes(block, 1, divided=False) == 2 * 4096
+
+
+@pytest.mark.parametrize("channels", [4, 8, 32])
+def test_no_block_of_cent_beats_its_weights_at_the_rate_of_its_banks(channels: int) -> None:
+    found = cent_time(CentRunSpec(channels=channels), LLAMA, 1, 512)
+    weights = 32 * (4 * 4096**2 + 3 * 4096 * 11008) * 2
+    on_channels = seconds(found, "fc-kqvo") + seconds(found, "fc-ffn")
+    assert on_channels >= weights / (channels * 16 * 32e9)
 
 
 # AttAcc
