@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
+from cairn.base.errors import ConfigError
+from cairn.base.registry import nearest_hint
 from cairn.base.spec import Spec, required, sourced
 from cairn.sim.config.problems import validate
 from cairn.sim.config.resolve import PIM_SYSTEM, load_document, override
@@ -59,8 +61,10 @@ class PimSystemSpec(Spec):
         return build_graph(self.model, WorkloadSpec.model_validate(step), RoutingSpec(), 0)
 
     def comparable(self) -> list[Published]:
-        """Published figures whose conditions this run has."""
+        """Published figures whose conditions this run has; ConfigError for a condition on a setting that it has not."""
         settings = _flat(self.model_dump(mode="json", by_alias=True, exclude={"published"}))
+        for key in sorted({key for each in self.published for key in each.at} - set(settings)):
+            raise ConfigError(f"the run has no setting {key!r}{nearest_hint(key, settings)}", key="published.at")
         return [each for each in self.published if all(settings.get(key) == value for key, value in each.at.items())]
 
     def run(self) -> tuple[SystemTime, ...]:

@@ -115,5 +115,8 @@ def test_a_published_figure_that_the_run_has_not_is_refused() -> None:
     wrong = spec.published[0].model_copy(update={"figure": "msec"})
     with pytest.raises(ConfigError, match="the run has no figure 'msec'"):
         cairn.simulate_pim_system(spec.model_copy(update={"published": (wrong,)}))
+    wrong = spec.published[0].model_copy(update={"at": {"machine.placment": "bank"}})
+    with pytest.raises(ConfigError, match=r"no setting 'machine.placment'; did you mean 'machine.placement'"):
+        cairn.simulate_pim_system(spec.model_copy(update={"published": (wrong,)}))
     with pytest.raises(CairnError, match="a PimSystemSpec is complete already"):
         cairn.simulate_pim_system(spec, ["batch=1"])
