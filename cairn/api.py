@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cairn.sim.network.spec import NetworkRun
     from cairn.sim.pim.duplex_result import DuplexResult
     from cairn.sim.pim.duplex_run import DuplexRunSpec
+    from cairn.sim.pim.system_result import PimSystemResult
+    from cairn.sim.pim.system_run import PimSystemSpec
     from cairn.sim.report.result import Result
     from cairn.sim.wafer.decode import WaferDecode
     from cairn.sim.wafer.spec import WaferSpec
@@ -112,6 +114,25 @@ def simulate_duplex(config: DuplexRunSpec | str | Path, overrides: Iterable[str]
     elif settings:
         raise CairnError("overrides apply to a name or a path; a DuplexRunSpec is complete already")
     return compare(config)
+
+
+def simulate_pim_system(config: PimSystemSpec | str | Path, overrides: Iterable[str] = ()) -> PimSystemResult:
+    """A decode step on AttAcc, CENT or PIM-GPT: `print(cairn.simulate_pim_system("gpt-3-xl-pim-gpt").summary())`.
+
+    `config` is a PimSystemSpec, the name of a shipped run (configs/pim) or the path of one; `overrides` as in
+    `simulate`. Raises ConfigError for a mistake in the configuration and for models with operators that the system
+    does not know, InfeasibleError when weights and caches exceed its memory.
+    """
+    from cairn.base.errors import CairnError
+    from cairn.sim.pim.system_result import run_pim_system
+    from cairn.sim.pim.system_run import PimSystemSpec, load_pim_system
+
+    settings = tuple(overrides)
+    if not isinstance(config, PimSystemSpec):
+        config = load_pim_system(config, settings)
+    elif settings:
+        raise CairnError("overrides apply to a name or a path; a PimSystemSpec is complete already")
+    return run_pim_system(config)
 
 
 def simulate_layers(
