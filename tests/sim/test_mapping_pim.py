@@ -10,8 +10,11 @@ import pytest
 from cairn.base.errors import ConfigError, InfeasibleError
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram.build import dram_counters
+from cairn.hw_models.dram.pim_spec import RESULT_BITS
 from cairn.sim.config.run_config import Engine, RunConfig, load
-from cairn.sim.mapping.options import BankPlacement, PimRule
+from cairn.sim.mapping.matmul_cost import MatmulShape
+from cairn.sim.mapping.options import BankPlacement, PimRule, PimStationary
+from cairn.sim.mapping.pim_choice import cut_of
 from cairn.sim.plan.plan import CAUSES, COMPUTE, COPY_COLUMNS, NO_SERVER, Plan
 from cairn.sim.report.result import Result
 from cairn.sim.report.work import count_work
@@ -60,6 +63,66 @@ def test_several_cores_may_share_the_units_of_a_channel(grid: str) -> None:
     chip = shared.chip.model_dump(mode="json", by_alias=True)
     chip["dram"]["channels"] = 2
     check_against_numpy(shared.model_copy(update={"chip": ChipSpec.model_validate(chip)}))
+
+
+def tight(units: str, step: str, stationary: PimStationary, accumulators: int, model: str = "gqa") -> RunConfig:
+    """Products alone on units whose buffer holds a column or two of each row, on cores with large blocks."""
+    few = {"accumulators": accumulators, "buffer_kib": 0.125 if step == "decode" else 0.03125}
+    made = config(model, step, units, grid="2x2", rule="products", **few)
+    return made.model_copy(update={"mapping": made.mapping.model_copy(update={"pim_stationary": stationary})})
+
+
+@pytest.mark.parametrize("accumulators", [1, 2, 5])
+@pytest.mark.parametrize("stationary", list(PimStationary))
+@pytest.mark.parametrize("units", list(UNITS))
+def test_products_in_either_order_of_loops_have_numpys_numbers(
+    units: str, stationary: PimStationary, accumulators: int
+) -> None:
+    for model, step in (("gqa", "decode"), ("moe", "decode_one")):
+        check_against_numpy(tight(units, step, stationary, accumulators, model))
+
+
+@pytest.mark.parametrize("stationary", list(PimStationary))
+def test_dependences_alone_order_partial_sums_and_their_additions(stationary: PimStationary) -> None:
+    check_against_numpy(tight("logic", "decode", stationary, 4), 3)
+
+
+@pytest.mark.parametrize("stationary", list(PimStationary))
+def test_both_engines_agree_on_either_order_of_loops(stationary: PimStationary) -> None:
+    made = tight("logic", "decode", stationary, 4)
+    plan = run_on_numbers(made).plan
+    compiled, reference = run_plan(plan, made.chip), run_plan(plan, made.chip, Engine.REFERENCE)
+    for name in ("start", "first", "end"):
+        np.testing.assert_array_equal(getattr(compiled, name), getattr(reference, name), err_msg=name)
+
+
+def _between_cores_and_units(made: RunConfig) -> tuple[int, int, int]:
+    """Bytes to the buffers, bytes from them, and additions of the vector units."""
+    work = count_work(simulate(made))
+    sent, read = (int(work.moved[:, :2, CAUSES.index(cause)].sum()) for cause in ("pim_input", "pim_result"))
+    return sent, read, int(work.vector_ops.sum())
+
+
+def test_either_order_saves_transfers_of_what_it_keeps_and_additions_are_those_of_sums_read_again() -> None:
+    outputs, inputs = (_between_cores_and_units(tight("logic", "decode", each, 4)) for each in PimStationary)
+    roomy = config("gqa", "decode", grid="2x2", rule="products", buffer_kib=64, accumulators=256)
+    least = _between_cores_and_units(roomy)
+    assert inputs[0] == least[0] < outputs[0]
+    assert outputs[1] == least[1] < inputs[1]
+    assert outputs[2] == least[2]
+    assert (inputs[2] - least[2]) * RESULT_BITS // 8 == inputs[1] - least[1]
+
+
+@pytest.mark.parametrize("accumulators", [1, 2, 5, 32])
+@pytest.mark.parametrize("rows", [1, 3, 8, 16])
+def test_sums_under_way_have_an_accumulator_each(accumulators: int, rows: int) -> None:
+    chip = config("gqa", "decode", "bank", accumulators=accumulators, buffer_kib=4).chip
+    units = chip.pim
+    assert units is not None
+    cut = cut_of(MatmulShape(rows, 64, 64, 16, 16, 16), chip, units)
+    outputs = cut.tile_n // units.together(chip.dram.banks_per_channel)
+    assert cut.halves * outputs * cut.turns(cut.rows) <= accumulators
+    assert sum(cut.parts(rows)) == rows
 
 
 def _on_units(plan: Plan) -> int:
