@@ -55,11 +55,11 @@ class _OnUnits:
         self.banks = pim.together(work.scope.chip.dram.banks_per_channel)
         n, k = (int((end - begin).max()) for begin, end in ((work.n0, work.n1), (work.k0, work.k1)))
         self.order = self.cut.order(work.scope.stage.options.pim_stationary, work.product.shape.m, n, k)
-        self.filled: list[IntArray] = []
+        self.filled: dict[int, IntArray] = {}
         """For each stay of a segment the tasks (cores,) that fill the buffer with it."""
         self.used: dict[int, list[IntArray]] = {}
         """Tasks that have used a half of the buffer, by stay of a segment."""
-        self.read: list[IntArray] = []
+        self.read: dict[int, IntArray] = {}
         """For each stay of sums the tasks that have taken them, or those of an earlier stay in the same half."""
         self.worked: dict[int, list[IntArray]] = {}
         """Tasks on the sums of a tile, by stay of sums."""
@@ -121,7 +121,7 @@ class _OnUnits:
         for begin, end, ready in work.arrivals:
             needed = pick[((begin < k1) & (end > k0))[pick]]
             self.scope.plan.after(tasks[needed], ready[needed])
-        self.filled.append(tasks)
+        self.filled[number] = tasks
         self.used[number] = [] if bool((tasks >= 0).all()) else before
 
     def _multiply(self, step: int) -> None:
@@ -170,7 +170,7 @@ class _OnUnits:
             [each[pick] for each in done], "pim_result", reduce=again,
         )  # fmt: skip
         before = tasks if stay.before == NOTHING else self.read[stay.before]
-        self.read.append(np.where(tasks >= 0, tasks, before))
+        self.read[number] = np.where(tasks >= 0, tasks, before)
         if not again:
             self.result[part, tile] = tasks
             return

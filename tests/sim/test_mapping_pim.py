@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from cairn.base.errors import ConfigError, InfeasibleError
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram.build import dram_counters
 from cairn.hw_models.dram.pim_spec import RESULT_BITS
+from cairn.hw_models.dram.request import REQUEST_COLUMNS
 from cairn.sim.config.run_config import Engine, RunConfig, load
 from cairn.sim.mapping.matmul_cost import MatmulShape
 from cairn.sim.mapping.options import BankPlacement, PimRule, PimStationary
 from cairn.sim.mapping.pim_choice import cut_of
-from cairn.sim.plan.plan import CAUSES, COMPUTE, COPY_COLUMNS, NO_SERVER, Plan
+from cairn.sim.plan.plan import CAUSES, COMPUTE, COMPUTE_COLUMNS, COPY_COLUMNS, NO_SERVER, PIM, Plan, Trace
 from cairn.sim.report.result import Result
 from cairn.sim.report.work import count_work
 from cairn.sim.run import run_plan, simulate
@@ -94,6 +96,55 @@ def test_both_engines_agree_on_either_order_of_loops(stationary: PimStationary) 
     compiled, reference = run_plan(plan, made.chip), run_plan(plan, made.chip, Engine.REFERENCE)
     for name in ("start", "first", "end"):
         np.testing.assert_array_equal(getattr(compiled, name), getattr(reference, name), err_msg=name)
+
+
+def _most_at_once(spans: list[tuple[int, int]]) -> int:
+    """Spans (begin, end) of which most are under way at a time."""
+    ends = [(end, -1) for _, end in spans]
+    running = np.cumsum([change for _, change in sorted([(begin, 1) for begin, _ in spans] + ends)])
+    return int(running.max(initial=0))
+
+
+def _spans(plan: Plan, trace: Trace, op: int, channel: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Of a product in a channel: when segments are in the buffer, from their fill to the last tile that uses them, and
+    when sums are in the accumulators, from their first tile to the end of their read."""
+    events = []
+    for task in np.flatnonzero((plan.op == op) & (plan.server == 0)).tolist():
+        request = dict(zip(REQUEST_COLUMNS, plan.requests[0][plan.request[task]].tolist(), strict=True))
+        if request["channel"] == channel:
+            works = plan.kind[task] == COMPUTE
+            row = (plan.compute if works else plan.copies)[plan.row[task]].tolist()
+            row = dict(zip(COMPUTE_COLUMNS if works else COPY_COLUMNS, row, strict=True))
+            events.append((int(trace.start[task]), int(trace.end[task]), row))
+    buffers: dict[tuple[int, ...], tuple[int, int]] = {}
+    sums: dict[tuple[int, ...], int] = {}
+    segments, held = [], []
+    for begin, end, row in sorted(events, key=lambda event: event[:2]):
+        if "m0" in row:
+            x = row["m0"], row["k0"]
+            buffers[x] = buffers[x][0], end
+            sums.setdefault((row["m0"], row["n0"]), begin)
+        elif row["destination_kind"] == PIM:
+            x = row["r0"], row["c0"]
+            segments += [buffers.pop(x)] if x in buffers else []
+            buffers[x] = begin, end
+        else:
+            held.append((sums.pop((row["r0"], row["c0"])), end))
+    assert not sums
+    return segments + list(buffers.values()), held
+
+
+@pytest.mark.parametrize("accumulators", [1, 2, 6])
+@pytest.mark.parametrize("stationary", list(PimStationary))
+def test_no_more_lies_in_buffer_and_accumulators_than_two_halves(stationary: PimStationary, accumulators: int) -> None:
+    most = set()
+    for units, step in product(UNITS, ("decode", "decode_one")):
+        done = run_on_numbers(tight(units, step, stationary, accumulators))
+        for op in np.unique(done.plan.op[(done.plan.kind == COMPUTE) & (done.plan.server == 0)]).tolist():
+            segments, sums = _spans(done.plan, done.trace, op, 0)
+            most.add(_most_at_once(segments))
+            assert _most_at_once(sums) <= min(2, accumulators)
+    assert max(most) == 2
 
 
 def _between_cores_and_units(made: RunConfig) -> tuple[int, int, int]:
