@@ -15,7 +15,7 @@ from cairn.hw_models.dram.pim_spec import RESULT_BITS
 from cairn.hw_models.dram.request import REQUEST_COLUMNS
 from cairn.sim.config.run_config import Engine, RunConfig, load
 from cairn.sim.mapping.matmul_cost import MatmulShape
-from cairn.sim.mapping.options import BankPlacement, PimRule, PimStationary
+from cairn.sim.mapping.options import BankPlacement, MappingSpec, PimRule, PimStationary
 from cairn.sim.mapping.pim_choice import cut_of
 from cairn.sim.plan.plan import CAUSES, COMPUTE, COMPUTE_COLUMNS, COPY_COLUMNS, NO_SERVER, PIM, Plan, Trace
 from cairn.sim.report.result import Result
@@ -283,3 +283,13 @@ def test_units_need_operands_in_whole_rows_of_banks() -> None:
     spread = made.mapping.model_copy(update={"banks": BankPlacement.INTERLEAVED})
     with pytest.raises(ConfigError, match=r"mapping.pim: is all, which needs mapping.banks: software_aware"):
         simulate(made.model_copy(update={"mapping": spread}))
+
+
+def test_the_default_order_of_loops_is_not_named_so_that_hashes_stay() -> None:
+    assert "pim_stationary" not in MappingSpec(pim=PimRule.ALL).model_dump()
+    assert MappingSpec(pim_stationary=PimStationary.INPUTS).model_dump()["pim_stationary"] == "inputs"
+
+
+def test_an_order_of_loops_that_is_none_is_told_what_there_is() -> None:
+    with pytest.raises(ConfigError, match=r"mapping.pim_stationary.*'outputs' or 'inputs'"):
+        load("llama-2-7b-decode-pim", ["mapping.pim_stationary=weights"])
