@@ -164,6 +164,14 @@ def test_either_order_saves_transfers_of_what_it_keeps_and_additions_are_those_o
     assert (inputs[2] - least[2]) * RESULT_BITS // 8 == inputs[1] - least[1]
 
 
+def test_either_order_does_the_operations_of_the_cores_on_the_same_columns() -> None:
+    outputs, inputs = (count_work(simulate(tight("logic", "decode", each, 4))) for each in PimStationary)
+    cores = count_work(simulate(config("gqa", "decode", grid="2x2", rule="none")))
+    for work in (outputs, inputs):
+        assert (work.pim_ops + work.matrix_ops == cores.matrix_ops).all()
+    np.testing.assert_array_equal(outputs.pim_bytes, inputs.pim_bytes)
+
+
 @pytest.mark.parametrize("accumulators", [1, 2, 5, 32])
 @pytest.mark.parametrize("rows", [1, 3, 8, 16])
 def test_sums_under_way_have_an_accumulator_each(accumulators: int, rows: int) -> None:
