@@ -47,6 +47,16 @@ def queue_of(order: Order) -> Queue:
 
 
 @kernel()
+def _in_turn(under_way: IntArray, active: int, served: int) -> int:
+    """Place of the transfer whose turn it is: in the order of their numbers the one behind the last served, else the
+    first (rule S3)."""
+    for place in range(active):
+        if under_way[place] > served:
+            return place
+    return 0
+
+
+@kernel()
 def product_cycles(
     work: FloatArray, moved: FloatArray, added: FloatArray, waits: IntArray, delays: FloatArray, turn: float,
     depth: int, refreshes: FloatArray,
@@ -92,10 +102,7 @@ def product_cycles(
                 under_way[active] = issued
                 active, issued = active + 1, issued + 1
                 continue
-        place = 0  # in the order of their numbers: the one behind the last one served, else the first (S3)
-        while place < active and under_way[place] <= served:
-            place += 1
-        place = place if place < active else 0
+        place = _in_turn(under_way, active, served)
         served = under_way[place]
         now += min(turn, left[served])
         left[served] -= turn
