@@ -13,21 +13,22 @@ from cairn.sim.twin.twin import Twin
 from cairn.validation.rows import Row
 
 RUN: Final = "llama-2-7b-decode-pim"
-FEW: Final = 44
-MANY: Final = 120
+FEW: Final = 120
+MANY: Final = 240
 """Designs, and those with --all."""
 SEED: Final = 23
 DRAWN: Final = {
     "chip": ("hbm3-cube-bank-pim", "hbm3-cube-logic-pim"),
     "model": ("llama-2-7b", "llama-3.2-3b"),
     "mapping.pim": ("all", "all", "products", "attention"),
-    "workload.batch": (1, 2, 4, 8),
+    "workload.batch": (1, 2, 4, 8, 16),
     "workload.context": (256, 512, 1024, 2048),
     "chip.pim.spacing_cycles": (4, 6, 8),
-    "chip.pim.accumulators": (4, 8, 16, 32, 64),
+    "chip.pim.accumulators": (2, 4, 8, 16, 32, 64),
     "chip.pim.buffer_kib": (4, 8, 16, 64),
     "chip.pim.turn_rows": (4, 16, 64),
     "chip.matrix_unit.columns": (16, 32, 64),
+    "mapping.pim_stationary": ("outputs", "inputs"),
 }
 """What is drawn, each value as likely as the others: `all` twice, since its steps are the units' alone."""
 GATES: Final = ("twin_steps_median", "twin_steps_tau", "twin_steps_largest")
