@@ -187,13 +187,15 @@ def refined(workload: str, most: int, jobs: int) -> Refined:
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
+    from cairn.base.memory import keep_memory
+
     begin, name = time.perf_counter(), SWEEPS[workload]
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # whose memory is free again before the rest begins
         near, enumeration_cpu_s = pool.submit(enumerated, name).result()
     count = min(most, len(near))
     picked = sorted({(len(near) - 1) * index // max(count - 1, 1) for index in range(count)})
     groups = alike(name, [near[place] for place in picked])
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), keep_memory) as pool:  # as the workers of a search do
         found = [design for group in pool.map(refine, [(name, group) for group in groups]) for design in group]
     cpu, peak, troubles = zip(*found, strict=True)
     wall = time.perf_counter() - begin

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
+from cairn.base.memory import keep_memory
 from cairn.dse.evaluate import Evaluator
 from cairn.dse.outcome import Outcome, failed
 
@@ -186,6 +187,7 @@ def _serve(pipe: Connection, evaluate: Evaluator, path: list[str]) -> None:
     """What a worker does: evaluate what comes through its pipe until the other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.path[:] = path
+    keep_memory()
     with suppress(EOFError, OSError):
         while True:
             number = pipe.recv()

@@ -14,11 +14,11 @@ from cairn.sim.mapping.choices import columns_together, whole_groups
 from cairn.sim.mapping.choose import MatmulMapping, choose_matmul
 from cairn.sim.mapping.context import NONE, Scope
 from cairn.sim.mapping.grouped import Grouped, lower_grouped
-from cairn.sim.mapping.matmul import Product
 from cairn.sim.mapping.matmul_cost import MatmulShape
 from cairn.sim.mapping.pieces import Pieces, wanted
 from cairn.sim.mapping.pim_choice import all_on_units
 from cairn.sim.mapping.pim_product import lower_product
+from cairn.sim.mapping.product_work import Product
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Tile
 from cairn.workloads.graph import Operator

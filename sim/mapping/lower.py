@@ -17,9 +17,9 @@ from cairn.sim.mapping.embedding import dealt, runs
 from cairn.sim.mapping.experts import lower_combine, lower_dispatch, lower_grouped_matmul
 from cairn.sim.mapping.grouped import Grouped, lower_grouped
 from cairn.sim.mapping.heads import apply_pending, defer, flush_pending
-from cairn.sim.mapping.matmul import Product
 from cairn.sim.mapping.pieces import Pieces, wanted
 from cairn.sim.mapping.pim_product import lower_product
+from cairn.sim.mapping.product_work import Product
 from cairn.sim.mapping.recurrent import lower_channels, lower_retention
 from cairn.sim.mapping.vector import activate, lower_activation, lower_add, lower_norm, lower_top_k
 from cairn.sim.plan.builder import Region, Slice

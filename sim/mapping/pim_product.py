@@ -14,10 +14,12 @@ import numpy.typing as npt
 from cairn.hw_models.dram.pim_spec import RESULT_BITS
 from cairn.sim.mapping.choose import MatmulMapping
 from cairn.sim.mapping.context import NONE, Scope, row_bytes
-from cairn.sim.mapping.matmul import Epilogue, Product, _gather, _reduce, _schedule, _Work, _work, lower_matmul
+from cairn.sim.mapping.matmul import Epilogue, lower_matmul, schedule
 from cairn.sim.mapping.pieces import Pieces
 from cairn.sim.mapping.pim_choice import Layout, product_layout
 from cairn.sim.mapping.pim_order import NOTHING
+from cairn.sim.mapping.product_rings import gather, reduce_sums
+from cairn.sim.mapping.product_work import Product, Work, work_of
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile
 from cairn.sim.plan.plan import PIM, SRAM
@@ -35,17 +37,17 @@ def lower_product(
     layout = product_layout(product.shape, scope.chip, scope.grid, scope.stage.options, mapping, on_units)
     if layout is None:
         return lower_matmul(scope, product, x, mapping, epilogue)
-    work = _work(scope, product, layout.mapping, _schedule(scope, product, layout.mapping)[0])
-    _gather(work, x, (work.m0, work.m1))
+    work = work_of(scope, product, layout.mapping, schedule(scope, product, layout.mapping)[0])
+    gather(work, x, (work.m0, work.m1))
     done = _OnUnits(work, layout).write()
-    y = _reduce(work, done, work.n0, work.n1, 1)
+    y = reduce_sums(work, done, work.n0, work.n1, 1)
     return y if epilogue is None else epilogue(y)
 
 
 class _OnUnits:
     """The tasks of one product on the units, step by step for all cores at once."""
 
-    def __init__(self, work: _Work, layout: Layout):
+    def __init__(self, work: Work, layout: Layout):
         self.work, self.cut, self.scope = work, layout.cut, work.scope
         self.channel = work.scope.chip.channel_of(work.core)
         pim = work.scope.chip.pim

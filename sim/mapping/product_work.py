@@ -1,0 +1,125 @@
+"""What the lowering of a product works with: the blocks of every core, and transfers between cores by grid index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.sim.mapping.choose import MatmulMapping
+from cairn.sim.mapping.context import NONE, Scope
+from cairn.sim.mapping.grid import Ranks, bounds, ranks_of
+from cairn.sim.mapping.matmul_cost import MatmulShape, elements_per_byte
+from cairn.sim.mapping.pieces import Pieces
+from cairn.sim.mapping.schedule import Group
+from cairn.sim.plan.builder import Region, Slice
+from cairn.sim.plan.plan import SRAM
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Product:
+    """One matrix product to be lowered: its operator, its tensors' numbers, its shape, and which matrix of w it
+    uses.
+    """
+
+    op: int
+    x: int
+    w: int
+    y: int
+    shape: MatmulShape
+    x_bits: float
+    group: int = 0
+    row0: int = 0
+    """First row of x and y that the product is about (experts: their rows)."""
+
+
+@dataclass
+class Work:
+    """Blocks of every core (arrays over the grid): rows, columns and reduction range, and who holds what."""
+
+    scope: Scope
+    product: Product
+    mapping: MatmulMapping
+    ranks: Ranks
+    core: IntArray
+    m0: IntArray
+    m1: IntArray
+    n0: IntArray
+    n1: IntArray
+    k0: IntArray
+    k1: IntArray
+    group: Group
+    """The passes that are being written."""
+    arrivals: list[tuple[IntArray, IntArray, IntArray]] = field(default_factory=list)
+    """Parts of x as they come: (begin, end) along k and the task that brings them."""
+
+    @property
+    def size(self) -> int:
+        return int(self.core.size)
+
+
+def work_of(scope: Scope, product: Product, mapping: MatmulMapping, group: Group) -> Work:
+    """The blocks of every core, all passes together."""
+    grid, shape = scope.grid, product.shape
+    ranks = ranks_of(mapping.split, grid.rows, grid.columns, grid.placement)
+    gm, gn, gk = mapping.split.sizes
+    m, n, k = bounds(shape.m, gm), bounds(shape.n, gn, quantum_of(product)), bounds(shape.k, gk, shape.k_quantum)
+    m = product.row0 + m
+    return Work(
+        scope, product, mapping, ranks, grid.cores, m[ranks.m], m[ranks.m + 1], n[ranks.n], n[ranks.n + 1],
+        k[ranks.k], k[ranks.k + 1], group,
+    )  # fmt: skip
+
+
+def quantum_of(product: Product) -> int:
+    """Columns that stay together, since they share a byte."""
+    return int(np.lcm(product.shape.quantum, elements_per_byte(product.shape.w_bits)))
+
+
+def group_of(work: Work) -> int:
+    """Elements along k that stay together."""
+    return work.product.shape.k_quantum
+
+
+def share_of(work: Work, number: IntArray, parts: int) -> tuple[IntArray, IntArray]:
+    """Begin and end along k of part `number` of so many equal ones of each core's block, whole groups each."""
+    group = group_of(work)
+    groups = -(-(work.k1 - work.k0) // group)
+    begin, end = (work.k0 + groups * index // parts * group for index in (number, number + 1))
+    return np.minimum(begin, work.k1), np.minimum(end, work.k1)
+
+
+def send(
+    work: Work, source: IntArray, data: Slice, after: IntArray, there: BoolArray, waits: list[IntArray] | None = None,
+    cause: str = "share", reduce: bool = False, port: str = "noc",
+) -> IntArray:  # fmt: skip
+    """Copies from grid index `source[i]` to grid index i where `there`; tasks by destination (-1 where none)."""
+    tasks = np.full(work.size, NONE, dtype=np.int64)
+    if not there.any():
+        return tasks
+    whole = bool(there.all())
+    pick = slice(None) if whole else np.nonzero(there)[0]
+    part = data if whole else part_of(data, np.nonzero(there)[0])
+    tasks[pick] = work.scope.plan.copy(
+        Region(SRAM, work.core[source[pick]], part), Region(SRAM, work.core[pick], part), work.product.op,
+        after=[after[pick], *(w[pick] for w in waits or ())], cause=cause, reduce=reduce, port=port,
+    )  # fmt: skip
+    return tasks
+
+
+def part_of(data: Slice, pick: IntArray) -> Slice:
+    def cut(value: object) -> IntArray:
+        array = np.asarray(value, dtype=np.int64)
+        return array[pick] if array.ndim else np.full(pick.size, array)
+
+    return Slice(data.tensor, (cut(data.rows[0]), cut(data.rows[1])), (cut(data.columns[0]), cut(data.columns[1])),
+                 cut(data.bytes), data.group)  # fmt: skip
+
+
+def wanted_done(core: IntArray, rect: tuple[IntArray, IntArray, IntArray, IntArray], ready: IntArray) -> Pieces:
+    """Pieces that lie on `core` as `rect`, once `ready` has ended; empty ones left out."""
+    return Pieces(core, np.stack(rect, axis=1), ready).without_empty()
