@@ -17,7 +17,7 @@ from cairn.sim.mapping.grouped import Grouped, lower_grouped
 from cairn.sim.mapping.matmul import Product
 from cairn.sim.mapping.matmul_cost import MatmulShape
 from cairn.sim.mapping.pieces import Pieces, wanted
-from cairn.sim.mapping.pim_choice import all_on_units
+from cairn.sim.mapping.pim_choice import all_on_units, may_do_products
 from cairn.sim.mapping.pim_product import lower_product
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Tile
@@ -89,28 +89,41 @@ def _decision(scope: Scope, operator: Operator, core: IntArray) -> IntArray:
 
 
 def lower_grouped_matmul(scope: Scope, operator: Operator) -> None:
-    """The experts' products: one expert after the other on all cores, or each on cores of its own."""
+    """The experts' products: one expert after the other on all cores, or each on cores of its own.
+
+    Where PIM units do products, they do those of many experts one after the other too: always by `products` and `all`,
+    with `auto` if the units need less time for all of them than all cores would.
+    """
     x = scope.block.tensor(operator.inputs[0])
     size = np.array(operator.group_rows)
     used = np.nonzero(size > 0)[0]
     end = np.cumsum(size)
-    tables = by_tables(scope.chip, scope.stage.options, x.bits, scope.bits(operator.inputs[1]))
+    chip, grid, options = scope.chip, scope.grid, scope.stage.options
+    tables = by_tables(chip, options, x.bits, scope.bits(operator.inputs[1]))
     widest = int(size.max()) * x.columns * (x.bits if tables is None else tables.held_bits) / 8
-    small = widest <= scope.chip.sram.capacity_kib * 1024 / 4
-    if used.size > MANY_EXPERTS and small:
-        zero = np.zeros_like(used)
-        names = operator.inputs[0], operator.inputs[1], operator.outputs[0]
-        lower_grouped(scope, Grouped(operator, *names, used, (end - size)[used], end[used], zero, zero))
+    many = used.size > MANY_EXPERTS and widest <= chip.sram.capacity_kib * 1024 / 4
+    if many and not may_do_products(chip, options):
+        _cores_of_their_own(scope, operator, used, size, end)
         return
     shapes = [_expert_shape(scope, operator, rows) for rows in size[used].tolist()]
-    mappings = [choose_matmul(shape, scope.chip, scope.grid, scope.stage.options) for shape in shapes]
-    on_units = all_on_units(shapes, scope.chip, scope.grid, scope.stage.options, mappings)
+    mappings = [choose_matmul(shape, chip, grid, options) for shape in shapes]
+    on_units = all_on_units(shapes, chip, grid, options, mappings, many=many)
+    if many and on_units is False:
+        _cores_of_their_own(scope, operator, used, size, end)
+        return
     outputs = [
         _one_expert(scope, operator, expert, int(end[expert] - shape.m), shape, mapping, on_units)
         for expert, shape, mapping in zip(used.tolist(), shapes, mappings, strict=True)
     ]
     joined = (np.concatenate([getattr(part, name) for part in outputs]) for name in ("core", "rect", "ready"))
     scope.pieces[operator.outputs[0]] = Pieces(*joined)
+
+
+def _cores_of_their_own(scope: Scope, operator: Operator, used: IntArray, size: IntArray, end: IntArray) -> None:
+    """Products of the experts `used`, whose `size` rows stand before `end`, each on cores of its own."""
+    zero = np.zeros_like(used)
+    names = operator.inputs[0], operator.inputs[1], operator.outputs[0]
+    lower_grouped(scope, Grouped(operator, *names, used, (end - size)[used], end[used], zero, zero))
 
 
 def _expert_shape(scope: Scope, operator: Operator, rows: int) -> MatmulShape:

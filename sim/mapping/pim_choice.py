@@ -11,7 +11,6 @@ from cairn.base.errors import ConfigError, Infeasibility, InfeasibleError
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram.pim_analytical import PimTimes
 from cairn.hw_models.dram.pim_spec import RESULT_BITS, PimSpec
-from cairn.sim.mapping.attention_work import decoding
 from cairn.sim.mapping.choose import MatmulMapping, choose_matmul
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.matmul_cost import MatmulShape
@@ -52,6 +51,11 @@ def units_of(chip: ChipSpec, options: MappingSpec) -> PimSpec | None:
     return chip.pim
 
 
+def may_do_products(chip: ChipSpec, options: MappingSpec) -> bool:
+    """Whether PIM units do products, or may, by the mapping's rule."""
+    return units_of(chip, options) is not None and options.pim is not PimRule.ATTENTION
+
+
 def product_layout(
     shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec, mapping: MatmulMapping,
     on_units: bool | None = None,
@@ -79,16 +83,17 @@ def product_layout(
 
 
 def all_on_units(
-    shapes: list[MatmulShape], chip: ChipSpec, grid: Grid, options: MappingSpec, mappings: list[MatmulMapping]
-) -> bool | None:
+    shapes: list[MatmulShape], chip: ChipSpec, grid: Grid, options: MappingSpec, mappings: list[MatmulMapping],
+    *, many: bool = False,
+) -> bool | None:  # fmt: skip
     """Whether `auto` gives these products, which cores would do one after the other, to the units.
 
     None where each is decided by itself: units with mixed access work beside the cores, as Duplex splits its experts.
     Others take the channel from them, so that what both sides do is neither's gain: all go to the side that needs less
-    time for all.
+    time for all. So do those of `many` experts, which cores do in another way than one after the other.
     """
     units = units_of(chip, options)
-    if units is None or options.pim is not PimRule.AUTO or units.mixed_access:
+    if units is None or options.pim is not PimRule.AUTO or (units.mixed_access and not many):
         return None
     if any(_misfit(units, shape) is not None for shape in shapes):
         return False
@@ -145,14 +150,12 @@ def _cut(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> tuple[int, int, 
     return banks * max(1, units.accumulators // 2 // turns), max(in_column, fits // in_column * in_column), turns
 
 
-def attention_keys(attention: Attention, latent: bool, bits: float, chip: ChipSpec, options: MappingSpec) -> int | None:
-    """Keys of a tile of an attention on PIM units, None where the cores do it.
-
-    Units do decode attention: one new token of each request, keys and values with columns of their own. Each key lies
-    in one bank. InfeasibleError where the rule asks for the units and operands do not fit them.
+def attention_keys(attention: Attention, bits: float, chip: ChipSpec, options: MappingSpec) -> int | None:
+    """Keys of a tile of an attention that PIM units can do (`pim_asked.why_attention_stays`), None where the cores do
+    it. Each key lies in one bank. InfeasibleError where the rule asks for the units and operands do not fit them.
     """
     units = units_of(chip, options)
-    if units is None or options.pim is PimRule.PRODUCTS or latent or not decoding(attention):
+    if units is None or options.pim is PimRule.PRODUCTS:
         return None
     misfit = _attention_misfit(attention, bits, chip, units)
     if misfit is not None:

@@ -17,6 +17,7 @@ from cairn.sim.mapping.dram_rate import STREAMING
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.matmul_cost import STREAM_TILES
 from cairn.sim.mapping.options import Paradigm, PimRule
+from cairn.sim.mapping.pim_asked import check_asked
 from cairn.sim.twin.block import Lowered, choose_blocks, known
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.pipeline import block_cycles, period_cycles
@@ -81,6 +82,7 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     The grid of cores, the topology, the mapping and the workload are those of `config`. CairnError for what the twin
     does not know: dataflow, Voxel's estimator of the DRAM, PIM units by `auto`, operators of experts, recurrent states.
     """
+    check_asked(config.chip, config.mapping, graph)
     missing = unknown(config, graph)
     if missing is not None:
         raise CairnError(f"the analytical twin does not know {missing} yet")

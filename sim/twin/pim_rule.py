@@ -6,6 +6,7 @@ from typing import Any
 
 from cairn.sim.mapping.matmul_cost import MatmulShape
 from cairn.sim.mapping.options import PimRule
+from cairn.sim.mapping.pim_asked import why_attention_stays
 from cairn.sim.mapping.pim_choice import FEW_ROWS, attention_keys, units_of
 from cairn.sim.twin.machine import Machine
 from cairn.workloads.graph import Block, Operator, Role
@@ -18,12 +19,11 @@ def does_product(machine: Machine, shape: MatmulShape) -> bool:
 
 def keys_on_units(machine: Machine, block: Block, operator: Operator) -> int | None:
     """Keys of a tile of an attention on the units, None where cores do it; InfeasibleError as `attention_keys`."""
-    caches = [block.tensor(name) for name in operator.inputs if block.tensor(name).role is Role.KV]
     attention = operator.attention
-    stored = {tensor for tensor, _ in operator.writes}
-    if attention is None or len(caches) != 2 or not stored.issuperset(cache.name for cache in caches):
+    if attention is None or why_attention_stays(block, operator) is not None:
         return None
-    return attention_keys(attention, attention.latent, caches[0].bits, machine.chip, machine.options)  # type: ignore[arg-type]
+    keys = next(block.tensor(name) for name in operator.inputs if block.tensor(name).role is Role.KV)
+    return attention_keys(attention, keys.bits, machine.chip, machine.options)  # type: ignore[arg-type]
 
 
 def key_quantum(machine: Machine, block: Block, operator: Operator) -> Any:

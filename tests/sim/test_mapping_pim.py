@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from cairn.base.errors import ConfigError, InfeasibleError
 from cairn.hw_models.chip import ChipSpec
@@ -13,6 +15,7 @@ from cairn.hw_models.dram.build import dram_counters
 from cairn.sim.config.run_config import Engine, RunConfig, load
 from cairn.sim.mapping.options import BankPlacement, PimRule
 from cairn.sim.plan.plan import CAUSES, COMPUTE, COPY_COLUMNS, NO_SERVER, Plan
+from cairn.sim.report.console import print_report
 from cairn.sim.report.result import Result
 from cairn.sim.report.work import count_work
 from cairn.sim.run import run_plan, simulate
@@ -32,10 +35,11 @@ UNITS: dict[str, dict[str, Any]] = {
 
 
 def config(
-    model: str, step: str, units: str = "logic", *, grid: str = "4x4", rule: str = "all", **over: Any
-) -> RunConfig:
+    model: str, step: str, units: str = "logic", *, grid: str = "4x4", rule: str = "all", attention: str = "fused",
+    **over: Any,
+) -> RunConfig:  # fmt: skip
     """A run of a small model on the tiny chip with PIM units."""
-    base = config_of(model, step, grid, pim=rule)
+    base = config_of(model, step, grid, attention=attention, pim=rule)
     chip = base.chip.model_dump(mode="json", by_alias=True) | {"pim": UNITS[units] | over}
     return base.model_copy(update={"chip": ChipSpec.model_validate(chip)})
 
@@ -125,10 +129,83 @@ def test_weights_on_the_units_are_neither_loaded_nor_passed_on() -> None:
     assert not weights & set(plan.copies[:, COPY_COLUMNS.index("tensor")].tolist())
 
 
-def test_prefill_and_latent_attention_stay_on_the_cores() -> None:
+@pytest.mark.parametrize(
+    ("model", "step", "rule", "attention", "why"),
+    [
+        ("gqa", "prefill", "attention", "fused", "a request has 19 new tokens, and units look at one of each"),
+        ("gqa", "mixed", "all", "fused", "a request has 6 new tokens, and units look at one of each"),
+        ("mla", "decode", "all", "fused", "it reads latents, whose values are columns of the keys"),
+        ("gqa", "decode", "attention", "unfused", r"it is unfused, and .* \(workload.attention: fused\)"),
+        ("retnet", "decode", "attention", "fused", "the model has no attention"),
+    ],
+)  # fmt: skip
+def test_an_attention_asked_for_by_hand_that_no_unit_can_do_is_refused(
+    model: str, step: str, rule: str, attention: str, why: str
+) -> None:
+    made = config(model, step, rule=rule, attention=attention)
+    message = f"^mapping.pim: is {rule}, but PIM units can do no attention of this step: {why}; use mapping.pim: none"
+    with pytest.raises(ConfigError, match=message):
+        simulate(made)
+    assert "PIM units can do no attention of this step" in Twin(made).evaluate({}).refused[0]
+
+
+def test_attention_whose_new_keys_are_not_stored_cannot_go_to_the_units() -> None:
+    made = config("gqa", "decode", rule="all")
+    quiet = made.model_copy(update={"workload": made.workload.model_copy(update={"kv_append": False})})
+    with pytest.raises(ConfigError, match=r"new keys and values are not stored \(workload.kv_append: true\)"):
+        simulate(quiet)
+
+
+def test_products_asked_for_by_hand_that_all_have_many_rows_are_refused() -> None:
+    made = config("gqa", "prefill", rule="products")
+    workload = made.workload.model_copy(update={"new_tokens": 80, "lm_head": False})
+    with pytest.raises(ConfigError, match=r"is products, but a product of at most 64 rows, .* has 80 rows at least"):
+        simulate(made.model_copy(update={"workload": workload}))
+
+
+@pytest.mark.parametrize("model", ["mla", "retnet"])
+def test_products_go_to_the_units_beside_an_attention_that_cannot(model: str) -> None:
+    assert _on_units(check_against_numpy(config(model, "decode", rule="products")).plan) > 0
+
+
+def test_auto_leaves_what_units_cannot_do_to_the_cores() -> None:
     for model, step in (("gqa", "prefill"), ("mla", "decode")):
-        plan = check_against_numpy(config(model, step, rule="attention")).plan
-        assert _on_units(plan) == 0
+        simulate(config(model, step, rule="auto"))
+
+
+@pytest.mark.parametrize("rule", ["all", "products"])
+@pytest.mark.parametrize("units", list(UNITS))
+def test_many_experts_go_to_the_units_too(rule: str, units: str) -> None:
+    done = check_against_numpy(config("moe_many", "decode", units, rule=rule))
+    tasks = (done.plan.kind == COMPUTE) & (done.plan.server != NO_SERVER)
+    found = {done.plan.operators[op].split("/")[-1] for op in np.unique(done.plan.op[tasks])}
+    assert {"experts_gate_up", "experts_down"} <= found
+
+
+@pytest.mark.parametrize("units", list(UNITS))
+def test_auto_decides_for_all_of_many_experts_together(units: str) -> None:
+    counts = {}
+    for opening in (1, 4096):
+        plan = check_against_numpy(config("moe_many", "decode", units, rule="auto", t_rcd_mac=opening)).plan
+        experts = [op for op, name in enumerate(plan.operators) if name.split("/")[-1].startswith("experts_")]
+        counts[opening] = int(np.isin(plan.op[(plan.kind == COMPUTE) & (plan.server != NO_SERVER)], experts).sum())
+    assert counts[4096] == 0
+    assert counts[1] > 0
+
+
+def test_the_report_says_what_the_units_did_of_each_operator() -> None:
+    result = Result(simulate(config("gqa", "decode", rule="attention")))
+    table = result.operators.set_index("operator")
+    assert (table.loc["attention", "pim_ops"] > 0).all()
+    assert (table.loc["qkv", "pim_ops"] == 0).all()
+    console = Console(width=100, record=True, file=StringIO())
+    print_report(result, console)
+    text = console.export_text()
+    lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert " PIM " in lines["operator"]
+    assert " all " in lines["attention"]
+    assert " all " not in lines["qkv"]
+    assert "pim_ops" not in Result(simulate(config_of("gqa", "decode"))).operators
 
 
 @pytest.mark.parametrize("chip", ["hbm3-cube-logic-pim", "hbm3-cube-bank-pim"])
