@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from cairn.base.errors import ConfigError, Infeasibility, InfeasibleError
 from cairn.hw_models.chip import ChipSpec
@@ -16,6 +16,10 @@ from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.matmul_cost import MatmulShape
 from cairn.sim.mapping.options import BankPlacement, MappingSpec, PimRule
 from cairn.workloads.graph import Attention
+
+Floats = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+Integers = int | npt.NDArray[np.int64]
 
 SCORE_BYTES = 2
 """Bytes of a score or a weight between units and cores (assumed: the precision of activations)."""
@@ -71,10 +75,10 @@ def product_layout(
     by_rule = options.pim is not PimRule.AUTO
     if by_rule and shape.m > FEW_ROWS:
         return None
-    misfit = _misfit(units, shape)
-    if misfit is not None:
+    trouble = misfit(units, shape)
+    if trouble is not None:
         if by_rule:
-            raise InfeasibleError([misfit])
+            raise InfeasibleError([trouble])
         return None
     layout = _layout(shape, chip, grid, options, units)
     if by_rule or on_units is None:
@@ -95,13 +99,14 @@ def all_on_units(
     units = units_of(chip, options)
     if units is None or options.pim is not PimRule.AUTO or (units.mixed_access and not many):
         return None
-    if any(_misfit(units, shape) is not None for shape in shapes):
+    if any(misfit(units, shape) is not None for shape in shapes):
         return False
     needed = sum(_layout(shape, chip, grid, options, units).cycles for shape in shapes)
     return needed < sum(mapping.cycles for mapping in mappings)
 
 
-def _misfit(units: PimSpec, shape: MatmulShape) -> Infeasibility | None:
+def misfit(units: PimSpec, shape: MatmulShape) -> Infeasibility | None:
+    """What PIM units lack for a product, None where they can do it."""
     for bits, what in ((shape.w_bits, "weights"), (shape.x_bits, "activations")):
         if bits not in units.bits:
             remedy = f"chip.pim.bits are {', '.join(f'{b:g}' for b in units.bits)}; choose such a precision of {what}, "
@@ -117,18 +122,28 @@ def _misfit(units: PimSpec, shape: MatmulShape) -> Infeasibility | None:
 
 def _layout(shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec, units: PimSpec) -> Layout:
     """Outputs over banks, the reduction along columns; half of buffer and accumulators for what is under way."""
-    mapping = choose_matmul(replace(shape, m=1), chip, grid, options)
+    mapping = choose_matmul(one_row(shape), chip, grid, options)
+    cycles = float(units_cycles(shape, chip, units, *mapping.split.sizes[1:]))
+    return Layout(mapping, *_cut(shape, chip, units), cycles)
+
+
+def one_row(shape: MatmulShape) -> MatmulShape:
+    """The product whose split over cores is that of `shape` on PIM units: its columns and reduction lie with them."""
+    return replace(shape, m=1)
+
+
+def units_cycles(shape: MatmulShape, chip: ChipSpec, units: PimSpec, gn: Integers, gk: Integers) -> Floats:
+    """Core cycles in which the units of every channel do their part of a product, cut into `gn` parts of its columns
+    and `gk` of its reduction (numbers, or arrays of one shape)."""
     tile_n, segment_k, turns = _cut(shape, chip, units)
     banks, in_column = units.together(chip.dram.banks_per_channel), int(units.column_bytes * 8 / shape.w_bits)
-    gn, gk = mapping.split.sizes[1:]
-    n, k = math.ceil(shape.n / gn), math.ceil(shape.k / gk)
-    segments, tiles = math.ceil(k / segment_k), math.ceil(n / tile_n)
-    columns = math.ceil(n / banks) * math.ceil(k / in_column)
-    filled = shape.m * k * shape.x_bits / 8 * (tiles if segments > 1 else 1)
+    n, k = -(-shape.n // np.asarray(gn)), -(-shape.k // np.asarray(gk))
+    again = np.where(k > segment_k, -(-n // tile_n), 1)
+    columns = -(-n // banks) * -(-k // in_column)
+    filled = shape.m * k * shape.x_bits / 8 * again
     times = PimTimes.of(chip.dram, chip.channels, units)
     ps = times.work_ps(columns, turns) + times.bus_ps(filled + shape.m * n * RESULT_BITS / 8)
-    cycles = float(ps) * chip.cores_per_channel * chip.clock_ghz / 1000
-    return Layout(mapping, tile_n, segment_k, turns, cycles)
+    return np.asarray(ps * chip.cores_per_channel * chip.clock_ghz / 1000)
 
 
 def tiling_of(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> tuple[int, int, int]:
@@ -136,9 +151,9 @@ def tiling_of(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> tuple[int, 
 
     InfeasibleError where the units cannot multiply the operands or have no room for them.
     """
-    misfit = _misfit(units, shape)
-    if misfit is not None:
-        raise InfeasibleError([misfit])
+    trouble = misfit(units, shape)
+    if trouble is not None:
+        raise InfeasibleError([trouble])
     return _cut(shape, chip, units)
 
 
@@ -154,21 +169,26 @@ def attention_keys(attention: Attention, bits: float, chip: ChipSpec, options: M
     """Keys of a tile of an attention that PIM units can do (`pim_asked.why_attention_stays`), None where the cores do
     it. Each key lies in one bank. InfeasibleError where the rule asks for the units and operands do not fit them.
     """
+    keys = keys_of_tile(attention, bits, chip, options)
+    if keys is None or options.pim is not PimRule.AUTO:
+        return keys
+    return keys if bool(attention_is_faster(attention, bits, chip, keys)) else None
+
+
+def keys_of_tile(attention: Attention, bits: float, chip: ChipSpec, options: MappingSpec) -> int | None:
+    """As `attention_keys`, but that with `auto` the time that either side takes is not looked at."""
     units = units_of(chip, options)
     if units is None or options.pim is PimRule.PRODUCTS:
         return None
-    misfit = _attention_misfit(attention, bits, chip, units)
-    if misfit is not None:
+    trouble = _attention_misfit(attention, bits, chip, units)
+    if trouble is not None:
         if options.pim is PimRule.AUTO:
             return None
-        raise InfeasibleError([misfit])
+        raise InfeasibleError([trouble])
     banks, queries = units.together(chip.dram.banks_per_channel), attention.heads // attention.kv_heads
     turns = -(-queries // units.rows_at_once)
     by_buffer = units.buffer_bytes // 2 // (queries * SCORE_BYTES) // banks * banks
-    keys = min(by_buffer, banks * max(1, units.accumulators // 2 // turns))
-    if options.pim is PimRule.AUTO and not _attention_is_faster(attention, bits, chip, units, keys):
-        return None
-    return keys
+    return min(by_buffer, banks * max(1, units.accumulators // 2 // turns))
 
 
 def _attention_misfit(attention: Attention, bits: float, chip: ChipSpec, units: PimSpec) -> Infeasibility | None:
@@ -194,9 +214,12 @@ def _attention_misfit(attention: Attention, bits: float, chip: ChipSpec, units: 
     return None
 
 
-def _attention_is_faster(attention: Attention, bits: float, chip: ChipSpec, units: PimSpec, keys: int) -> bool:
-    """Whether keys and values, and what goes to and from the units for them, take less time than the channel's bus and
-    the matrix unit take without the units."""
+def attention_is_faster(attention: Attention, bits: float, chip: ChipSpec, keys: int) -> BoolArray:
+    """Whether keys and values of a tile, and what goes to and from the units for them, take less time than the
+    channel's bus and the matrix unit take without the units. `chip` may stand for many designs."""
+    units = chip.pim
+    if units is None:
+        return np.asarray(False)
     queries, width = attention.heads // attention.kv_heads, attention.head_dim + attention.value_dim
     times = PimTimes.of(chip.dram, chip.channels, units)
     columns = keys / times.banks * width * bits / 8 / units.column_bytes
@@ -207,5 +230,5 @@ def _attention_is_faster(attention: Attention, bits: float, chip: ChipSpec, unit
     cycles = chip.matrix_cycles(queries, keys, attention.head_dim) + chip.matrix_cycles(
         queries, attention.value_dim, keys
     )
-    on_cores = np.maximum(loading, float(cycles) * 1000 / chip.clock_ghz)
-    return bool(on_units * chip.cores_per_channel < on_cores)
+    on_cores = np.maximum(loading, cycles * 1000.0 / chip.clock_ghz)
+    return np.asarray(on_units * chip.cores_per_channel < on_cores)

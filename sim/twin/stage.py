@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Final
@@ -14,6 +14,7 @@ from cairn.base.kernel import kernel
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 LEAD: Final = 0
 WORK: Final = 1
@@ -75,6 +76,22 @@ class Stage:
     lag_bytes: Any = 0.0
     last: Any = 0.0
     alone: Any = 0.0
+
+
+def either(on: BoolArray, yes: Callable[[], Stage], no: Callable[[], Stage]) -> Stage:
+    """The stage `yes` on the designs `on` (designs,), `no` on the others; what no design has is not worked out."""
+    if on.all():
+        return yes()
+    if not on.any():
+        return no()
+    first, other = yes(), no()
+    counts = Counts(*(np.where(on, getattr(first.counts, name), getattr(other.counts, name)) for name in COUNTED))
+    numbers = {
+        each.name: np.where(on, getattr(first, each.name), getattr(other, each.name))
+        for each in fields(Stage)
+        if each.name not in ("name", "counts")
+    }
+    return Stage(first.name, counts=counts, **numbers)
 
 
 @dataclass(frozen=True)

@@ -218,11 +218,6 @@ def test_auto_is_no_slower_than_either_side_alone_on_a_layer_of_the_shipped_run(
     assert times["auto"] <= 1.02 * min(times["none"], times["all"])
 
 
-def test_the_twin_says_that_it_does_not_know_units_that_choose_by_time() -> None:
-    table = Twin(config("gqa", "decode", rule="auto")).evaluate({})
-    assert "does not know PIM units that choose their operators by time (mapping.pim: auto) yet" in table.refused[0]
-
-
 @pytest.mark.parametrize(
     ("model", "over", "message"),
     [
