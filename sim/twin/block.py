@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,11 @@ import numpy.typing as npt
 from cairn.sim.mapping.choices import matmul_shape
 from cairn.sim.mapping.choose import NO_SPLIT
 from cairn.sim.mapping.different import different
+from cairn.sim.mapping.experts import MANY_EXPERTS
 from cairn.sim.twin.attention import attention_stage
 from cairn.sim.twin.chosen import BlockChoices
 from cairn.sim.twin.elementwise import elementwise_stage, norm_stage
+from cairn.sim.twin.experts import combine_stage, dispatch_stage, experts_stage, top_k_stage
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.pim import attention_on_units, unit_stage
 from cairn.sim.twin.pim_rule import keys_on_units
@@ -29,12 +31,19 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 
+KNOWN: Final = {
+    OpKind.MATMUL, OpKind.ADD, OpKind.ACTIVATION, OpKind.ATTENTION, OpKind.EMBEDDING, OpKind.ROPE, OpKind.TOP_K,
+    OpKind.DISPATCH, OpKind.COMBINE,
+}  # fmt: skip
+
+
 def known(operator: Operator) -> bool:
-    """Whether the twin has a stage for an operator."""
-    kinds = {OpKind.MATMUL, OpKind.ADD, OpKind.ACTIVATION, OpKind.ATTENTION, OpKind.EMBEDDING, OpKind.ROPE}
+    """Whether the twin has a stage for an operator: of experts, for those that follow each other on all cores."""
     if operator.kind is OpKind.NORM:
         return operator.recurrence is None
-    return operator.kind in kinds or _selects_rows(operator)
+    if operator.kind is OpKind.GROUPED_MATMUL:
+        return sum(rows > 0 for rows in operator.group_rows) <= MANY_EXPERTS
+    return operator.kind in KNOWN
 
 
 def _selects_rows(operator: Operator) -> bool:
@@ -103,9 +112,45 @@ class Lowered:
             return self._attention(operator, where)
         if operator.kind is OpKind.EMBEDDING:
             return _placed(machine, lambda few, _: _embedding(few, operator))
-        if operator.kind is OpKind.DISPATCH:
+        if operator.kind is OpKind.DISPATCH and _selects_rows(operator):
             return _placed(machine, lambda few, _: elementwise_stage(few, block, operator, "copy", None))
+        return self._routed(operator, where)
+
+    def _routed(self, operator: Operator, where: IntArray) -> Placed | None:
+        """The stage of an operator of routed experts."""
+        machine, block = self.machine, self.block
+        if operator.kind is OpKind.TOP_K:
+            return _placed(
+                machine, lambda few, rows: top_k_stage(few, block, operator, self._layouts(where[rows])), where
+            )
+        if operator.kind is OpKind.DISPATCH:
+            decided, made = (self._where(name) for name in (operator.inputs[1], operator.outputs[0]))
+            return _placed(
+                machine,
+                lambda few, rows: dispatch_stage(
+                    few, block, operator, self._layouts(decided[rows]), self._layouts(made[rows])
+                ), decided, made,
+            )  # fmt: skip
+        if operator.kind is OpKind.GROUPED_MATMUL:
+            return self._experts(operator, where)
+        if operator.kind is OpKind.COMBINE:
+            count = sum(rows > 0 for rows in operator.row_groups)
+            return _placed(
+                machine, lambda few, rows: combine_stage(few, block, operator, self._layouts(where[rows]), count), where
+            )
         return None
+
+    def _experts(self, operator: Operator, where: IntArray) -> Placed:
+        experts = self.chosen.experts[operator.name]
+        x = [self.places.rows_of(where, expert.first, expert.shape.m) for expert in experts]
+        source = next(other for other in self.block.operators if operator.inputs[0] in other.outputs)
+        in_turn = source.kind is not OpKind.DISPATCH and len(experts) > 1
+
+        def stage(few: Machine, rows: IntArray) -> Stage:
+            lies = [self._layouts(each[rows]) for each in x]
+            return experts_stage(operator.name, few, experts, lies, rows, in_turn)
+
+        return _placed(self.machine, stage, where, *(expert.done().way for expert in experts))
 
     def _layouts(self, rows: IntArray) -> Layouts:
         return Layouts(self.places.table, rows)
@@ -177,6 +222,8 @@ class Lowered:
         """In how many stretches the input of an activation function becomes ready, (designs,)."""
         maker = next((op for op in self.block.operators if operator.inputs[0] in op.outputs), None)
         alone = maker is None or maker.name not in self.chosen.ways or len(operator.inputs) != 1
+        if maker is not None and maker.name in self.chosen.experts and not self.machine.spmd:
+            return np.full(self.machine.designs, len(self.chosen.experts[maker.name]))
         if maker is None or alone or self.machine.spmd:
             return np.ones(self.machine.designs, dtype=np.int64)
         ways = self.chosen.ways[maker.name]

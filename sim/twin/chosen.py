@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from cairn.sim.mapping.choices import matmul_shape
 from cairn.sim.mapping.choose import NO_SPLIT, Choice, Ways, choose_splits
+from cairn.sim.mapping.experts import expert_shape
 from cairn.sim.mapping.matmul_cost import MatmulShape
-from cairn.sim.mapping.pim_choice import one_row
+from cairn.sim.mapping.options import PimRule
+from cairn.sim.mapping.pim_choice import one_row, units_of
 from cairn.sim.twin.machine import Machine
-from cairn.sim.twin.pim_rule import may_do_product, product_on_units
-from cairn.workloads.graph import Block, OpKind
+from cairn.sim.twin.pim_rule import cycles_on_units, may_do_product, product_on_units
+from cairn.workloads.graph import Block, Operator, OpKind
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -37,6 +39,25 @@ class Sides:
         return Ways(choice, way, np.concatenate([self.cores.first, self.units.first]))
 
 
+@dataclass(frozen=True)
+class Expert:
+    """The product of one expert: the first of its rows, how cores would do it, and where units may, how they would."""
+
+    first: int
+    shape: MatmulShape
+    cores: Ways
+    sides: Sides | None
+
+    @property
+    def on(self) -> BoolArray:
+        """Designs (designs,) on which units do it."""
+        return np.zeros(self.cores.way.size, dtype=np.bool_) if self.sides is None else self.sides.on
+
+    def done(self) -> Ways:
+        """How it is done."""
+        return self.cores if self.sides is None else self.sides.done()
+
+
 _ARRAYS = tuple(each.name for each in fields(Choice) if each.name != "splits")
 
 
@@ -51,11 +72,13 @@ class BlockChoices:
     cores: dict[str, Ways]
     ways: dict[str, Ways]
     sides: dict[str, Sides]
+    experts: dict[str, tuple[Expert, ...]]
     lies: dict[str, IntArray]
 
     @property
     def feasible(self) -> BoolArray:
-        return np.asarray(np.all([ways.of("feasible") for ways in self.cores.values()], axis=0))
+        every = [*self.cores.values(), *(each.cores for experts in self.experts.values() for each in experts)]
+        return np.asarray(np.all([ways.of("feasible") for ways in every], axis=0))
 
     def act_bytes(self) -> Any:
         return np.max([ways.of("act_bytes") for ways in self.cores.values()], axis=0) if self.cores else 0.0
@@ -77,7 +100,39 @@ def choose_blocks(block: Block, machine: Machine) -> BlockChoices:
     if block.input is not None and sides:  # what is left for the next block lies where that which does it leaves it
         left = _lies(block, splits, none, machine).get(block.output, none)
         before = np.where(before == NO_SPLIT, NO_SPLIT, left)
-    return BlockChoices(cores, ways, sides, _lies(block, splits, before, machine))
+    grouped = [operator for operator in block.operators if operator.kind is OpKind.GROUPED_MATMUL]
+    experts = {operator.name: _experts(block, operator, machine) for operator in grouped}
+    return BlockChoices(cores, ways, sides, experts, _lies(block, splits, before, machine))
+
+
+def _experts(block: Block, operator: Operator, machine: Machine) -> tuple[Expert, ...]:
+    """The experts in use, one after the other, as `experts.lower_grouped_matmul` has them."""
+    made: dict[int, tuple[MatmulShape, Ways, Sides | None]] = {}
+    ends = np.cumsum(operator.group_rows).tolist()
+    experts = []
+    for end, rows in zip(ends, operator.group_rows, strict=True):
+        if rows == 0:
+            continue
+        if rows not in made:
+            shape = expert_shape(block, operator, rows, machine.options, machine.chip)  # type: ignore[arg-type]
+            cores = _split(machine, shape, np.full(machine.designs, NO_SPLIT))
+            made[rows] = shape, cores, sides_of(machine, shape, cores) if may_do_product(machine, shape) else None
+        experts.append(Expert(end - rows, *made[rows]))
+    return _together(machine, experts)
+
+
+def _together(machine: Machine, experts: list[Expert]) -> tuple[Expert, ...]:
+    """The experts, decided together where `all_on_units` does so."""
+    spec = units_of(machine.chip, machine.options)  # type: ignore[arg-type]
+    if spec is None or machine.options.pim is not PimRule.AUTO or spec.mixed_access:
+        return tuple(experts)
+    sides = [each.sides for each in experts if each.sides is not None]
+    if len(sides) < len(experts):
+        return tuple(replace(each, sides=None) for each in experts)
+    pairs = zip(experts, sides, strict=True)
+    needed: Any = sum(cycles_on_units(machine, each.shape, side.units) for each, side in pairs)
+    on = needed < sum(each.cores.of("cycles") for each in experts)
+    return tuple(replace(each, sides=replace(side, on=on)) for each, side in zip(experts, sides, strict=True))
 
 
 def sides_of(machine: Machine, shape: MatmulShape, cores: Ways) -> Sides:
@@ -86,11 +141,6 @@ def sides_of(machine: Machine, shape: MatmulShape, cores: Ways) -> Sides:
     found = _split(machine, one_row(shape), none)
     units = replace(found, choice=_in_one(found.choice))
     return Sides(cores, units, product_on_units(machine, shape, cores, units))
-
-
-def cores_of(machine: Machine, shape: MatmulShape) -> Ways:
-    """How cores split a product whose input lies in no split."""
-    return _split(machine, shape, np.full(machine.designs, NO_SPLIT))
 
 
 def _split(machine: Machine, shape: MatmulShape, before: IntArray) -> Ways:

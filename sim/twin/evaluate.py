@@ -98,14 +98,14 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     cycles: dict[str, FloatArray] = {}
     for segment in graph.segments:
         block, choices = segment.block, chosen[segment.block.name]
-        lies = places.of_block(block, choices.ways, left)
+        lies = places.of_block(block, choices.ways, left, choices.experts)
         lowered = Lowered(block, machine, choices, places, lies, stream)
         stages = lowered.stages()
         took, ahead = block_cycles(stages, rate, stream, ahead)
         left = lies[block.output]
         cycles[block.name], total = took, total + took
         if segment.repeat > 1:
-            stages = lowered.following(places.of_block(block, choices.ways, left)).stages()
+            stages = lowered.following(places.of_block(block, choices.ways, left, choices.experts)).stages()
             cycles[block.name] = period_cycles(stages, rate, stream)
             total = total + (segment.repeat - 1) * cycles[block.name]
         for name, events in stages.counted().items():

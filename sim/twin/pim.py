@@ -79,6 +79,19 @@ class Units:
         return columns * self.times.banks * self.spec.column_bytes
 
 
+@dataclass(frozen=True)
+class UnitPart:
+    """A product on the units, in cycles of the busiest core: until x has come, beside `early` that may pass while the
+    stage before is at work; the units' own; after them. And the bytes that a core moves to and from the buffers."""
+
+    lead: FloatArray
+    early: FloatArray
+    took: FloatArray
+    last: FloatArray
+    moved: FloatArray
+    counts: Counts
+
+
 def unit_stage(
     name: str, machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray, x: Layouts
 ) -> Stage:  # fmt: skip
@@ -86,9 +99,23 @@ def unit_stage(
 
     InfeasibleError where they cannot multiply the operands or have no room for them.
     """
+    part, mixed = unit_part(machine, shape, choice, before, x), _units(machine).spec.mixed_access
+    return Stage(
+        name, part.lead + part.took * mixed, 0.0, part.last + machine.barrier_cycles, 0.0, part.counts, 0.0, part.early,
+        alone=part.took * (not mixed),
+    )  # fmt: skip
+
+
+def _units(machine: Machine) -> Units:
     units = Units.of(machine)
     if units is None:
-        raise ValueError(f"product {name} needs a mapping that uses PIM units")
+        raise ValueError("a product on PIM units needs a mapping that uses them")
+    return units
+
+
+def unit_part(machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray, x: Layouts) -> UnitPart:
+    """A product on the units, arguments as of `unit_stage`."""
+    units = _units(machine)
     _, gn, gk = split_sizes(machine.grid.rows, machine.grid.columns)[choice.split].T
     n, k = -(-shape.n // gn), shape.depth(gk)
     part = shape.m * k * shape.x_bits / 8 / gn
@@ -104,11 +131,8 @@ def unit_stage(
         pim_bytes=machine.cores * units.worked_bytes(columns),
         row_bytes=machine.cores * (units.opened_bytes(opened) - moved),
     )  # fmt: skip
-    share, mixed = 1 - 1 / x.stretches(machine), units.spec.mixed_access
-    return Stage(
-        name, network.first * (1 - share) + took * mixed, 0.0, network.last + machine.barrier_cycles, 0.0, counts, 0.0,
-        network.first * share, alone=took * (not mixed),
-    )  # fmt: skip
+    share = 1 - 1 / x.stretches(machine)
+    return UnitPart(network.first * (1 - share), network.first * share, took, network.last, moved, counts)
 
 
 def _tiles(
