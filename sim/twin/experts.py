@@ -83,8 +83,9 @@ def experts_stage(
     """Products of experts one after the other, each on the side that does it on the designs `rows`; `x` says how the
     rows of each lie. With `in_turn` they become ready expert by expert, so that the first of them come early.
 
-    On either side the tasks of an expert stand behind those of the one before. Units that leave the channel to cores
-    work beside them; buffers are filled and read over the bus that weights come by.
+    On either side the tasks of an expert stand behind those of the one before. Where both sides have experts, the times
+    add up, though units with mixed access leave banks to the cores: loads under way lie in all sets of banks, and
+    bursts that wait for claimed banks fill the queue of the channel.
     """
     made = _Made.nothing(machine)
     none = np.full(machine.designs, NO_SPLIT)
@@ -113,14 +114,13 @@ class _Made:
     units: FloatArray
     unit_tail: FloatArray
     streamed: FloatArray
-    moved: FloatArray
     by_core: BoolArray
     counts: Counts
 
     @classmethod
     def nothing(cls, machine: Machine) -> _Made:
         zero, no = np.zeros(machine.designs), np.zeros(machine.designs, dtype=np.bool_)
-        return cls(Stage(""), no, zero, Stage(""), zero, zero, zero, zero, no, Counts())
+        return cls(Stage(""), no, zero, Stage(""), zero, zero, zero, no, Counts())
 
     def by_cores(self, stage: Stage, there: BoolArray) -> _Made:
         """Behind what the expert before sends, x of this one is gathered; weights come meanwhile."""
@@ -137,7 +137,7 @@ class _Made:
         return replace(
             self, first=self._first(Stage("", lead=part.lead, early=part.early), there), begun=self.begun | there,
             units=self.units + there * part.took, unit_tail=np.where(there, part.last, self.unit_tail),
-            moved=self.moved + there * part.moved, counts=_added(self.counts, part.counts, there),
+            counts=_added(self.counts, part.counts, there),
         )  # fmt: skip
 
     def _first(self, stage: Stage, there: BoolArray) -> Stage:
@@ -146,15 +146,13 @@ class _Made:
     def stage(self, name: str, machine: Machine, in_turn: bool) -> Stage:
         """All of them as one."""
         spec = machine.chip.pim
-        beside = spec is None or spec.mixed_access
-        both = self.by_core & beside
+        among_others = self.by_core | (spec is not None and not spec.mixed_access)
         lead, early = self.first.lead * (not in_turn), self.first.early + self.first.lead * in_turn
         tail = np.maximum(self.unit_tail + machine.barrier_cycles * (self.units > 0), self.core_last.tail)
         last = self.core_last
         return Stage(
-            name, lead + self.units * (beside & ~both), np.where(both, np.maximum(self.cores, self.units), self.cores),
-            tail, self.streamed + self.moved * both, self.counts, 0.0, early, last.slack, last.lag_bytes, last.last,
-            self.units * (not beside),
+            name, lead + self.units * ~among_others, self.cores, tail, self.streamed, self.counts, 0.0, early,
+            last.slack, last.lag_bytes, last.last, self.units * among_others,
         )  # fmt: skip
 
 
