@@ -87,7 +87,7 @@ class _OnUnits:
         self.stored: dict[str, IntArray] = {}
         self.banks = _banks(job.scope)
         pim = job.scope.chip.pim
-        self.turns = -(-job.queries_per_key // (pim.rows_at_once if pim else 1))
+        self.turns = pim.turns_of(job.queries_per_key) if pim else 1
         self.read: list[IntArray] = []
         """By step, the task that took the scores of each rank from the accumulators."""
         self.used: list[IntArray] = []

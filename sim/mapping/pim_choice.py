@@ -31,7 +31,7 @@ units are built for (Duplex, arXiv 2409.01141, section III: 1 to 32 op/B); `auto
 @dataclass(frozen=True)
 class Layout:
     """How a product on PIM units is cut on every core: columns n of a tile, reduction k of a segment, turns of the
-    units for its rows, and the time of the busiest core in its own cycles."""
+    units for its rows (in parts of a spacing), and the time of the busiest core in its own cycles."""
 
     mapping: MatmulMapping
     tile_n: int
@@ -135,14 +135,14 @@ def one_row(shape: MatmulShape) -> MatmulShape:
 def units_cycles(shape: MatmulShape, chip: ChipSpec, units: PimSpec, gn: Integers, gk: Integers) -> Floats:
     """Core cycles in which the units of every channel do their part of a product, cut into `gn` parts of its columns
     and `gk` of its reduction (numbers, or arrays of one shape)."""
-    tile_n, segment_k, turns = _cut(shape, chip, units)
+    tile_n, segment_k, _ = _cut(shape, chip, units)
     banks, in_column = units.together(chip.dram.banks_per_channel), int(units.column_bytes * 8 / shape.w_bits)
     n, k = -(-shape.n // np.asarray(gn)), -(-shape.k // np.asarray(gk))
     again = np.where(k > segment_k, -(-n // tile_n), 1)
     columns = -(-n // banks) * -(-k // in_column)
     filled = shape.m * k * shape.x_bits / 8 * again
     times = PimTimes.of(chip.dram, chip.channels, units)
-    ps = times.work_ps(columns, turns) + times.bus_ps(filled + shape.m * n * RESULT_BITS / 8)
+    ps = times.work_ps(columns, units.spacings_of(shape.m)) + times.bus_ps(filled + shape.m * n * RESULT_BITS / 8)
     return np.asarray(ps * chip.cores_per_channel * chip.clock_ghz / 1000)
 
 
@@ -159,10 +159,10 @@ def tiling_of(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> tuple[int, 
 
 def _cut(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> tuple[int, int, int]:
     banks = units.together(chip.dram.banks_per_channel)
-    turns = -(-shape.m // units.rows_at_once)
     in_column = int(units.column_bytes * 8 / shape.w_bits)
     fits = int(units.buffer_bytes // 2 * 8 / (shape.m * shape.x_bits))
-    return banks * max(1, units.accumulators // 2 // turns), max(in_column, fits // in_column * in_column), turns
+    tile_n, segment_k = banks * max(1, units.accumulators // 2 // units.sets_of(shape.m)), fits // in_column * in_column
+    return tile_n, max(in_column, segment_k), units.turns_of(shape.m)
 
 
 def attention_keys(attention: Attention, bits: float, chip: ChipSpec, options: MappingSpec) -> int | None:
@@ -186,9 +186,8 @@ def keys_of_tile(attention: Attention, bits: float, chip: ChipSpec, options: Map
             return None
         raise InfeasibleError([trouble])
     banks, queries = units.together(chip.dram.banks_per_channel), attention.heads // attention.kv_heads
-    turns = -(-queries // units.rows_at_once)
     by_buffer = units.buffer_bytes // 2 // (queries * SCORE_BYTES) // banks * banks
-    return min(by_buffer, banks * max(1, units.accumulators // 2 // turns))
+    return min(by_buffer, banks * max(1, units.accumulators // 2 // units.sets_of(queries)))
 
 
 def _attention_misfit(attention: Attention, bits: float, chip: ChipSpec, units: PimSpec) -> Infeasibility | None:
@@ -223,9 +222,8 @@ def attention_is_faster(attention: Attention, bits: float, chip: ChipSpec, keys:
     queries, width = attention.heads // attention.kv_heads, attention.head_dim + attention.value_dim
     times = PimTimes.of(chip.dram, chip.channels, units)
     columns = keys / times.banks * width * bits / 8 / units.column_bytes
-    turns = -(-queries // units.rows_at_once)
     moved = 2 * queries * keys * SCORE_BYTES
-    on_units = times.work_ps(columns, turns) + times.bus_ps(moved)
+    on_units = times.work_ps(columns, units.spacings_of(queries)) + times.bus_ps(moved)
     loading = times.bus_ps(keys * width * bits / 8) * chip.cores_per_channel
     cycles = chip.matrix_cycles(queries, keys, attention.head_dim) + chip.matrix_cycles(
         queries, attention.value_dim, keys

@@ -59,10 +59,11 @@ class Units:
         closing = several * chip.dram.t_rp / chip.dram.clock_ghz * 1000 / times.left
         return cls(spec, times, chip.cores_per_channel * chip.clock_ghz / 1000, closing, latency)
 
-    def work(self, columns: Any, turns: int) -> FloatArray:
-        """Cycles of a request of so many columns, which begins with a row of its own."""
+    def work(self, columns: Any, rows: int) -> FloatArray:
+        """Cycles of a request of so many columns with `rows` rows of inputs, which begins with a row of its own."""
         count = np.asarray(columns, dtype=np.float64)
-        return np.asarray((self.times.work_ps(count, turns) - self.closing_ps * (count > 0)) * self.cycles_per_ps)
+        taken = self.times.work_ps(count, self.spec.spacings_of(rows)) - self.closing_ps * (count > 0)
+        return np.asarray(taken * self.cycles_per_ps)
 
     def move(self, size: Any) -> FloatArray:
         """Cycles of the data bus for so many bytes to or from the buffers."""
@@ -139,12 +140,12 @@ def _tiles(
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Cycles of the busiest core from x to its last partial sum, bytes to and from the buffers, columns worked on, and
     rows opened for them; arrays (designs,)."""
-    tile_n, segment_k, turns = tiling_of(shape, machine.chip, units.spec)  # type: ignore[arg-type]
+    tile_n, segment_k, _ = tiling_of(shape, machine.chip, units.spec)  # type: ignore[arg-type]
     segments = -(-k // segment_k)
     whole, rest = n // tile_n, n % tile_n
     cycles, moved, columns, rows = np.zeros((4, machine.designs))
     for width, times in ((tile_n, whole), (rest, (rest > 0) * 1)):
-        tile = _tile(units, shape, width * np.ones_like(n), k, (segment_k, turns))
+        tile = _tile(units, shape, width * np.ones_like(n), k, segment_k)
         cycles, columns = cycles + times * tile.cycles, columns + times * tile.columns
         rows = rows + times * tile.rows
         moved = moved + times * shape.m * width * RESULT_BITS / 8
@@ -165,11 +166,10 @@ class _Tile:
     rows: FloatArray
 
 
-def _tile(units: Units, shape: MatmulShape, n: IntArray, k: IntArray, cut: tuple[int, int]) -> _Tile:
+def _tile(units: Units, shape: MatmulShape, n: IntArray, k: IntArray, segment_k: int) -> _Tile:
     """A tile of n outputs over k inputs in segments. Where there are several, x comes anew for each, to one half of the
     buffer while the units use the other, the first two behind the results of the tile before.
     """
-    segment_k, turns = cut
     segments = -(-k // segment_k)
     per_column = int(units.spec.column_bytes * 8 / shape.w_bits)
     deep = -(-n // units.times.banks)
@@ -179,7 +179,7 @@ def _tile(units: Units, shape: MatmulShape, n: IntArray, k: IntArray, cut: tuple
     for s in range(int(segments.max())):
         length = np.clip(k - s * segment_k, 0, segment_k)
         worked = deep * -(-length // per_column)
-        work, fill = units.work(worked, turns), units.move(shape.m * length * shape.x_bits / 8)
+        work, fill = units.work(worked, shape.m), units.move(shape.m * length * shape.x_bits / 8)
         arrived = np.maximum(arrived, older) + fill
         older, used = used, np.maximum(used, arrived + units.latency) + work
         cycles = np.where(length > 0, np.where(segments > 1, used, work), cycles)
@@ -238,11 +238,10 @@ def _visits(
     weights and values, weights of one tile coming while values of the one before are worked on; then results.
     """
     queries = attention.heads // attention.kv_heads
-    turns = -(-queries // units.spec.rows_at_once)
     rows, keys = load.sizes.T.astype(np.float64)
     whole = np.ceil(keys / units.times.banks)
     in_head = [np.ceil(w * bits[1] / 8 / units.spec.column_bytes) for w in (attention.head_dim, attention.value_dim)]
-    scores, context = (units.work(whole * each, turns) for each in in_head)
+    scores, context = (units.work(whole * each, queries) for each in in_head)
     tile = units.move(rows * keys * SCORE_BYTES)
     soft = np.array([np.max(machine.vector_cycles(r * n, "softmax_online")) for r, n in zip(rows, keys, strict=True)])
     pairs = load.pairs_of_busiest

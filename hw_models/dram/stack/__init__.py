@@ -39,8 +39,9 @@ S7  Claims. The units claim the banks of the first request, or all of the channe
 S8  Rows. When no claimed bank waits for a burst that it was activated for, no refresh is due and the mode has changed,
     claimed banks with open rows are precharged, then the request's row is activated in its banks: `together`, when the
     rules K7 allow it in every claimed (open) bank, or `each`, bank by bank in rising order. The first column is worked
-    on `t_rcd_mac` after the last activate, the others `spacing_cycles` (times the request's turns) after the one
-    before, and t_rtp after the last one at the earliest the banks are precharged in the same way. While rows of the
+    on `t_rcd_mac` after the last activate, the others `spacing_cycles` (times the request's turns, which are counted
+    in `turn_parts`-ths, one whole at least) after the one before, and t_rtp after the last one at the earliest the
+    banks are precharged in the same way. While rows of the
     units are open no refresh is done. FIRST is t_cl and a burst after the last column of the first row, DONE after the
     last column of all. A tick at which the units claim, give a row command, reach the last column of a row, begin to
     leave or leave is theirs: nobody else's command issues at it. At a tick at which a refresh falls due they do

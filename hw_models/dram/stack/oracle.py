@@ -341,7 +341,7 @@ class StackOracle:
         banks = range(columns["bank_base"], columns["bank_base"] + columns["bank_count"])
         begin, in_row = columns["offset_bytes"] // together, self.spec.row_bytes // self.pim.column_bytes
         rows = [columns["row_base"] + c // in_row for c in range(begin, begin + columns["bytes"] // together)]
-        turns = max(1, columns["flags"] // TURNS)
+        turns = max(Fraction(1), Fraction(columns["flags"] // TURNS, self.pim.turn_parts))
         return PimRequest(arrived, task, bool(columns["flags"] & WANTS_FIRST), banks, rows, turns)
 
     def _cut(self, columns: Mapping[str, int]) -> Iterator[tuple[int, int, int, int]]:

@@ -27,7 +27,7 @@ class PimRequest:
     wants_first: bool
     banks: range
     columns: list[int]
-    turns: int
+    turns: Fraction
 
 
 class PimUnits:
@@ -132,7 +132,7 @@ class PimUnits:
         if not self.to_open:
             request = self.requests[0]
             columns = request.columns.count(request.columns[0])
-            self.last_column = now + self.t["rcd"] + (columns - 1) * self.t["spacing"] * request.turns
+            self.last_column = now + self.t["rcd"] + (columns - 1) * ceil(self.t["spacing"] * request.turns)
         return True
 
     def _columns_done(self, now: int) -> bool:

@@ -66,7 +66,7 @@ def insert_pim(state: IntArray, base: int, arrived: int, task: int, request: Int
     state[at + sx.T_ROW] = request[rq.R_ROW_BASE] + column // state[sx.P_PIM_COLUMNS]
     state[at + sx.T_COLUMN] = column % state[sx.P_PIM_COLUMNS]
     state[at + sx.T_LEFT] = request[rq.R_BYTES] // together
-    state[at + sx.T_TURNS] = max(1, request[FLAGS] // rq.TURNS)
+    state[at + sx.T_TURNS] = max(state[sx.P_PIM_PARTS], request[FLAGS] // rq.TURNS)
     state[extra + sx.X_PIM_COUNT] = count + 1
     return True
 
@@ -111,7 +111,9 @@ def _columns(state: IntArray, base: int) -> int:
 
 @inner()
 def _spacing(state: IntArray, base: int) -> int:
-    return int(state[sx.P_PIM_SPACING] * state[_head_at(state, base, 0) + sx.T_TURNS])
+    """Ticks from a column to the next (S8)."""
+    parts = state[sx.P_PIM_PARTS]
+    return int((state[sx.P_PIM_SPACING] * state[_head_at(state, base, 0) + sx.T_TURNS] + parts - 1) // parts)
 
 
 @inner()
