@@ -189,7 +189,16 @@ class PimUnits:
         return len(asked)
 
     def _wanted(self, banks: range) -> bool:
-        return any(burst.bank in banks for burst in self.channel.queue)
+        return any(burst.bank in banks for burst in self.channel.queue) or self.channel.asks(banks)
+
+    def keeps_out(self, bank: int, now: int) -> bool:
+        """S3: runs for a bank that is claimed, or that may be claimed by right, do not begin to enter."""
+        if bank in self.claimed:
+            return True
+        first = self.requests[0] if self.requests else None
+        if first is None or now < self.ready or first.arrived > now:
+            return False
+        return bank in (first.banks if self.pim.mixed_access else range(len(self.channel.banks)))
 
     def _earliest(self, command: str, bank: int) -> int:
         return self.channel._earliest(command, bank)

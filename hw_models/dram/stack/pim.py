@@ -15,7 +15,17 @@ from cairn.hw_models.dram.control.moments import bind, log, moment_of
 from cairn.hw_models.dram.control.queues import bank_at, inner, routine
 from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.dram.stack.runs import run_at
-from cairn.hw_models.dram.stack.streams import announce, extra_at, ps_of
+from cairn.hw_models.dram.stack.streams import (
+    announce,
+    entering_at,
+    extra_at,
+    high_of,
+    is_claimed,
+    low_of,
+    next_bank,
+    pim_head_at,
+    ps_of,
+)
 from cairn.hw_models.server import DONE, FIRST, FLAGS, WANTS_FIRST, IntArray
 
 ONE_RANK: Final = 0
@@ -40,14 +50,6 @@ def fits(state: IntArray, request: IntArray) -> bool:
     )
 
 
-@inner()
-def _head_at(state: IntArray, base: int, place: int) -> int:
-    """Where the PIM request `place` places behind the first one begins."""
-    number = state[extra_at(state, base) + sx.X_PIM_HEAD] + place
-    number = number if number < state[sx.P_PIM_REQUESTS] else number - state[sx.P_PIM_REQUESTS]
-    return int(base + state[sx.P_PIM_AT] + sx.PIM_WORDS * number)
-
-
 @routine()
 def insert_pim(state: IntArray, base: int, arrived: int, task: int, request: IntArray) -> bool:
     """Append a PIM request, if there is room (S6)."""
@@ -55,7 +57,7 @@ def insert_pim(state: IntArray, base: int, arrived: int, task: int, request: Int
     count = state[extra + sx.X_PIM_COUNT]
     if count >= state[sx.P_PIM_REQUESTS]:
         return False
-    at = _head_at(state, base, count)
+    at = pim_head_at(state, base, count)
     together = request[rq.R_BANK_COUNT] * state[sx.P_PIM_COLUMN_BYTES]
     column = request[rq.R_OFFSET] // together
     state[at + sx.T_TASK] = task
@@ -69,13 +71,6 @@ def insert_pim(state: IntArray, base: int, arrived: int, task: int, request: Int
     state[at + sx.T_TURNS] = max(state[sx.P_PIM_PARTS], request[FLAGS] // rq.TURNS)
     state[extra + sx.X_PIM_COUNT] = count + 1
     return True
-
-
-@inner()
-def is_claimed(state: IntArray, base: int, bank: int) -> bool:
-    """Whether the PIM units have claimed a bank (S7)."""
-    extra = extra_at(state, base)
-    return bool(state[extra + sx.X_PIM_LOW] <= bank < state[extra + sx.X_PIM_HIGH])
 
 
 @inner()
@@ -93,11 +88,16 @@ def is_at_rest(state: IntArray, base: int) -> bool:
 
 
 @inner()
-def _is_wanted(state: IntArray, base: int, low: int, high: int) -> bool:
-    """Whether bursts of cores wait in the queue for banks low .. high - 1."""
-    for place in range(state[extra_at(state, base) + sx.X_RUNS]):
+def _is_wanted(state: IntArray, base: int, low: int, high: int, now: int) -> bool:
+    """Whether cores wait at `now` for banks low .. high - 1, with bursts in the queue or the next run of a request."""
+    extra = extra_at(state, base)
+    for place in range(state[extra + sx.X_RUNS]):
         at = run_at(state, base, place)
         if state[at + sx.U_LEFT] > 0 and low <= state[at + sx.U_BANK] < high:
+            return True
+    for turn in range(state[extra + sx.X_ENTERING]):
+        at = entering_at(state, base, turn)
+        if state[at + sx.S_ARRIVED] <= now and low <= next_bank(state, at) < high:
             return True
     return False
 
@@ -105,7 +105,7 @@ def _is_wanted(state: IntArray, base: int, low: int, high: int) -> bool:
 @inner()
 def _columns(state: IntArray, base: int) -> int:
     """Columns of the row that the first request works on next."""
-    at = _head_at(state, base, 0)
+    at = pim_head_at(state, base, 0)
     return int(min(state[at + sx.T_LEFT], state[sx.P_PIM_COLUMNS] - state[at + sx.T_COLUMN]))
 
 
@@ -113,7 +113,7 @@ def _columns(state: IntArray, base: int) -> int:
 def _spacing(state: IntArray, base: int) -> int:
     """Ticks from a column to the next (S8)."""
     parts = state[sx.P_PIM_PARTS]
-    return int((state[sx.P_PIM_SPACING] * state[_head_at(state, base, 0) + sx.T_TURNS] + parts - 1) // parts)
+    return int((state[sx.P_PIM_SPACING] * state[pim_head_at(state, base, 0) + sx.T_TURNS] + parts - 1) // parts)
 
 
 @inner()
@@ -153,22 +153,12 @@ def _awaits_bursts(state: IntArray, base: int) -> bool:
     return False
 
 
-@inner()
-def _low_of(state: IntArray, at: int) -> int:
-    return int(0 if state[sx.P_PIM_EXCLUSIVE] else state[at + sx.T_BANK])
-
-
-@inner()
-def _high_of(state: IntArray, at: int) -> int:
-    return int(state[ix.P_BANKS] if state[sx.P_PIM_EXCLUSIVE] else state[at + sx.T_BANK] + state[at + sx.T_COUNT])
-
-
 @routine()
 def _when_held(state: IntArray, base: int, now: int) -> int:
     """First tick after `now` of what comes next on claimed banks without a row of the units."""
-    extra, at = extra_at(state, base), _head_at(state, base, 0)
+    extra, at = extra_at(state, base), pim_head_at(state, base, 0)
     if state[extra + sx.X_PIM_COUNT] == 0:  # the mode is left when somebody wants a bank (S7)
-        wanted = _is_wanted(state, base, state[extra + sx.X_PIM_LOW], state[extra + sx.X_PIM_HIGH])
+        wanted = _is_wanted(state, base, state[extra + sx.X_PIM_LOW], state[extra + sx.X_PIM_HIGH], now)
         return int(max(now, state[extra + sx.X_PIM_FROM]) + 1 if wanted else ix.FAR)
     if state[base + ix.C_DUE] > 0 or _awaits_bursts(state, base):
         return ix.FAR
@@ -188,11 +178,11 @@ def next_step(state: IntArray, base: int, now: int) -> int:
     extra = extra_at(state, base)
     phase = state[extra + sx.X_PIM_PHASE]
     if phase == sx.REST:
-        at = _head_at(state, base, 0)
+        at = pim_head_at(state, base, 0)
         if state[base + ix.C_DUE] > 0:
             return ix.FAR
         tick = max(now, state[at + sx.T_ARRIVED]) + 1
-        if _is_wanted(state, base, _low_of(state, at), _high_of(state, at)):
+        if _is_wanted(state, base, low_of(state, at), high_of(state, at), now):
             tick = max(tick, state[extra + sx.X_PIM_FROM])
         return int(tick)
     if phase == sx.HELD:
@@ -207,7 +197,7 @@ def next_step(state: IntArray, base: int, now: int) -> int:
 
 @routine()
 def _open(state: IntArray, base: int, bank: int, moment: int, tick: int) -> None:
-    words, row = bank_at(state, base, bank), state[_head_at(state, base, 0) + sx.T_ROW]
+    words, row = bank_at(state, base, bank), state[pim_head_at(state, base, 0) + sx.T_ROW]
     state[words + ix.B_ACT_MOMENT] = moment
     state[words + ix.B_ACT_TICK] = tick
     state[words + ix.B_ROW] = row
@@ -242,7 +232,7 @@ def _close_at(state: IntArray, base: int, bank: int, tick: int) -> None:
 @routine()
 def _open_at(state: IntArray, base: int, tick: int) -> None:
     """Activate the next bank of the request, or all of them at once; behind the last one its MACs follow (S8)."""
-    extra, at = extra_at(state, base), _head_at(state, base, 0)
+    extra, at = extra_at(state, base), pim_head_at(state, base, 0)
     bank, end = state[extra + sx.X_PIM_BANK], state[at + sx.T_BANK] + state[at + sx.T_COUNT]
     moment = _row_moment(state, base, ix.ACT, bank)
     last = end if state[sx.P_PIM_TOGETHER] else bank + 1
@@ -260,7 +250,7 @@ def _open_at(state: IntArray, base: int, tick: int) -> None:
 @routine()
 def _last_mac(state: IntArray, base: int, tick: int) -> None:
     """The last MAC of a row: what completes is announced, and the banks may be closed t_rtp later (S8)."""
-    extra, at = extra_at(state, base), _head_at(state, base, 0)
+    extra, at = extra_at(state, base), pim_head_at(state, base, 0)
     columns, count = _columns(state, base), state[at + sx.T_COUNT]
     state[extra + sx.X_PIM_BYTES] += columns * count * state[sx.P_PIM_COLUMN_BYTES]
     state[extra + sx.X_PIM_ROWS] += count
@@ -288,7 +278,7 @@ def _last_mac(state: IntArray, base: int, tick: int) -> None:
 def _after_row(state: IntArray, base: int, tick: int) -> None:
     """The row's banks are closed: go on, or give way to cores that want them (S7)."""
     extra = extra_at(state, base)
-    wanted = _is_wanted(state, base, state[extra + sx.X_PIM_LOW], state[extra + sx.X_PIM_HIGH])
+    wanted = _is_wanted(state, base, state[extra + sx.X_PIM_LOW], state[extra + sx.X_PIM_HIGH], tick - 1)
     gives_way = wanted and state[extra + sx.X_PIM_HELD] >= state[sx.P_PIM_TURN]
     if state[sx.P_PIM_EXCLUSIVE]:
         state[extra + sx.X_PIM_PHASE] = sx.HELD
@@ -328,7 +318,7 @@ def _step_held(state: IntArray, base: int, tick: int) -> None:
     if bank != ix.NONE:
         _close_at(state, base, bank, tick)
         return
-    state[extra + sx.X_PIM_BANK] = state[_head_at(state, base, 0) + sx.T_BANK]
+    state[extra + sx.X_PIM_BANK] = state[pim_head_at(state, base, 0) + sx.T_BANK]
     _open_at(state, base, tick)
 
 
@@ -338,9 +328,9 @@ def step(state: IntArray, base: int, tick: int) -> None:
     extra = extra_at(state, base)
     phase = state[extra + sx.X_PIM_PHASE]
     if phase == sx.REST:
-        at = _head_at(state, base, 0)
-        state[extra + sx.X_PIM_LOW] = _low_of(state, at)
-        state[extra + sx.X_PIM_HIGH] = _high_of(state, at)
+        at = pim_head_at(state, base, 0)
+        state[extra + sx.X_PIM_LOW] = low_of(state, at)
+        state[extra + sx.X_PIM_HIGH] = high_of(state, at)
         state[extra + sx.X_PIM_PHASE] = sx.HELD
         state[extra + sx.X_PIM_FROM] = tick + state[sx.P_PIM_CHANGE]
         state[extra + sx.X_PIM_CHANGES] += state[sx.P_PIM_EXCLUSIVE]
@@ -373,7 +363,7 @@ def pim_bound(state: IntArray, base: int) -> int:
     """A lower bound (ps) on the next completion of the PIM requests: the MACs of the rows that are still to come."""
     if is_at_rest(state, base) or state[extra_at(state, base) + sx.X_PIM_COUNT] == 0:
         return NEVER
-    extra, at = extra_at(state, base), _head_at(state, base, 0)
+    extra, at = extra_at(state, base), pim_head_at(state, base, 0)
     spacing, left, columns = _spacing(state, base), state[at + sx.T_LEFT], _columns(state, base)
     if state[extra + sx.X_PIM_PHASE] == sx.WORKING:
         tick = state[extra + sx.X_PIM_MAC]
