@@ -83,9 +83,9 @@ def experts_stage(
     """Products of experts one after the other, each on the side that does it on the designs `rows`; `x` says how the
     rows of each lie. With `in_turn` they become ready expert by expert, so that the first of them come early.
 
-    On either side the tasks of an expert stand behind those of the one before. Where both sides have experts, the times
-    add up, though units with mixed access leave banks to the cores: loads under way lie in all sets of banks, and
-    bursts that wait for claimed banks fill the queue of the channel.
+    On either side the tasks of an expert stand behind those of the one before. Units with mixed access work beside the
+    cores: buffers are filled and read over the bus that weights come by, and since tiles lie in all banks in turn,
+    cores wait for the share of the units' time that is the share of the banks which these hold.
     """
     made = _Made.nothing(machine)
     none = np.full(machine.designs, NO_SPLIT)
@@ -114,13 +114,14 @@ class _Made:
     units: FloatArray
     unit_tail: FloatArray
     streamed: FloatArray
+    moved: FloatArray
     by_core: BoolArray
     counts: Counts
 
     @classmethod
     def nothing(cls, machine: Machine) -> _Made:
         zero, no = np.zeros(machine.designs), np.zeros(machine.designs, dtype=np.bool_)
-        return cls(Stage(""), no, zero, Stage(""), zero, zero, zero, no, Counts())
+        return cls(Stage(""), no, zero, Stage(""), zero, zero, zero, zero, no, Counts())
 
     def by_cores(self, stage: Stage, there: BoolArray) -> _Made:
         """Behind what the expert before sends, x of this one is gathered; weights come meanwhile."""
@@ -137,7 +138,7 @@ class _Made:
         return replace(
             self, first=self._first(Stage("", lead=part.lead, early=part.early), there), begun=self.begun | there,
             units=self.units + there * part.took, unit_tail=np.where(there, part.last, self.unit_tail),
-            counts=_added(self.counts, part.counts, there),
+            moved=self.moved + there * part.moved, counts=_added(self.counts, part.counts, there),
         )  # fmt: skip
 
     def _first(self, stage: Stage, there: BoolArray) -> Stage:
@@ -145,14 +146,18 @@ class _Made:
 
     def stage(self, name: str, machine: Machine, in_turn: bool) -> Stage:
         """All of them as one."""
-        spec = machine.chip.pim
-        among_others = self.by_core | (spec is not None and not spec.mixed_access)
+        spec, last = machine.chip.pim, self.core_last
+        held = 1.0  # share of the banks of a channel that the units hold
+        if spec is not None and spec.mixed_access:
+            held = spec.together(machine.chip.dram.banks_per_channel) / machine.chip.dram.banks_per_channel
+        among_others = self.by_core | (held == 1.0)
         lead, early = self.first.lead * (not in_turn), self.first.early + self.first.lead * in_turn
-        tail = np.maximum(self.unit_tail + machine.barrier_cycles * (self.units > 0), self.core_last.tail)
-        last = self.core_last
+        tail = np.maximum(self.unit_tail + machine.barrier_cycles * (self.units > 0), last.tail)
+        beside = self.units * self.by_core * (1 - held)
         return Stage(
-            name, lead + self.units * ~among_others, self.cores, tail, self.streamed, self.counts, 0.0, early,
-            last.slack, last.lag_bytes, last.last, self.units * among_others,
+            name, lead + self.units * ~among_others, np.maximum(self.cores, beside), tail,
+            self.streamed + self.moved * self.by_core, self.counts, 0.0, early, last.slack, last.lag_bytes, last.last,
+            (self.units - beside) * among_others,
         )  # fmt: skip
 
 

@@ -83,12 +83,13 @@ class Units:
 @dataclass(frozen=True)
 class UnitPart:
     """A product on the units, in cycles of the busiest core: until x has come, beside `early` that may pass while the
-    stage before is at work; the units' own; and after them."""
+    stage before is at work; the units' own; after them. And the bytes that a core moves to and from the buffers."""
 
     lead: FloatArray
     early: FloatArray
     took: FloatArray
     last: FloatArray
+    moved: FloatArray
     counts: Counts
 
 
@@ -132,7 +133,7 @@ def unit_part(machine: Machine, shape: MatmulShape, choice: Choice, before: IntA
         row_bytes=machine.cores * (units.opened_bytes(opened) - moved),
     )  # fmt: skip
     share = 1 - 1 / x.stretches(machine)
-    return UnitPart(network.first * (1 - share), network.first * share, took, network.last, counts)
+    return UnitPart(network.first * (1 - share), network.first * share, took, network.last, moved, counts)
 
 
 def _tiles(
