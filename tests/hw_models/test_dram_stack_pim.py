@@ -160,6 +160,19 @@ READ = (0, 0, 0, 4, 1000, 2048, 0, 1 << 14)
 """16 KiB of banks 0 to 3 for a core."""
 
 
+def test_reads_of_claimed_banks_take_no_slot_from_reads_of_others() -> None:
+    units = PimSpec(
+        kind="logic", banks_together=4, spacing_cycles=2, mixed_access=True, mode_change_cycles=0, turn_rows=64
+    )
+    work = (IS_PIM, 0, 0, 4, 0, 32, 0, 4 * 32 * 64 * 40)
+    free = (0, 0, 8, 4, 1000, 2048, 0, 1 << 14)
+    ends, _ = _alone(units, AIM, [Timed(0, 0, work), Timed(1000, 1, READ), Timed(1000, 2, free)])
+    alone, _ = _alone(units, AIM, [Timed(1000, 2, free)])
+    assert READ[7] // AIM.burst_bytes > AIM.queue_requests
+    assert ends[2] <= alone[2] + 100, "but for row commands of the units, as if nobody else were there"
+    assert ends[1] > 2 * ends[2]
+
+
 def test_without_mixed_access_a_core_waits_for_the_units_even_in_other_banks() -> None:
     mixed = AIM_UNITS.model_copy(update={"mixed_access": True, "mode_change_cycles": 0, "banks_together": 8})
     exclusive = AIM_UNITS.model_copy(update={"turn_rows": 8})
