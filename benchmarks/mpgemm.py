@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from words import at_least_one
 
 from cairn.base.streams import stream
 from cairn.hw_models.compute.lut.functional.counts import look_ups
@@ -86,8 +87,8 @@ def cold_seconds(index: int, size: int) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--size", type=int, default=1024, help="M = N = K")
-    parser.add_argument("--repeat", type=int, default=3, help="runs, of which the fastest counts")
+    parser.add_argument("--size", type=at_least_one, default=1024, help="M = N = K")
+    parser.add_argument("--repeat", type=at_least_one, default=3, help="runs, of which the fastest counts")
     parser.add_argument("--no-cold", action="store_true", help="leave the fresh processes out")
     parser.add_argument("--only", type=int, help="time the first product of this case, and print nothing else")
     options = parser.parse_args()

@@ -14,6 +14,7 @@ import time
 from typing import Final
 
 import numpy as np
+from words import at_least_one
 
 from cairn.hw_models.compute.units.add_only import AddOnly
 from cairn.hw_models.compute.units.contract import ComputeUnit, evaluate
@@ -38,8 +39,8 @@ def points(count: int) -> tuple[np.ndarray, ...]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--points", type=int, default=1_000_000, help="points of each run")
-    parser.add_argument("--repeat", type=int, default=5, help="runs, of which the fastest counts")
+    parser.add_argument("--points", type=at_least_one, default=1_000_000, help="points of each run")
+    parser.add_argument("--repeat", type=at_least_one, default=5, help="runs, of which the fastest counts")
     options = parser.parse_args()
     asked = points(options.points)
     times = []

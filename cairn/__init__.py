@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         simulate_duplex,
         simulate_layers,
         simulate_network,
+        simulate_pim_system,
         simulate_wafer,
     )
     from cairn.base.errors import CairnError, InfeasibleError
@@ -50,6 +51,7 @@ __all__ = [
     "simulate_duplex",
     "simulate_layers",
     "simulate_network",
+    "simulate_pim_system",
     "simulate_wafer",
 ]
 
@@ -71,6 +73,7 @@ _HOMES = {
     "simulate_duplex": "cairn.api",
     "simulate_layers": "cairn.api",
     "simulate_network": "cairn.api",
+    "simulate_pim_system": "cairn.api",
     "simulate_wafer": "cairn.api",
 }
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cairn.sim.network.spec import NetworkRun
     from cairn.sim.pim.duplex_result import DuplexResult
     from cairn.sim.pim.duplex_run import DuplexRunSpec
+    from cairn.sim.pim.system_result import PimSystemResult
+    from cairn.sim.pim.system_run import PimSystemSpec
     from cairn.sim.report.result import Result
     from cairn.sim.wafer.decode import WaferDecode
     from cairn.sim.wafer.spec import WaferSpec
@@ -114,6 +116,25 @@ def simulate_duplex(config: DuplexRunSpec | str | Path, overrides: Iterable[str]
     return compare(config)
 
 
+def simulate_pim_system(config: PimSystemSpec | str | Path, overrides: Iterable[str] = ()) -> PimSystemResult:
+    """A decode step on AttAcc, CENT or PIM-GPT: `print(cairn.simulate_pim_system("gpt-3-xl-pim-gpt").summary())`.
+
+    `config` is a PimSystemSpec, the name of a shipped run (configs/pim) or the path of one; `overrides` as in
+    `simulate`. Raises ConfigError for a mistake in the configuration and for models with operators that the system
+    does not know, InfeasibleError when weights and caches exceed its memory.
+    """
+    from cairn.base.errors import CairnError
+    from cairn.sim.pim.system_result import run_pim_system
+    from cairn.sim.pim.system_run import PimSystemSpec, load_pim_system
+
+    settings = tuple(overrides)
+    if not isinstance(config, PimSystemSpec):
+        config = load_pim_system(config, settings)
+    elif settings:
+        raise CairnError("overrides apply to a name or a path; a PimSystemSpec is complete already")
+    return run_pim_system(config)
+
+
 def simulate_layers(
     accelerators: AcceleratorSpec | str | Path | Sequence[AcceleratorSpec | str | Path],
     model: ModelSpec | str | Path,
@@ -129,7 +150,8 @@ def simulate_layers(
     accelerator, `products()` one with a row for each product. `accelerators` (one, or several to compare with the
     first) are AcceleratorSpecs, shipped names (configs/accelerators) or paths, `model` a ModelSpec, a shipped name or
     a path; `overrides` as in `simulate`, laid over every accelerator. `phase` is `decode`, of one token over `context`
-    keys, or `prefill`, of `context` tokens. `weight_bits`, 1 to 32, replaces what accelerators say of the model.
+    keys, or `prefill`, of `context` tokens. `weight_bits` replaces what accelerators say of the
+    model; their elements take 1 to 8 bits and scales, 16 where both operands are FP16.
 
     Raises ConfigError for a mistake in any of these and for models that are no dense transformers.
     """

@@ -88,16 +88,36 @@ class Space:
 
     @cached_property
     def size(self) -> int:
-        """Different designs."""
+        """Different designs: those of each choice of the parameters that decide about others, summed up."""
         if not self.conditional:
             return self.product
-        return sum(len(block) for block in self.blocks())
+        decide = {other for parameter in self.parameters for other in parameter.when}
+        columns = [column for column in self._order if self.names[column] in decide]
+        table = self._vectors_over(columns)
+        ways = np.where(self.active(table), np.array(self.radices, dtype=np.int64), 1)
+        ways[:, columns] = 1
+        return int(ways.prod(axis=1).sum())
 
     def blocks(self, block: int = BLOCK) -> Iterator[IntArray]:
         """All point numbers in order, at most `block` at a time."""
+        if self.conditional and self.size <= BLOCK:  # the product may be far larger
+            numbers = np.sort(self.numbers(self._vectors_over(self._order)))
+            yield from (numbers[start : start + block] for start in range(0, len(numbers), block))
+            return
         for start in range(0, self.product, block):
             numbers = np.arange(start, min(start + block, self.product), dtype=np.int64)
             yield numbers[self.canonical(self.vectors(numbers)) == numbers] if self.conditional else numbers
+
+    def _vectors_over(self, columns: Sequence[int]) -> IntArray:
+        """Vectors (n, parameters) of the designs that differ in `columns`, which come in the order of `_order`; the
+        other parameters are at position 0."""
+        table = np.zeros((1, len(self.radices)), dtype=np.int64)
+        for column in columns:
+            times = np.where(self.active(table)[:, column], self.radices[column], 1)
+            first = np.repeat(np.cumsum(times) - times, times)
+            table = np.repeat(table, times, axis=0)
+            table[:, column] = np.arange(len(table)) - first
+        return table
 
     def vectors(self, numbers: npt.ArrayLike) -> IntArray:
         """Vectors (n, parameters) of point numbers (n,)."""

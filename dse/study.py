@@ -275,8 +275,9 @@ def chosen_method(sweep: Sweep, problem: Problem) -> Method:
     if method is Method.GP and not torch_is_there():
         raise ConfigError("search.method is gp, which needs torch: pip install 'cairn[gp]', or method tpe")
     if method is Method.AUTO:
-        if (budget.points is not None and sweep.space.product <= budget.points) or (
-            unlimited and problem.cheap is None and sweep.space.product <= SMALL
+        designs = sweep.space.size
+        if (budget.points is not None and designs <= budget.points) or (
+            unlimited and problem.cheap is None and designs <= SMALL
         ):
             method = Method.EXHAUSTIVE
         elif problem.cheap is not None:
@@ -285,7 +286,7 @@ def chosen_method(sweep: Sweep, problem: Problem) -> Method:
             method = Method.GP if torch_is_there() else Method.TPE
     if unlimited and method not in (Method.EXHAUSTIVE, Method.TIERED):
         raise ConfigError(
-            f"budget is missing: the space has {sweep.space.product:,} points and method {method.value} never ends by "
+            f"budget is missing: the space has {sweep.space.size:,} points and method {method.value} never ends by "
             "itself; name budget.points or budget.minutes (--points, --minutes)"
         )
     return method

@@ -90,10 +90,34 @@ def test_the_benchmark_of_products_by_look_up_prints_warm_and_cold_seconds_of_ev
 
 
 def test_the_pim_benchmark_prints_the_time_of_all_channels_and_of_one() -> None:
-    lines = printed("pim.py", "--outputs", "512", "--inputs", "512", "--repeat", "1", "--no-cold").splitlines()
+    small = ("--outputs", "512", "--inputs", "512", "--repeat", "1", "--step-repeat", "1", "--no-cold")
+    *lines, step, exact = printed("pim.py", *small).splitlines()
     assert len(lines) == 3
+    for line, simulated in ((step, 12), (exact, 32)):
+        assert line.startswith("llama-2-7b-decode-pim") and f" {simulated} of 32 layers simulated" in line
+        assert float(line.split()[1]) > 0
     for line in lines:
         every, rate, one = (float(number) for number in re.findall(r"(\d+\.\d) (?:ms|M)", line))
         assert every > 0
         assert rate > 0
         assert one > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("pim.py --repeat 0", "argument --repeat: must be a whole number from 1 to 1,000,000,000, got '0'"),
+        ("pim.py --inputs -1", "argument --inputs: must be a whole number from 1"),
+        ("pim.py --outputs 900000000 --no-step", "infeasible: rows of a bank"),
+        ("mpgemm.py --size 0", "argument --size: must be a whole number from 1"),
+        ("mpgemm.py --repeat two", "argument --repeat: must be a whole number from 1"),
+        ("units.py --points 0", "argument --points: must be a whole number from 1"),
+        ("units.py --repeat 0", "argument --repeat: must be a whole number from 1"),
+    ],
+)
+def test_a_benchmark_refuses_counts_of_nothing_in_words(words: str, message: str) -> None:
+    script, *arguments = words.split()
+    command = [sys.executable, str(BENCHMARKS / script), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr

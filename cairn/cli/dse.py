@@ -103,7 +103,7 @@ def _report(study: Study, out: str | None) -> None:
     front = study.front
     counts = study.counts
     console.print(
-        f"{study.sweep.name}: {len(study.entries)} of {study.sweep.space.product:,} designs simulated, "
+        f"{study.sweep.name}: {len(study.entries)} of {study.sweep.space.size:,} designs simulated, "
         f"{counts['feasible']} feasible, {counts['infeasible']} infeasible, {counts['failed']} failed; "
         f"{len(front)} on the front"
     )

@@ -1,5 +1,5 @@
-"""The command line: `cairn run`, `dse`, `dram`, `pim`, `noc`, `units`, `wafer`, `layers`, `duplex`, `validate`,
-`configs`, `show`.
+"""The command line: `cairn run`, `dse`, `dram`, `pim`, `noc`, `units`, `wafer`, `layers`, `duplex`, `pim-system`,
+`validate`, `configs`, `show`.
 
 A command imports what it needs when called.
 
@@ -70,9 +70,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_wafer(commands)
     _add_layers(commands)
     _add_duplex(commands)
+    _add_pim_system(commands)
     _add_validate(commands)
     configs = commands.add_parser("configs", help="list the configurations that come with Cairn", allow_abbrev=False)
-    kinds = ("chips", "models", "runs", "sweeps", "networks", "wafer", "accelerators", "duplex")
+    kinds = ("chips", "models", "runs", "sweeps", "networks", "wafer", "accelerators", "duplex", "pim")
     configs.add_argument("kind", nargs="?", choices=kinds, help="only these (default: all)")
     show = commands.add_parser("show", help="print the fully resolved configuration as YAML", allow_abbrev=False)
     _add_config(show)
@@ -243,6 +244,19 @@ def _add_duplex(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     duplex.add_argument("--json", action="store_true", help="print the result as JSON instead of tables")
 
 
+def _add_pim_system(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    system = commands.add_parser(
+        "pim-system", help="a decode step on AttAcc, CENT or PIM-GPT, with energy and area", allow_abbrev=False
+    )
+    system.add_argument("config", metavar="CONFIG", help="a shipped name ('cairn configs pim') or a YAML file")
+    system.add_argument(
+        "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[],
+        help="override one key, such as batch=1, model=opt-66b or machine.placement=buffer (may be repeated)",
+    )  # fmt: skip
+    system.add_argument("--out", metavar="DIR", help="write the result folder (JSON, CSV) here")
+    system.add_argument("--json", action="store_true", help="print the result as JSON instead of tables")
+
+
 def _add_validate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check = commands.add_parser("validate", help="compare the models with their references", allow_abbrev=False)
     check.add_argument("suites", metavar="SUITE", nargs="*", help="which suites (default: all quick ones)")
@@ -299,6 +313,10 @@ def _execute(arguments: argparse.Namespace) -> int:
         from cairn.cli.duplex import duplex
 
         return duplex(arguments)
+    if arguments.command == "pim-system":
+        from cairn.cli.pim_system import pim_system
+
+        return pim_system(arguments)
     if arguments.command == "validate":
         from cairn.cli.validate import validate
 

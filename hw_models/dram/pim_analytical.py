@@ -57,5 +57,6 @@ class PimTimes:
         return np.asarray(((count - rows) * each + rows * (self.row_ps + self.column_ps)) / self.left)
 
     def bus_ps(self, size: npt.ArrayLike) -> Floats:
-        """Time of so many bytes to and from the buffers over the channel's data bus."""
-        return np.asarray(np.asarray(size, dtype=np.float64) * self.byte_ps / self.left)
+        """Time of so many bytes to and from the buffers on the channel's data bus. They ask no bank (rule S6), so that
+        refreshes do not hold them up."""
+        return np.asarray(np.asarray(size, dtype=np.float64) * self.byte_ps)

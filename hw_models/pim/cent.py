@@ -21,7 +21,7 @@ from cairn.base.errors import ConfigError, Infeasibility, InfeasibleError
 from cairn.base.spec import Spec, required, sourced
 from cairn.hw_models.pim.device import PimDevice
 from cairn.hw_models.pim.program import Program, ProgramBuilder
-from cairn.hw_models.pim.simulate import simulate_program
+from cairn.hw_models.pim.simulate import ChannelRun, simulate_program
 
 _CENT: Final = "Yufeng98/CENT @8c79786, cent_simulation"
 PARTS: Final = ("norm", "fc-kqvo", "attention", "softmax", "fc-ffn", "activation")
@@ -78,11 +78,13 @@ class Part:
 
 @dataclass(frozen=True)
 class PartTime:
-    """Clocks of the channel and of the host's requests, one after the other, and commands on the channel."""
+    """Clocks of the channel and of the host's requests, one after the other, commands on the channel, and its run (None
+    where the part has no program)."""
 
     channel_clocks: int
     host_clocks: int
     commands: Mapping[str, int]
+    run: ChannelRun | None = None
 
     @property
     def clocks(self) -> int:
@@ -102,7 +104,7 @@ def block_clocks(device: PimDevice, parts: Mapping[str, Part], mapping: CentMapp
         requests = part.host_writes + part.host_reads
         if len(program := part.program.build()):
             run = simulate_program(program)
-            found[name] = PartTime(run.cycles, requests * mapping.host_clocks, run.counts)
+            found[name] = PartTime(run.cycles, requests * mapping.host_clocks, run.counts, run)
         else:
             found[name] = PartTime(0, requests * mapping.host_clocks, {})
     return found

@@ -57,3 +57,14 @@ def links_s(spec: CentHostSpec, block: LlamaBlock, devices: int, total_devices: 
         return seconds(block.hidden)
     gathered = 5 * seconds(block.hidden / devices, devices - 1) + seconds(block.ffn / devices, devices - 1)
     return 5 * seconds(block.hidden) + gathered + seconds(block.ffn)
+
+
+def links_bytes(block: LlamaBlock, devices: int, *, divided: bool) -> float:
+    """Bytes that `links_s` sends, 2 of an element, between devices of a block divided over `devices`: what all others
+    get counts once for each."""
+    if not divided:
+        return 2.0 * block.hidden
+    others = devices - 1
+    sent = 5 * block.hidden * others + block.ffn * others
+    gathered = (5 * block.hidden + block.ffn) / devices * others
+    return 2.0 * (sent + gathered + (block.hidden if others == 0 else 0))

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from cairn.base.errors import ConfigError
-from cairn.hw_models.pim.device import PimDevice
+from cairn.hw_models.pim.device import PimDevice, pim_device
 from cairn.hw_models.pim.simulate import ChannelRun
+from cairn.hw_models.pim.standard import pim_presets, pim_standards
 
 TERMS: Final = ("activate", "compute", "move", "standby", "controller")
 """Rows that are opened; commands that compute; buffers, registers, results and plain accesses; power while rows are
 open or closed; what drives the channel."""
+AIM: Final = "GDDR6_AiM"
 PJ_PER_MW_NS: Final = 1.0
 """A milliwatt for a nanosecond is a picojoule."""
 
@@ -60,6 +62,19 @@ def energy_of(run: ChannelRun, channels: int | None = None) -> PimEnergy:
     by_term["controller"] = PJ_PER_MW_NS * ns * run.cycles * energy.controller_mw
     times = device.unit.channels if channels is None else channels
     return PimEnergy({term: times * pj for term, pj in by_term.items()})
+
+
+def aim_device(preset: str, key: str) -> PimDevice:
+    """The device of a preset with AiM's commands and their energies; ConfigError, naming `key`, for another one."""
+    presets = pim_presets()
+    fitting = [
+        name for name, file in presets.items()
+        if file == presets[AIM] and pim_standards()[file].presets[name].energy is not None
+    ]  # fmt: skip
+    if preset not in fitting:
+        allowed = f"must be a preset with AiM's commands and energies ({', '.join(fitting)})"
+        raise ConfigError(f"{allowed}, got {preset}", key=key)
+    return pim_device(preset)
 
 
 def units_area_mm2(device: PimDevice) -> float:

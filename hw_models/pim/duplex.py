@@ -187,24 +187,37 @@ class DuplexDevice:
         return np.asarray(busy / (1 - share) + at["nCL"] + at["nBL"])
 
     def product_s(
-        self, unit: Unit, rows: npt.ArrayLike, inner: npt.ArrayLike, columns: npt.ArrayLike, element_bytes: float
-    ) -> FloatArray:
-        """Seconds of y[rows, columns] = x[rows, inner] w[inner, columns]; none where there are no rows."""
+        self, unit: Unit, rows: npt.ArrayLike, inner: npt.ArrayLike, columns: npt.ArrayLike, element_bytes: float, *,
+        x_bytes: float | None = None, y_bytes: float | None = None,
+    ) -> FloatArray:  # fmt: skip
+        """Seconds of y[rows, columns] = x[rows, inner] w[inner, columns]; none where there are no rows.
+
+        `element_bytes` are those of an element of w, and of x and y where they are not given. Each is charged its own,
+        as in the reference's memory simulation (HeliosZhou/LLMSimulator @f71dde4, src/hardware/linear_impl.cpp and
+        getSize of src/module/tensor.cpp). Its roofline charges all three the bytes of w: the same for FP16 alone.
+        """
         m, k, n = (np.asarray(value, dtype=np.float64) for value in (rows, inner, columns))
         compute = 2 * m * k * n / self.peak_flops(unit)
         through = Unit.CORES if self.spec.simulated_memory else unit  # a roofline gives all operands the unit's rate
         moved = (
-            self.bytes_s(through, m * k * element_bytes)
+            self.bytes_s(through, m * k * (element_bytes if x_bytes is None else x_bytes))
             + self.bytes_s(unit, k * n * element_bytes)
-            + self.bytes_s(through, m * n * element_bytes, write=True)
+            + self.bytes_s(through, m * n * (element_bytes if y_bytes is None else y_bytes), write=True)
         )
         return np.asarray(np.where(m > 0, np.maximum(compute, moved), 0.0))
+
+    def bytes_read(self, unit: Unit, size: float, ops: float) -> float:
+        """Bytes that a unit reads of `size` bytes of keys and values for `ops` operations on them: once, or (a PIM unit
+        that shares no keys) as often as it has too few operations for each byte."""
+        if unit is Unit.CORES or self.spec.pim(unit).shares_keys or not size:
+            return size
+        return size * max(1.0, ops / (size * self.spec.pim(unit).ops_per_byte))
 
     def attend_s(self, unit: Unit, size: float, ops: float) -> float:
         """Seconds of one half of attention: `size` bytes of keys, or of values, and `ops` operations on them."""
         if unit is not Unit.CORES and not self.spec.pim(unit).shares_keys:
-            times = ops / (size * self.spec.pim(unit).ops_per_byte) if size else 0.0
-            return float(self.bytes_s(unit, size)) * max(1.0, times)
+            times = self.bytes_read(unit, size, ops) / size if size else 1.0
+            return float(self.bytes_s(unit, size)) * times
         return max(float(self.bytes_s(unit, size)), ops / self.peak_flops(unit))
 
     def all_reduce_s(self, devices: int, size: float) -> float:
@@ -220,7 +233,6 @@ class DuplexDevice:
         if nodes == 1:
             return self.spec.link_us * 1e-6 + size / (self.spec.link_gb_per_s * 1e9)
         return self.spec.node_us * 1e-6 + size / (self.spec.node_gb_per_s * 1e9)
-
 
 
 @cache

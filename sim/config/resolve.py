@@ -50,7 +50,8 @@ NETWORK: Final = Kind("network", "cairn.network/1", "networks", {}, (("measure",
 WAFER: Final = Kind("wafer", "cairn.wafer/1", "wafer", {"chip": CHIP, "model": MODEL})
 ACCELERATOR: Final = Kind("accelerator", "cairn.accelerator/1", "accelerators")
 DUPLEX: Final = Kind("duplex", "cairn.duplex/1", "duplex", {"model": MODEL})
-KINDS: Final = (CHIP, MODEL, RUN, SWEEP, NETWORK, WAFER, ACCELERATOR, DUPLEX)
+PIM_SYSTEM: Final = Kind("pim-system", "cairn.pim_system/1", "pim", {"model": MODEL})
+KINDS: Final = (CHIP, MODEL, RUN, SWEEP, NETWORK, WAFER, ACCELERATOR, DUPLEX, PIM_SYSTEM)
 
 
 @lru_cache(maxsize=len(KINDS))

@@ -11,8 +11,7 @@ from pydantic import model_validator
 
 from cairn.base.errors import ConfigError
 from cairn.base.spec import Spec, required, sourced
-from cairn.hw_models.compute.bitserial.cycle import MAX_BITS
-from cairn.hw_models.compute.bitserial.spec import MAX_SIDE, DotArraySpec, ElementSpec
+from cairn.hw_models.compute.bitserial.spec import MAX_BITS, MAX_SIDE, DotArraySpec, ElementSpec
 from cairn.sim.config.problems import validate
 from cairn.sim.config.resolve import ACCELERATOR, load_document, override
 from cairn.workloads.architecture import ModelSpec
@@ -83,6 +82,22 @@ class AcceleratorSpec(Spec):
     dram_bits_per_cycle: int = sourced(256, _BITMOD + ": 128 bits, two transfers a cycle", ge=1, le=1 << 20)
     dram_pj_per_bit: float = sourced(18.75, _BITMOD + ": 1200 pJ for 64 bits", gt=0, le=1e4)
     attention: AttentionSpec = sourced(AttentionSpec(), _BITMOD)
+
+    @model_validator(mode="after")
+    def _elements_take_the_bits(self) -> AcceleratorSpec:
+        most = self.element.max_weight_bits
+        bits = {
+            f"{phase.value}.{name}": given
+            for phase in Phase
+            for name, given in ({"weight_bits": self.phase(phase).weight_bits} | self.phase(phase).bits_of).items()
+        }
+        if self.attention.passes == "activations":
+            bits["activation_bits (attention.passes: activations)"] = self.activation_bits
+        if wrong := [f"{name}: {given:g}" for name, given in bits.items() if given is not None and given >= most + 1]:
+            raise ValueError(
+                f"an element takes 1 to {most} bits beside scales (element.max_weight_bits), got {', '.join(wrong)}"
+            )
+        return self
 
     def array(self, phase: Phase) -> DotArraySpec:
         """The array as it is arranged in `phase`."""

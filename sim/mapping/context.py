@@ -20,7 +20,7 @@ from cairn.sim.mapping.matmul_cost import STREAM_TILES, elements_per_byte
 from cairn.sim.mapping.memory import Memory
 from cairn.sim.mapping.options import MappingSpec, Paradigm
 from cairn.sim.mapping.past import Past
-from cairn.sim.mapping.pieces import Pieces, pairs, redistribute, same_layout, wanted
+from cairn.sim.mapping.pieces import MANY_PAIRS, Pieces, move_of, pairs, redistribute, same_layout, wanted
 from cairn.sim.plan.builder import LUT_QUEUE, After, PlanBuilder, Region, Slice, Tile
 from cairn.sim.plan.plan import DRAM, SRAM
 from cairn.workloads.graph import Block, Operator
@@ -30,7 +30,7 @@ IntArray = npt.NDArray[np.int64]
 NONE = -1
 
 MANY_COPIES = 32
-"""Copies a core beyond which a change of layout goes in two steps, along one mesh axis each (assumed)."""
+"""Copies a core beyond which a change of layout may go in two steps, over even parts of the tensor (assumed)."""
 
 
 def row_bytes(columns: npt.ArrayLike, bits: float) -> IntArray:
@@ -200,7 +200,8 @@ class Scope:
         return self.plan.compute(core, unit, tile, cycles, after, 2 * m * n * k, parts.rows)
 
     def bring(self, name: str, want: Pieces, op: int, cause: str = "layout") -> Pieces:
-        """The activation `name` where it is wanted; over an intermediate layout when that takes far fewer copies."""
+        """The activation `name` where it is wanted; over an intermediate layout where that takes fewer copies and, by
+        what each core sends, less time."""
         have = self.pieces[name]
         bits = self.bits(name)
         each = bits / 8
@@ -208,9 +209,22 @@ class Scope:
         number = self.tensor(name)
         if not same_layout(have, want) and pairs(have, want, each) > MANY_COPIES * self.grid.size:
             middle = self.even_layout(tensor.rows, tensor.columns, elements_per_byte(bits))
-            if pairs(have, middle, each) + pairs(middle, want, each) < pairs(have, want, each):
+            direct, to, on = (self._sending(*way, each) for way in ((have, want), (have, middle), (middle, want)))
+            if to[0] + on[0] < direct[0] and to[1] + on[1] < direct[1]:
                 have = redistribute(self.plan, number, have, middle, op, each, cause)
         return redistribute(self.plan, number, have, want, op, each, cause)
+
+    def _sending(self, have: Pieces, want: Pieces, each: float) -> tuple[int, float]:
+        """Copies of a change of layout, and the cycles of the core that is busiest sending: with bytes, or with as many
+        transfers at a time as it has under way, each of which waits for its start."""
+        copies = pairs(have, want, each)
+        if have.count * want.count > MANY_PAIRS:
+            return copies, math.inf
+        move, noc = move_of(have, want, each), self.chip.noc
+        sender = have.core[move.source[move.copied]]
+        begun = np.bincount(sender, minlength=1) * (noc.start / self.chip.dma.noc_depth)
+        sent = np.bincount(sender, weights=move.bytes, minlength=1) / noc.link_bytes_per_cycle
+        return copies, float(max(begun.max(), sent.max()))
 
     def even_layout(self, rows: int, columns: int, quantum: int = 1) -> Pieces:
         """Pieces that share a tensor evenly: as many row parts as the grid has rows if there are that many tokens."""

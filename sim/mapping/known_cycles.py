@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,11 +21,12 @@ _SIDE: Final = 1 << 20
 
 @dataclass(frozen=True)
 class Parts:
-    """Into how many equal parts the rows of a task's product are cut, and how many columns (None: all) a part has. The
-    unit does one part after the other."""
+    """Into how many equal parts the rows of a task's product are cut, and how many columns and how much of the
+    reduction (None: all) a part has. The unit does one part after the other."""
 
     rows: int = 1
     columns: int | None = None
+    depth: int | None = None
 
 
 WHOLE = Parts()
@@ -61,16 +63,23 @@ class KnownCycles:
     def _worked_out(self, sizes: Sizes, bits: Bits, parts: Parts, weights: bool) -> IntArray:
         """The sum of the cycles of a tile's parts, each but the first with the cycles of its issue."""
         m, n, k = sizes
-        if parts.rows == 1 and (parts.columns is None or int(n.max(initial=0)) <= parts.columns):
+        whole = parts.columns is None or int(n.max(initial=0)) <= parts.columns
+        if parts.rows == 1 and whole and (parts.depth is None or int(k.max(initial=0)) <= parts.depth):
             return self.chip.matrix_cycles(m, n, k, *bits, weights=weights)
         low, more = np.divmod(m, parts.rows)
-        width = n if parts.columns is None else np.full_like(n, parts.columns)
-        full, rest = np.divmod(n, np.maximum(width, 1))
+        row_cuts = ((low + 1, more), (low, parts.rows - more))
         cycles, count = np.zeros_like(m), np.zeros_like(m)
-        for rows, row_parts in ((low + 1, more), (low, parts.rows - more)):
-            for columns, column_parts in ((width, full), (rest, 1)):
-                done = np.where((rows > 0) & (columns > 0), row_parts * column_parts, 0)
-                cycles += done * self.chip.matrix_cycles(rows, columns, k, *bits, weights=weights)
-                count += done
+        for cut in itertools.product(row_cuts, _cuts(n, parts.columns), _cuts(k, parts.depth)):
+            (rows, many), (columns, times), (depth, often) = cut
+            done = np.where((rows > 0) & (columns > 0) & (depth > 0), many * times * often, 0)
+            cycles += done * self.chip.matrix_cycles(rows, columns, depth, *bits, weights=weights)
+            count += done
         all_cycles: IntArray = cycles + np.maximum(count - 1, 0) * self.chip.synchronisation.task_issue_cycles
         return all_cycles
+
+
+def _cuts(size: IntArray, most: int | None) -> tuple[tuple[IntArray, IntArray], ...]:
+    """(size of a part, how many of it) of sizes that are cut into parts of `most`, and of what is left."""
+    width = size if most is None else np.full_like(size, most)
+    full, rest = np.divmod(size, np.maximum(width, 1))
+    return (width, full), (rest, np.ones_like(rest))

@@ -13,6 +13,7 @@ from cairn.sim.mapping.attention_softmax import lower_softmax
 from cairn.sim.mapping.attention_unfused import lower_context, lower_scores
 from cairn.sim.mapping.choices import matmul_shape
 from cairn.sim.mapping.context import Scope, row_bytes
+from cairn.sim.mapping.embedding import dealt, runs
 from cairn.sim.mapping.experts import lower_combine, lower_dispatch, lower_grouped_matmul
 from cairn.sim.mapping.grouped import Grouped, lower_grouped
 from cairn.sim.mapping.heads import apply_pending, defer, flush_pending
@@ -121,21 +122,24 @@ def _turn_heads(scope: Scope, name: str, operator: Operator, heads: int) -> None
 
 
 def _embedding(scope: Scope, operator: Operator) -> None:
-    """Rows of the table, each from the channel that keeps it; a row that several tokens need is read once."""
+    """Rows of the table, each from the channel that keeps it; a row that several tokens need is read once. The tokens
+    of a core that follow each other are one piece."""
     w_name, y_name = operator.inputs[0], operator.outputs[0]
     w, op = scope.block.tensor(w_name), scope.op(operator)
     rows = np.array(operator.rows)
-    unique, index = np.unique(rows, return_inverse=True)
-    core = scope.grid.cores[unique % scope.grid.size]
-    size = np.full(unique.size, int(row_bytes(w.columns, w.bits)))
+    unique, rank, place = dealt(rows, scope.grid.size)
+    core, size = scope.grid.cores[rank], np.full(unique.size, int(row_bytes(w.columns, w.bits)))
     data = Slice(scope.tensor(w_name), (unique, unique + 1), (0, w.columns), size)
-    address = scope.stage.memory.place(int(size[0]) * (int(unique.max()) // scope.grid.size + 1))
+    address = scope.stage.memory.place(int(size[0]) * (int(place.max()) + 1))
     base = address.at(0)
-    at = (*base[:4], base[4] + unique // scope.grid.size * size)
+    at = (*base[:4], base[4] + place * size)
     loaded = scope.plan.copy(scope.stage.above(core, data, at), Region(SRAM, core, data), op)
-    token = np.arange(rows.size)
-    rect = np.stack([token, token + 1, np.zeros_like(token), np.full_like(token, w.columns)], axis=1)
-    scope.pieces[y_name] = Pieces(core[index], rect, loaded[index])
+    of_token = np.searchsorted(unique, rows)
+    begin, end = runs(core[of_token])
+    owner = np.repeat(np.arange(begin.size), end - begin)
+    ready = loaded[of_token] if begin.size == rows.size else scope.plan.join(owner, loaded[of_token], begin.size, op)
+    rect = np.stack([begin, end, np.zeros_like(begin), np.full_like(begin, w.columns)], axis=1)
+    scope.pieces[y_name] = Pieces(core[of_token][begin], rect, ready)
 
 
 LOWERINGS: Final[dict[OpKind, Callable[[Scope, Operator], None]]] = {

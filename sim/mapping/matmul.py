@@ -25,7 +25,7 @@ from cairn.sim.mapping.schedule import Group, Stretch, every_step, merged_steps
 from cairn.sim.mapping.tables import make_tables
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile
-from cairn.sim.plan.plan import SRAM
+from cairn.sim.plan.plan import SHORT_RINGS, SRAM
 
 MANY_PARTS = 8
 """Parts that a core holds of its block of x, beyond which they are first brought together (assumed)."""
@@ -155,13 +155,31 @@ def _bring_x(work: _Work, x: Pieces, block: tuple[IntArray, IntArray]) -> None:
         return
     for begin, end, ready in _own_parts(work, x, block):
         work.arrivals.append((begin, end, ready))
-        previous = work.ranks.neighbour("n", -1)
-        for turn in range(1, gn):
-            holder = work.ranks.neighbour("n", -turn)
-            size = (work.m1 - work.m0) * row_bytes(end[holder] - begin[holder], product.x_bits)
-            data = Slice(product.x, (work.m0, work.m1), (begin[holder], end[holder]), size)
+        previous, own, steps = work.ranks.neighbour("n", -1), ready, work.group.turns(gn)
+        parts = []
+        for turns in steps:
+            holders = [work.ranks.neighbour("n", -turn) for turn in turns]
+            each = [row_bytes(end[holder] - begin[holder], product.x_bits) for holder in holders]
+            size = (work.m1 - work.m0) * np.sum(each, axis=0)
+            part = (begin[holders[0]], end[holders[0]]) if len(turns) == 1 else (work.k0, work.k1)
+            data = Slice(product.x, (work.m0, work.m1), part, size)
             ready = _send(work, previous, data, ready[previous], size > 0)
-            work.arrivals.append((begin[holder], end[holder], ready))
+            parts.append((*part, ready))
+        if len(steps) < gn - 1:
+            parts = [(work.k0, work.k1, _ring_ends(work, "n", own, ready, gn - 1 - len(steps)))]
+        work.arrivals += parts
+
+
+def _ring_ends(work: _Work, dimension: str, begins: IntArray, last: IntArray, starts: int) -> IntArray:
+    """The end of a ring of `dimension` that is written in fewer steps: after `last` on each core, after what every core
+    of the ring begins with, and after what the `starts` of transfers that are not written wait."""
+    noc, plan, op = work.scope.chip.noc, work.scope.plan, work.product.op
+    plan.notes[SHORT_RINGS] = True
+    one, other = (rank for name, rank in (("m", work.ranks.m), ("n", work.ranks.n), ("k", work.ranks.k))
+                  if name != dimension)  # fmt: skip
+    ring = one * (int(other.max()) + 1) + other
+    together = plan.join(ring, begins, int(ring.max()) + 1, op)
+    return plan.sync([last, together[ring]], work.size, starts * (noc.start + noc.hop_cycles), op)
 
 
 def _own_parts(
@@ -266,7 +284,8 @@ def _multiply_columns(work: _Work, stretch: Stretch) -> IntArray:
     sharers = mapping.sharers
     member = ranks.m % sharers
     groups = -(-(work.k1 - work.k0) // _group_of(work))
-    k_tiles = tile_counts(int(-(-groups.max() // sharers)) * _group_of(work), mapping.tile_k)
+    tile_k = int(work.product.shape.k) if work.group.coarse else mapping.tile_k
+    k_tiles = tile_counts(int(-(-groups.max() // sharers)) * _group_of(work), tile_k)
     last = np.full(work.size, NONE, dtype=np.int64)
     ring = _sharer_index(work, member)
     for j in range(stretch.begin, stretch.end, work.group.together):
@@ -277,8 +296,8 @@ def _multiply_columns(work: _Work, stretch: Stretch) -> IntArray:
             for turn in range(sharers):
                 block = (member - turn) % sharers
                 begin, end = _share(work, block, sharers)
-                ka = np.minimum(begin + part * mapping.tile_k, end)
-                kb = np.minimum(ka + mapping.tile_k, end)
+                ka = np.minimum(begin + part * tile_k, end)
+                kb = np.minimum(ka + tile_k, end)
                 place, held = _bring_weights(work, ring, turn, passed, (na, nb, ka, kb))
                 done = _compute(work, (na, nb, ka, kb), held, first=j == 0)
                 place.users.append(done)
@@ -308,7 +327,8 @@ def _bring_weights(
     product, stage = work.product, work.scope.stage
     passes = work.group.passes
     size = passes * (kb - ka) * row_bytes(nb - na, product.shape.w_bits)
-    held_at_once = (kb - ka) * row_bytes(np.minimum(nb - na, work.mapping.tile_n), product.shape.w_bits)
+    columns, depth = np.minimum(nb - na, work.mapping.tile_n), np.minimum(kb - ka, work.mapping.tile_k)
+    held_at_once = depth * row_bytes(columns, product.shape.w_bits)
     place, waits = stage.stream.reserve(max(1, int(held_at_once.max())))
     data = Slice(product.w, (ka, kb), (na, nb), size, product.group)
     if passed is None:
@@ -354,7 +374,7 @@ def _compute(work: _Work, tile: tuple[IntArray, IntArray, IntArray, IntArray], h
     m, n, k = ((a[pick], b[pick]) for a, b in ((work.m0, work.m1), (na, nb), (ka, kb)))
     by_tables = product.shape.tables is not None
     tile_of = Tile(product.op, actions.LOOKUP if by_tables else actions.MATMUL, m, n, k, product.group)
-    parts = Parts(work.group.passes, work.mapping.tile_n)
+    parts = Parts(work.group.passes, work.mapping.tile_n, work.mapping.tile_k)
     tasks[pick] = work.scope.matrix(work.core[pick], tile_of, sizes, bits, held[pick], parts, weights=True)
     if first:
         for begin, end, ready in work.arrivals:
@@ -367,7 +387,7 @@ def _reduce(work: _Work, last: IntArray, n0: IntArray, n1: IntArray, rings: int)
     """Add up the partial sums of columns [n0, n1) over the k group; every core ends with a part of them, complete.
 
     One ring turns that stands for `rings` of the mapping, of which each but one still waits for the start of its
-    transfers: after its last step, since all of its steps go one after the other.
+    transfers: after its last step, since all of its steps go one after the other. In a coarse group it has few steps.
     """
     gk = work.mapping.split.sizes[2]
     quantum = _quantum(work.product)
@@ -383,17 +403,23 @@ def _reduce(work: _Work, last: IntArray, n0: IntArray, n1: IntArray, rings: int)
 
     final = last
     previous = work.ranks.neighbour("k", -1)
-    for turn in range(1, gk):
+    each_turn = [range(turn, turn + 1) for turn in range(1, gk)]
+    steps = each_turn if work.scope.stage.spmd else work.group.turns(gk)
+    for turns in steps:
         if work.scope.stage.spmd:  # everyone sends its share of a part to the part's owner
-            source, number, ready = work.ranks.neighbour("k", -turn), work.ranks.k, last
+            source, numbers, ready = work.ranks.neighbour("k", -turns[0]), [work.ranks.k], last
         else:  # the part travels round the ring towards its owner, growing by one share a step
-            source, number, ready = previous, (work.ranks.k - 1 - turn) % gk, final
-        begin, end = part(number)
-        size = (work.m1 - work.m0) * row_bytes(end - begin, work.product.shape.partial_bits)
+            source, numbers, ready = previous, [(work.ranks.k - 1 - turn) % gk for turn in turns], final
+        spans = [part(number) for number in numbers]
+        begin, end = spans[0] if len(spans) == 1 else (n0, n0 + sum(high - low for low, high in spans))
+        each = [row_bytes(high - low, work.product.shape.partial_bits) for low, high in spans]
+        size = (work.m1 - work.m0) * np.sum(each, axis=0)
         data = Slice(work.product.y, (work.m0, work.m1), (begin, end), size)
         sent = _send(work, source, data, ready[source], size > 0, None, "reduce", reduce=True, port="reduce")
-        final = _add(work, begin, end, sent, final, rings)
-    if rings > 1:
+        final = _add(work, begin, end, sent, final, rings * len(turns))
+    if len(steps) < gk - 1:
+        final = _ring_ends(work, "k", last, final, (gk - 1) * rings - len(steps))
+    elif rings > 1:
         noc = work.scope.chip.noc
         waits = (gk - 1) * (rings - 1) * (noc.start + noc.hop_cycles)
         final = work.scope.plan.sync([final], work.size, waits, work.product.op)

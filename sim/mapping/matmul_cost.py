@@ -122,11 +122,9 @@ class CoreRates:
 
 
 def _cycles(chip: ChipSpec, shape: MatmulShape, m: npt.ArrayLike, n: npt.ArrayLike, k: npt.ArrayLike) -> IntArray:
-    """Cycles of blocks of a product. On a matrix unit operands are taken to have 16 bits, whatever they have: the ports
-    of its SRAM are made for them."""
-    if shape.tables is None:
-        return chip.matrix_cycles(m, n, k)
-    return chip.matrix_cycles(m, n, k, shape.x_bits, shape.w_bits, shape.partial_bits, weights=True)
+    """Cycles of blocks of a product on the unit that does it, whose SRAM ports feed operands of the product's bits."""
+    bits = shape.x_bits, shape.w_bits, shape.partial_bits
+    return chip.matrix_cycles(m, n, k, *bits, weights=shape.tables is not None)
 
 
 @dataclass(frozen=True)

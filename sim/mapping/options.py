@@ -49,6 +49,19 @@ class PimRule(StrEnum):
     AUTO = "auto"
 
 
+class PimStationary(StrEnum):
+    """What of a product PIM units keep while the other passes by, the order of their loops.
+
+    OUTPUTS: the sums of a tile of outputs stay in the accumulators until all segments of inputs have passed ("outputs
+    first" in hw_models/pim/gemv.py, "buffer reuse" where a tile has several outputs for each unit). INPUTS: a segment
+    of inputs stays in the buffer until all tiles of outputs have used it; partial sums that the accumulators cannot
+    keep go to the cores, which add them up.
+    """
+
+    OUTPUTS = "outputs"
+    INPUTS = "inputs"
+
+
 class Precompute(StrEnum):
     """Where the tables of a LUT unit are made of the activations that it multiplies.
 
@@ -68,6 +81,7 @@ class MappingSpec(Spec):
                      sets of banks; at most all cores of the channel
     weight_sharers   cores that share one copy of a weight block, at most
     tile_kib         size that streamed tiles aim at
+    pim_stationary   order of loops of products on PIM units; without meaning where they do none
     precompute       where the tables of LUT units are made; without meaning on chips that have none
     """
 
@@ -81,6 +95,9 @@ class MappingSpec(Spec):
     weight_sharers: int | None = sourced(None, "assumed: all cores that need a weight block share one copy", ge=1)
     tile_kib: int = sourced(128, "assumed: 16 rows of 8 KiB, one round over the banks of a channel", ge=1)
     pim: PimRule = sourced(PimRule.NONE, "this project: cores do everything unless asked")
+    pim_stationary: PimStationary = sourced(
+        PimStationary.OUTPUTS, "CENT (Yufeng98/CENT @8c79783): a fill is used for the outputs that have accumulators"
+    )
     partial_sum_bits: int = sourced(
         16, "Voxel's released code sends partial sums in 2 bytes (digest of its runs, section 2)", ge=8, le=64
     )
@@ -90,6 +107,8 @@ class MappingSpec(Spec):
 
     @model_serializer(mode="wrap")
     def _without_what_is_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Plain data; a mapping that uses no PIM units does not name them, so that its hash is what it was."""
+        """Plain data; a mapping that uses no PIM units does not name them, nor their order of loops where it is the
+        default, so that its hash is what it was."""
         content: dict[str, Any] = handler(self)
-        return {name: value for name, value in content.items() if name != "pim" or value != PimRule.NONE.value}
+        absent = {"pim": PimRule.NONE.value, "pim_stationary": PimStationary.OUTPUTS.value}
+        return {name: value for name, value in content.items() if absent.get(name) != value}

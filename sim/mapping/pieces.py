@@ -15,7 +15,7 @@ from cairn.sim.plan.plan import SRAM
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-_MANY_PAIRS: Final = 64_000_000
+MANY_PAIRS: Final = 64_000_000
 """Pairs beyond which they are not looked at one by one (assumed)."""
 
 
@@ -179,7 +179,7 @@ def _move(have: Pieces, want: Pieces, bytes_per_element: float) -> Move:
 
 def pairs(have: Pieces, want: Pieces, bytes_per_element: float) -> int:
     """How many pairs of pieces on different cores overlap: the copies that a direct change of layout takes."""
-    if have.count * want.count > _MANY_PAIRS:
+    if have.count * want.count > MANY_PAIRS:
         return have.count * want.count
     return int(move_of(have, want, bytes_per_element).copied.size)
 

@@ -14,12 +14,12 @@ from cairn.hw_models.dram.pim_spec import RESULT_BITS, PimSpec
 from cairn.sim.mapping.choose import MatmulMapping, choose_matmul
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.matmul_cost import MatmulShape
-from cairn.sim.mapping.options import BankPlacement, MappingSpec, PimRule
+from cairn.sim.mapping.options import BankPlacement, MappingSpec, PimRule, PimStationary
+from cairn.sim.mapping.pim_order import BUFFER_HALVES, Integers, Order, order_of, stays_of
 from cairn.workloads.graph import Attention
 
 Floats = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-Integers = int | npt.NDArray[np.int64]
 
 SCORE_BYTES = 2
 """Bytes of a score or a weight between units and cores (assumed: the precision of activations)."""
@@ -29,14 +29,30 @@ units are built for (Duplex, arXiv 2409.01141, section III: 1 to 32 op/B); `auto
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a product on PIM units is cut on every core: columns n of a tile, reduction k of a segment, turns of the
-    units for its rows (in parts of a spacing), and the time of the busiest core in its own cycles."""
+class Cut:
+    """How a product on PIM units is cut on every core: rows of a part, whose sums the accumulators hold together,
+    columns n of a tile, reduction k of a segment, and halves of the accumulators (1: too few to read one meanwhile)."""
 
-    mapping: MatmulMapping
+    rows: int
     tile_n: int
     segment_k: int
-    turns: int
+    halves: int
+
+    def parts(self, m: int) -> list[int]:
+        """Rows of each part of m rows."""
+        return [min(self.rows, m - first) for first in range(0, m, self.rows)]
+
+    def order(self, stationary: PimStationary, m: int, n: int, k: int) -> Order:
+        """Order of a product of m rows, n columns and a reduction of k."""
+        return order_of(stationary, -(-m // self.rows), -(-n // self.tile_n), -(-k // self.segment_k), self.halves)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A product on PIM units: split over cores, cut on each, and the time of the busiest core in its own cycles."""
+
+    mapping: MatmulMapping
+    cut: Cut
     cycles: float
 
 
@@ -112,10 +128,11 @@ def misfit(units: PimSpec, shape: MatmulShape) -> Infeasibility | None:
             remedy = f"chip.pim.bits are {', '.join(f'{b:g}' for b in units.bits)}; choose such a precision of {what}, "
             remedy += "or mapping.pim: none, attention or auto"
             return Infeasibility(f"precision of PIM units ({what})", bits, max(units.bits), "bits", remedy)
-    needed = 2 * shape.m * units.column_bytes * 8 / shape.w_bits * shape.x_bits / 8
+    rows = _rows_together(shape.m, units)
+    needed = BUFFER_HALVES * rows * units.column_bytes * 8 / shape.w_bits * shape.x_bits / 8
     if needed > units.buffer_bytes:
         remedy = "give the units a larger buffer (chip.pim.buffer_kib) or fewer rows at a time (workload.batch)"
-        constraint = f"buffer of PIM units for {shape.m} rows of one column"
+        constraint = f"buffer of PIM units for {rows} rows of one column"
         return Infeasibility(constraint, needed, float(units.buffer_bytes), "bytes", remedy)
     return None
 
@@ -123,8 +140,8 @@ def misfit(units: PimSpec, shape: MatmulShape) -> Infeasibility | None:
 def _layout(shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec, units: PimSpec) -> Layout:
     """Outputs over banks, the reduction along columns; half of buffer and accumulators for what is under way."""
     mapping = choose_matmul(one_row(shape), chip, grid, options)
-    cycles = float(units_cycles(shape, chip, units, *mapping.split.sizes[1:]))
-    return Layout(mapping, *_cut(shape, chip, units), cycles)
+    cycles = float(units_cycles(shape, chip, units, options.pim_stationary, *mapping.split.sizes[1:]))
+    return Layout(mapping, _cut(shape, chip, units), cycles)
 
 
 def one_row(shape: MatmulShape) -> MatmulShape:
@@ -132,22 +149,26 @@ def one_row(shape: MatmulShape) -> MatmulShape:
     return replace(shape, m=1)
 
 
-def units_cycles(shape: MatmulShape, chip: ChipSpec, units: PimSpec, gn: Integers, gk: Integers) -> Floats:
+def units_cycles(
+    shape: MatmulShape, chip: ChipSpec, units: PimSpec, stationary: PimStationary, gn: Integers, gk: Integers
+) -> Floats:
     """Core cycles in which the units of every channel do their part of a product, cut into `gn` parts of its columns
     and `gk` of its reduction (numbers, or arrays of one shape)."""
-    tile_n, segment_k, _ = _cut(shape, chip, units)
+    cut = _cut(shape, chip, units)
     banks, in_column = units.together(chip.dram.banks_per_channel), int(units.column_bytes * 8 / shape.w_bits)
     n, k = -(-shape.n // np.asarray(gn)), -(-shape.k // np.asarray(gk))
-    again = np.where(k > segment_k, -(-n // tile_n), 1)
+    segments, tiles, parts = -(-k // cut.segment_k), -(-n // cut.tile_n), cut.parts(shape.m)
     columns = -(-n // banks) * -(-k // in_column)
-    filled = shape.m * k * shape.x_bits / 8 * again
+    fills, reads = stays_of(stationary, len(parts), tiles, segments, cut.halves)
+    filled = shape.m * k * shape.x_bits / 8 * fills / (len(parts) * segments)
+    taken = shape.m * n * RESULT_BITS / 8 * reads / (len(parts) * tiles)
     times = PimTimes.of(chip.dram, chip.channels, units)
-    ps = times.work_ps(columns, units.spacings_of(shape.m)) + times.bus_ps(filled + shape.m * n * RESULT_BITS / 8)
+    ps = sum(times.work_ps(columns, units.spacings_of(rows)) for rows in parts) + times.bus_ps(filled + taken)
     return np.asarray(ps * chip.cores_per_channel * chip.clock_ghz / 1000)
 
 
-def tiling_of(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> tuple[int, int, int]:
-    """Columns n of a tile, reduction k of a segment, and turns of the units for the rows of a product.
+def cut_of(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> Cut:
+    """How a product on PIM units is cut on every core.
 
     InfeasibleError where the units cannot multiply the operands or have no room for them.
     """
@@ -157,12 +178,20 @@ def tiling_of(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> tuple[int, 
     return _cut(shape, chip, units)
 
 
-def _cut(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> tuple[int, int, int]:
-    banks = units.together(chip.dram.banks_per_channel)
+def _rows_together(m: int, units: PimSpec) -> int:
+    """Rows of the equal parts in which m rows are taken, so that a unit has accumulators for one output of a part in
+    either half; an accumulator is for rows_at_once rows."""
+    at_most = units.rows_at_once * max(1, units.accumulators // 2)
+    return -(-m // -(-m // at_most))
+
+
+def _cut(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> Cut:
+    banks, rows = units.together(chip.dram.banks_per_channel), _rows_together(shape.m, units)
+    halves = min(2, units.accumulators)
+    outputs = max(1, units.accumulators // halves // units.sets_of(rows))
     in_column = int(units.column_bytes * 8 / shape.w_bits)
-    fits = int(units.buffer_bytes // 2 * 8 / (shape.m * shape.x_bits))
-    tile_n, segment_k = banks * max(1, units.accumulators // 2 // units.sets_of(shape.m)), fits // in_column * in_column
-    return tile_n, max(in_column, segment_k), units.turns_of(shape.m)
+    fits = int(units.buffer_bytes // BUFFER_HALVES * 8 / (rows * shape.x_bits))
+    return Cut(rows, banks * outputs, max(in_column, fits // in_column * in_column), halves)
 
 
 def attention_keys(attention: Attention, bits: float, chip: ChipSpec, options: MappingSpec) -> int | None:
@@ -224,7 +253,7 @@ def attention_is_faster(attention: Attention, bits: float, chip: ChipSpec, keys:
     columns = keys / times.banks * width * bits / 8 / units.column_bytes
     moved = 2 * queries * keys * SCORE_BYTES
     on_units = times.work_ps(columns, units.spacings_of(queries)) + times.bus_ps(moved)
-    loading = times.bus_ps(keys * width * bits / 8) * chip.cores_per_channel
+    loading = times.bus_ps(keys * width * bits / 8) / times.left * chip.cores_per_channel
     cycles = chip.matrix_cycles(queries, keys, attention.head_dim) + chip.matrix_cycles(
         queries, attention.value_dim, keys
     )

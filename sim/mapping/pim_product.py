@@ -1,9 +1,9 @@
 """Lowering of a product to PIM units: inputs to the buffers, tiles of weights where they lie, results back.
 
 Core (in, ik) of the split has the units of its channel do y[m, n block in] over k block ik. Outputs lie over the banks
-that open together, their reductions along columns. A segment of x fills one half of the buffer while the units work on
-the other; the sums of a tile of outputs stay in the accumulators, one half of which is read meanwhile. Partial sums of
-the k group are added up by the cores.
+that open together, their reductions along columns. `pim_order` says in which order tiles of outputs and segments of x
+follow each other and how long they stay in the halves of buffer and accumulators. Partial sums of a tile are added up
+by the core, those of the k group by its cores.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from cairn.sim.mapping.context import NONE, Scope, row_bytes
 from cairn.sim.mapping.matmul import Epilogue, Product, _gather, _reduce, _schedule, _Work, _work, lower_matmul
 from cairn.sim.mapping.pieces import Pieces
 from cairn.sim.mapping.pim_choice import Layout, product_layout
+from cairn.sim.mapping.pim_order import NOTHING
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile
 from cairn.sim.plan.plan import PIM, SRAM
 
 IntArray = npt.NDArray[np.int64]
+Range = tuple[IntArray, IntArray]
 
 
 def lower_product(
@@ -41,89 +43,141 @@ def lower_product(
 
 
 class _OnUnits:
-    """The tasks of one product on the units, tile by tile for all cores at once."""
+    """The tasks of one product on the units, step by step for all cores at once."""
 
     def __init__(self, work: _Work, layout: Layout):
-        self.work, self.layout, self.scope = work, layout, work.scope
+        self.work, self.cut, self.scope = work, layout.cut, work.scope
         self.channel = work.scope.chip.channel_of(work.core)
         pim = work.scope.chip.pim
         if pim is None:
             raise ValueError("a product on PIM units needs a chip with them")
         self.column = pim.column_bytes
         self.banks = pim.together(work.scope.chip.dram.banks_per_channel)
-        self.used: list[IntArray] = []
-        """Tasks that have used a fill of the buffer, one array over cores for each fill."""
-        self.read: list[IntArray] = []
+        self.turns = [pim.turns_of(rows) for rows in self.cut.parts(work.product.shape.m)]
+        """Of each part, in parts of the spacing of columns."""
+        n, k = (int((end - begin).max()) for begin, end in ((work.n0, work.n1), (work.k0, work.k1)))
+        self.order = self.cut.order(work.scope.stage.options.pim_stationary, work.product.shape.m, n, k)
+        self.filled: dict[int, IntArray] = {}
+        """For each stay of a segment the tasks (cores,) that fill the buffer with it."""
+        self.used: dict[int, list[IntArray]] = {}
+        """Tasks that have used a half of the buffer, by stay of a segment."""
+        self.read: dict[int, IntArray] = {}
+        """For each stay of sums the tasks that have taken them, or those of an earlier stay in the same half."""
+        self.worked: dict[int, list[IntArray]] = {}
+        """Tasks on the sums of a tile, by stay of sums."""
+        self.result: dict[tuple[int, int], IntArray] = {}
+        """Tasks after which cores have the sums of a tile as far as they go, by part and tile."""
+        self.places: dict[tuple[int, int], tuple[int | IntArray, ...]] = {}
+        """Where the weights of a tile and segment lie."""
 
     def write(self) -> IntArray:
-        """All tiles; answers the task after which each core has its partial sums."""
-        work, layout = self.work, self.layout
-        tiles = -(-int((work.n1 - work.n0).max()) // layout.tile_n)
-        segments = -(-int((work.k1 - work.k0).max()) // layout.segment_k)
-        filled = np.full(work.size, NONE, dtype=np.int64)
-        for j in range(tiles):
-            n = tuple(np.minimum(work.n0 + (j + step) * layout.tile_n, work.n1) for step in (0, 1))
-            done = np.full(work.size, NONE, dtype=np.int64)
-            for s in range(segments):
-                k = tuple(np.minimum(work.k0 + (s + step) * layout.segment_k, work.k1) for step in (0, 1))
-                if segments > 1 or j == 0:
-                    filled = self._fill(k[0], k[1])
-                    self.used.append(np.full(work.size, NONE, dtype=np.int64))
-                done = self._multiply((n[0], n[1]), (k[0], k[1]), filled, done)
-            self._read(n[0], n[1], done)
-        if len(self.read) == 1:
-            return self.read[0]
-        return self.scope.plan.sync(self.read, work.size, 0, work.product.op)
+        """All steps; answers the task after which each core has its partial sums."""
+        transfers = list(self.order.transfers)
+        for step in range(NOTHING, len(self.order.steps)):
+            if step != NOTHING:
+                self._multiply(step)
+            while transfers and transfers[0].after == step:
+                transfer = transfers.pop(0)
+                if transfer.fills:
+                    self._fill(transfer.stay)
+                else:
+                    self._read(transfer.stay)
+        results = list(self.result.values())
+        if len(results) == 1:
+            return results[0]
+        return self.scope.plan.sync(results, self.work.size, 0, self.work.product.op)
 
-    def _fill(self, k0: IntArray, k1: IntArray) -> IntArray:
+    # -- where a step is -------------------------------------------------------------------------------------------
+
+    def _rows(self, part: int) -> Range:
+        work = self.work
+        begin, end = (np.minimum(work.m0 + (part + more) * self.cut.rows, work.m1) for more in (0, 1))
+        return begin, end
+
+    def _outputs(self, tile: int) -> Range:
+        work = self.work
+        begin, end = (np.minimum(work.n0 + (tile + more) * self.cut.tile_n, work.n1) for more in (0, 1))
+        return begin, end
+
+    def _inputs(self, segment: int) -> Range:
+        work = self.work
+        begin, end = (np.minimum(work.k0 + (segment + more) * self.cut.segment_k, work.k1) for more in (0, 1))
+        return begin, end
+
+    # -- tasks -----------------------------------------------------------------------------------------------------
+
+    def _fill(self, number: int) -> None:
         """A segment of x into the buffers, once the parts of x have come and the half of the buffer is free."""
-        work, product = self.work, self.work.product
-        tasks, pick = self._there(k1 > k0)
-        size = (work.m1 - work.m0) * row_bytes(k1 - k0, product.x_bits)
-        data = Slice(product.x, (work.m0[pick], work.m1[pick]), (k0[pick], k1[pick]), size[pick])
-        after = [used[pick] for used in self.used[-2:-1]]
+        work, product, stay = self.work, self.work.product, self.order.fills[number]
+        part, _, segment = self.order.steps[stay.first]
+        (m0, m1), (k0, k1) = self._rows(part), self._inputs(segment)
+        n0, n1 = self._outputs(min(self.order.steps[step][1] for step in range(stay.first, stay.last + 1)))
+        tasks, pick = self._there((k1 > k0) & (n1 > n0))
+        size = (m1 - m0) * row_bytes(k1 - k0, product.x_bits)
+        data = Slice(product.x, (m0[pick], m1[pick]), (k0[pick], k1[pick]), size[pick])
+        before = self.used.pop(stay.before, [])
         tasks[pick] = self.scope.plan.copy(
-            Region(SRAM, work.core[pick], data), Region(PIM, self.channel[pick], data), product.op, after, "pim_input"
-        )
+            Region(SRAM, work.core[pick], data), Region(PIM, self.channel[pick], data), product.op,
+            [used[pick] for used in before], "pim_input",
+        )  # fmt: skip
         for begin, end, ready in work.arrivals:
             needed = pick[((begin < k1) & (end > k0))[pick]]
             self.scope.plan.after(tasks[needed], ready[needed])
-        return tasks
+        self.filled[number] = tasks
+        self.used[number] = [] if bool((tasks >= 0).all()) else before
 
-    def _multiply(
-        self, n: tuple[IntArray, IntArray], k: tuple[IntArray, IntArray], filled: IntArray, before: IntArray
-    ) -> IntArray:
+    def _multiply(self, step: int) -> None:
         """A tile of weights, once its inputs have come and its accumulators are free."""
-        work, product = self.work, self.work.product
-        count, length = n[1] - n[0], k[1] - k[0]
+        work, product, order = self.work, self.work.product, self.order
+        part, tile, segment = order.steps[step]
+        (m0, m1), (n0, n1), (k0, k1) = self._rows(part), self._outputs(tile), self._inputs(segment)
+        count, length = n1 - n0, k1 - k0
         tasks, pick = self._there((count > 0) & (length > 0))
         columns = -(-count // self.banks) * -(-row_bytes(length, product.shape.w_bits) // self.column)
         size = columns * self.banks * self.column
-        address = self.scope.stage.memory.place_together(max(1, int(size.max())), self.banks, self.column)
-        rows, outs, depth = (
-            (a[pick], b[pick]) for a, b in ((work.m0, work.m1), n, k)
-        )
+        m, n, k = (m0[pick], m1[pick]), (n0[pick], n1[pick]), (k0[pick], k1[pick])
         operand = self.scope.stage.above(
-            work.core[pick], Slice(product.w, depth, outs, size[pick], product.group), address.at(0)
+            work.core[pick], Slice(product.w, k, n, size[pick], product.group), self._place(tile, segment, size)
         )
-        tile = Tile(product.op, actions.MATMUL, rows, outs, depth, product.group)
-        after = [filled[pick], *(read[pick] for read in self.read[-2:-1])]
-        ops = 2 * (rows[1] - rows[0]) * count[pick] * length[pick]
-        tasks[pick] = self.scope.plan.pim(work.core[pick], tile, operand, after, ops, self.layout.turns)
-        self.used[-1] = np.where(tasks >= 0, tasks, self.used[-1])
-        return np.where(tasks >= 0, tasks, before)
+        after = [self.filled[order.fill_of[step]][pick]]
+        before = order.sums[order.sums_of[step]].before
+        if before != NOTHING:
+            after.append(self.read[before][pick])
+        ops = 2 * (m[1] - m[0]) * count[pick] * length[pick]
+        tile_of = Tile(product.op, actions.MATMUL, m, n, k, product.group)
+        tasks[pick] = self.scope.plan.pim(work.core[pick], tile_of, operand, after, ops, self.turns[part])
+        self.used[order.fill_of[step]].append(tasks)
+        self.worked.setdefault(order.sums_of[step], []).append(tasks)
 
-    def _read(self, n0: IntArray, n1: IntArray, done: IntArray) -> None:
-        """The sums of a tile of outputs from the accumulators to the cores."""
-        work, product = self.work, self.work.product
-        tasks, pick = self._there((n1 > n0) & (done >= 0))
-        size = (work.m1 - work.m0) * (n1 - n0) * RESULT_BITS // 8
-        data = Slice(product.y, (work.m0[pick], work.m1[pick]), (n0[pick], n1[pick]), size[pick])
+    def _place(self, tile: int, segment: int, size: IntArray) -> tuple[int | IntArray, ...]:
+        """The address of a tile of weights: whole rows of banks that open together, the same for all parts."""
+        if (tile, segment) not in self.places:
+            address = self.scope.stage.memory.place_together(max(1, int(size.max())), self.banks, self.column)
+            self.places[tile, segment] = address.at(0)
+        return self.places[tile, segment]
+
+    def _read(self, number: int) -> None:
+        """The sums of a tile of outputs from the accumulators to the cores, which add them to what they have of it."""
+        work, product, stay = self.work, self.work.product, self.order.sums[number]
+        part, tile, _ = self.order.steps[stay.first]
+        (m0, m1), (n0, n1), done = self._rows(part), self._outputs(tile), self.worked.pop(number)
+        tasks, pick = self._there(np.max(done, axis=0) >= 0)
+        size = (m1 - m0) * (n1 - n0) * RESULT_BITS // 8
+        data = Slice(product.y, (m0[pick], m1[pick]), (n0[pick], n1[pick]), size[pick])
+        again = (part, tile) in self.result
         tasks[pick] = self.scope.plan.copy(
-            Region(PIM, self.channel[pick], data), Region(SRAM, work.core[pick], data), product.op, done[pick],
-            "pim_result",
+            Region(PIM, self.channel[pick], data), Region(SRAM, work.core[pick], data), product.op,
+            [each[pick] for each in done], "pim_result", reduce=again,
         )  # fmt: skip
-        self.read.append(tasks)
+        before = tasks if stay.before == NOTHING else self.read[stay.before]
+        self.read[number] = np.where(tasks >= 0, tasks, before)
+        if not again:
+            self.result[part, tile] = tasks
+            return
+        had = self.result[part, tile]
+        elements = ((m1 - m0) * (n1 - n0))[pick]
+        adds = Tile(product.op, actions.REDUCE, data.rows, data.columns)
+        had[pick] = self.scope.vector(work.core[pick], adds, "reduce_add", elements, [tasks[pick], had[pick]])
 
     def _there(self, there: npt.NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
         return np.full(self.work.size, NONE, dtype=np.int64), np.nonzero(there)[0]

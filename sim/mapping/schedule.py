@@ -2,10 +2,11 @@
 
 A product that needs many passes over its weights, because its rows do not fit the SRAM, has millions of tasks that look
 alike. Merged (`fidelity.products: merged`), consecutive passes are one, whose tasks move and compute what theirs do
-together, and so are consecutive tiles, and stretches of columns where there are very many. Rings of partial sums keep
-their steps, since what a message waits for other traffic does not depend on its size. Where operators meet, the order
-of things decides how long units wait: so the first pass keeps its tiles, groups of passes grow and shrink again, and
-stretches become smaller towards the end.
+together, and so are consecutive tiles, and stretches of columns where there are very many. Rings keep several steps,
+since each of them waits for other traffic and for the addition before it. Where operators meet, the order of things
+decides how long units wait: so the first pass keeps its tiles, the first and the last one the steps of their rings,
+groups of passes grow and shrink again, and stretches become smaller towards the end. A plan whose rings have fewer
+steps cannot be run on numbers: a core passes on what it has only later.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from typing import Final
 GROUPS: Final = 16
 """A group has at most this part of the passes (assumed, as the numbers below: their error is measured, see
 docs/assumptions.md)."""
-TILES: Final = 16
+TILES: Final = 8
 """Tasks in which a group after the first does the tiles of its columns, about."""
+RING_STEPS: Final = 6
+"""Transfers of a core in which a ring goes round, at most, in groups between the first and the last."""
 STRETCHES: Final = 24
 """Stretches of columns whose partial sums are added up by themselves, of all groups together, about."""
 
@@ -35,12 +38,23 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Group:
-    """Passes [first, first + passes) over the weights, done as one; `together` column tiles are one task."""
+    """Passes [first, first + passes) over the weights, done as one; `together` column tiles are one task.
+
+    `coarse`: tiles along the reduction are one task too, and a ring goes round in few steps.
+    """
 
     first: int
     passes: int
     together: int
     stretches: tuple[Stretch, ...]
+    coarse: bool = False
+
+    def turns(self, ring: int) -> list[range]:
+        """The turns 1 .. ring - 1 of a ring of so many cores, those together that are written as one transfer."""
+        turns = ring - 1
+        steps = min(turns, RING_STEPS) if self.coarse else turns
+        edges = [1 + turns * step // max(steps, 1) for step in range(steps + 1)]
+        return [range(begin, end) for begin, end in itertools.pairwise(edges)]
 
 
 def every_step(passes: int, tiles: int, stretches: int) -> tuple[Group, ...]:
@@ -63,7 +77,7 @@ def merged_steps(passes: int, tiles: int, stretches: int) -> tuple[Group, ...]:
             edges = _tapered(edges, -(-tiles // stretches))
         each = stretches / tiles if cuts < stretches else 0  # stretches of the mapping in a tile, where they are merged
         parts = (Stretch(a, b, max(size, round(size * each * (b - a)))) for a, b in itertools.pairwise(edges))
-        groups.append(Group(first, size, together, tuple(parts)))
+        groups.append(Group(first, size, together, tuple(parts), 0 < index < len(sizes) - 1))
         first += size
     return tuple(groups)
 

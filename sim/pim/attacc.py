@@ -115,7 +115,7 @@ def _operator(system: AttaccSystem, block: Block, op: Operator) -> FloatArray:
             w.bytes / devices / (gpu.bandwidth_gb_per_s * 1e9 * gpu.memory_share),
         )
         feeds = op.name in FEED_FORWARD
-        found[3 if feeds else 0] = seconds * (_share(system, x.rows) if feeds else 1.0)
+        found[3 if feeds else 0] = seconds * (left_of_feed_forward(system, x.rows) if feeds else 1.0)
         if op.name in ("o", "down"):
             found[5] = _all_reduce(system, x.rows * w.columns * w.bits / 8)
     elif op.kind is OpKind.ATTENTION:
@@ -165,7 +165,7 @@ def _all_reduce(system: AttaccSystem, size: float) -> float:
     return (system.devices - 1) * max(hop, part / (gpu.link_gb_per_s / 2 * 1e9))
 
 
-def _share(system: AttaccSystem, tokens: int) -> float:
+def left_of_feed_forward(system: AttaccSystem, tokens: int) -> float:
     """Share of the feed-forward time that is left when the stacks take weights too, each once for every token."""
     if system.stack is None or not system.shared_ffn:
         return 1.0

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import pandas as pd
 
 from cairn.hw_models.pim.duplex import Unit
 from cairn.sim.pim.crossover import operators_by_intensity
+from cairn.sim.pim.duplex_energy import StepEnergy, machine_areas, step_energy
 from cairn.sim.pim.duplex_run import DuplexRunSpec, check_memory
 from cairn.sim.pim.step import PARTS, OperatorTime, StepTime, step_time
 from cairn.sim.report.store import RESULT_FILE, whole_folder
@@ -23,6 +25,7 @@ from cairn.workloads.graph import OperatorGraph
 
 RESULT_SCHEMA: Final = "cairn.duplex_result/1"
 SUMS: Final = ("cores_ms", "pim_ms", "ms")
+COSTS: Final = ("memory_mj", "compute_mj", "mj_per_token", "mm2")
 
 
 @dataclass(frozen=True)
@@ -36,23 +39,44 @@ class DuplexResult:
     provenance: Mapping[str, Any]
 
     def totals(self) -> pd.DataFrame:
-        """A row for each system: system, ms, tokens_per_s, speedup over the cores alone, then ms of each part."""
+        """A row for each system: system, ms, tokens_per_s, speedup over the cores alone, ms of each part, then energy
+        of a step in memory and of its operations, of a token, and area that PIM adds (mm2, all devices)."""
         alone = next(iter(self.steps.values())).seconds
         return pd.DataFrame(
             {
                 "system": name, "ms": step.seconds * 1e3, "tokens_per_s": self.spec.batch / step.seconds,
                 "speedup": alone / step.seconds, **{part: getattr(step, part) * 1e3 for part in PARTS},
+                **self._costs(name),
             }
             for name, step in self.steps.items()
         )  # fmt: skip
+
+    def _costs(self, name: str) -> dict[str, float]:
+        energy, machine = self.energies[name], self.spec.machine(None if name == "cores" else Unit(name))
+        areas = machine_areas(machine, self.spec.energy)
+        values = (energy.memory_j * 1e3, energy.compute_j * 1e3, energy.joules * 1e3 / self.spec.batch)
+        return dict(zip(COSTS, (*values, sum(each.mm2 for each in areas)), strict=True))
+
+    @cached_property
+    def energies(self) -> Mapping[str, StepEnergy]:
+        """Energy of the step by each system."""
+        units = {name: None if name == "cores" else Unit(name) for name in self.steps}
+        return {
+            name: step_energy(self.spec.machine(units[name]), step, self.spec.energy)
+            for name, step in self.steps.items()
+        }  # fmt: skip
 
     def operators(self) -> pd.DataFrame:
         """A row for each system with PIM and operator, summed over the layers that have it.
 
         Columns: system, operator, count (layers), ops_per_byte (mean), cores_ms and pim_ms (on one side alone; NaN for
-        what PIM is not asked), ms, pim_share (0 cores, 1 PIM, between: divided).
+        what PIM is not asked), ms, mj (energy, all devices), pim_share (0 cores, 1 PIM, between: divided).
         """
-        rows = [_row(name, each) for name, step in self.steps.items() if name != "cores" for each in step.operators]
+        rows = [
+            _row(name, each, joules)
+            for name, step in self.steps.items() if name != "cores"
+            for each, joules in zip(step.operators, self.energies[name].operators_j, strict=True)
+        ]  # fmt: skip
         table = pd.DataFrame(rows)
         weights = table["count"]
         table[["ops_per_byte", "pim_share"]] = table[["ops_per_byte", "pim_share"]].mul(weights, axis=0)
@@ -99,7 +123,9 @@ class DuplexResult:
             f"{spec.name}: {spec.model.name}, {spec.batch:,} requests over {spec.context:,} keys on {over}",
             f"{how}; {self.device_bytes / 2**30:,.1f} GiB on a device of "
             f"{spec.device.stacks * spec.device.stack_gib:,.1f}",
-            f"\nThe step, ms by part\n{_text(self.totals())}",
+            f"\nThe step, ms by part\n{_text(self.totals().drop(columns=list(COSTS)))}",
+            f"\nEnergy of memory and operations, and area added, all devices\n"
+            f"{_text(self.totals()[['system', *COSTS]])}",
             f"\nOperators, ms of all layers on either side alone and as done\n{_text(operators)}",
             f"\ncairn {about['version']}, run {about['run_hash']}, {about['fidelity']}, {about['wall_s']:.1f} s",
         ]
@@ -124,12 +150,12 @@ def compare(spec: DuplexRunSpec) -> DuplexResult:
     return DuplexResult(spec, graph, steps, size, provenance)
 
 
-def _row(system: str, op: OperatorTime) -> dict[str, Any]:
+def _row(system: str, op: OperatorTime, joules: float) -> dict[str, Any]:
     times = (op.cores_s, np.nan if op.pim_s is None else op.pim_s, op.seconds)
     milliseconds = {name: 1e3 * op.count * each for name, each in zip(SUMS, times, strict=True)}
     return {
         "system": system, "operator": op.name, "count": op.count, "ops_per_byte": op.ops_per_byte, **milliseconds,
-        "pim_share": op.pim_share,
+        "mj": joules * 1e3, "pim_share": op.pim_share,
     }  # fmt: skip
 
 

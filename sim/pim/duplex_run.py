@@ -11,6 +11,7 @@ from pydantic import model_validator
 from cairn.base.errors import Infeasibility, InfeasibleError
 from cairn.base.spec import Spec, required, sourced
 from cairn.hw_models.pim.duplex import DuplexSpec, Unit
+from cairn.hw_models.pim.system_energy import DuplexEnergySpec
 from cairn.sim.config.problems import validate
 from cairn.sim.config.resolve import DUPLEX, load_document, override
 from cairn.sim.pim.step import Choice, Machine
@@ -51,6 +52,7 @@ class DuplexRunSpec(Spec):
         RoutingSpec(law=RoutingLaw.UNIFORM), "reference/systems/README.md: the Duplex simulator draws uniformly"
     )
     seed: int = sourced(0, "assumed: any", ge=0, lt=1 << 63)
+    energy: DuplexEnergySpec = sourced(DuplexEnergySpec(), "hw_models/pim/system_energy.py")
 
     @model_validator(mode="after")
     def _can_be(self) -> DuplexRunSpec:

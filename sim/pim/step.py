@@ -22,6 +22,7 @@ import numpy.typing as npt
 from cairn.base.errors import ConfigError, Infeasibility, InfeasibleError
 from cairn.hw_models.pim.duplex import DuplexDevice, DuplexSpec, Unit, duplex_device
 from cairn.sim.pim.coprocess import divide
+from cairn.sim.pim.traffic import elementwise, elementwise_bytes, passed_bytes
 from cairn.workloads.graph import Attention, Block, Operator, OperatorGraph, OpKind
 
 FloatArray = npt.NDArray[np.float64]
@@ -105,7 +106,8 @@ class OperatorTime:
 
     `ops_per_byte` is of weights (experts: their mean, of those with tokens) or of keys; `cores_s` and `pim_s` are what
     it would take on either side alone, `pim_s` None for what PIM is not asked; `seconds` count. `pim_share` is the
-    share done by PIM: 0 or 1, of experts by products. `count` layers have it.
+    share done by PIM: 0 or 1, of experts by products. `count` layers have it. Over all devices, `cores_bytes` go
+    through the channels and `pim_bytes` to PIM, for `ops` operations.
     """
 
     name: str
@@ -116,6 +118,9 @@ class OperatorTime:
     seconds: float
     pim_share: float
     count: int = 1
+    cores_bytes: float = 0.0
+    pim_bytes: float = 0.0
+    ops: float = 0.0
 
 
 @dataclass
@@ -134,6 +139,8 @@ class StepTime:
     """The unit that did each dense operator or attention, by name."""
     operators: list[OperatorTime] = field(default_factory=list)
     """Dense products, attention and experts, block after block."""
+    elementwise_bytes: float = 0.0
+    """Bytes that element-wise operators between dense products read and write, over all devices."""
 
     @property
     def seconds(self) -> float:
@@ -147,6 +154,7 @@ def step_time(machine: Machine, graph: OperatorGraph) -> StepTime:
     found, work = StepTime(), _Work(machine, duplex_device(machine.device), graph.tokens)
     for segment in graph.segments:
         done: list[OperatorTime] = []
+        found.elementwise_bytes += segment.repeat * elementwise_bytes(segment.block)
         for part, seconds in work.block(segment.block, done):
             setattr(found, part, getattr(found, part) + segment.repeat * seconds)
         found.operators += [replace(each, count=segment.repeat) for each in done]
@@ -172,7 +180,7 @@ class _Work:
                 yield from self._dense(block, op, done)
             elif op.kind is OpKind.ATTENTION:
                 yield "attention", self._attention(block, op, done)
-            elif op.kind is OpKind.ACTIVATION and op.name != "experts_act":
+            elif elementwise(op):
                 yield "dense", self._elementwise(block, op)
             elif op.kind is OpKind.COMBINE:
                 yield "experts", self._experts(block, experts, done)
@@ -192,13 +200,16 @@ class _Work:
             columns = -(-columns // self.machine.devices)
         elif op.name != "router":
             columns = self._share(columns, degree, op.name)
-        size = w.bits / 8
+        size, of_x, of_y = (tensor.bits / 8 for tensor in (w, x, block.tensor(op.outputs[0])))
         part = _PART.get(op.name, "dense")
-        seconds = float(self.device.product_s(Unit.CORES, rows, inner, columns, size))
-        done.append(OperatorTime(op.name, part, 2 * rows / size, seconds, None, seconds, 0.0))
+        seconds = float(self.device.product_s(Unit.CORES, rows, inner, columns, size, x_bytes=of_x, y_bytes=of_y))
+        moved = rows * inner * of_x + inner * columns * size + rows * columns * of_y
+        cost = OperatorTime(op.name, part, 2 * rows / size, seconds, None, seconds, 0.0)
+        over = self.machine.devices
+        done.append(replace(cost, cores_bytes=over * moved, ops=over * 2.0 * rows * inner * columns))
         yield part, seconds
         if op.name in PRODUCTS_BY_ROWS:
-            yield "all_reduce", self.device.all_reduce_s(degree, rows * w.columns * size)
+            yield "all_reduce", self.device.all_reduce_s(degree, rows * w.columns * of_y)
 
     def _attention(self, block: Block, op: Operator, done: list[OperatorTime]) -> float:
         """Keys, then values: each the longer of reading and of two operations for each element and query head."""
@@ -218,13 +229,20 @@ class _Work:
         seconds = float(self.machine.chosen(times, ops_per_byte))
         cores, *pim = (float(each) for each in times.values())
         share = 0.0 if seconds == cores else 1.0
-        done.append(OperatorTime(op.name, "attention", ops_per_byte, cores, pim[0] if pim else None, seconds, share))
+        size = sum(sizes) * parts
+        near = 0.0 if self.machine.pim is None else self.device.bytes_read(self.machine.pim, size, op.matrix_ops)
+        done.append(
+            OperatorTime(
+                op.name, "attention", ops_per_byte, cores, pim[0] if pim else None, seconds, share,
+                cores_bytes=(1 - share) * size, pim_bytes=share * near, ops=op.matrix_ops,
+            )
+        )  # fmt: skip
         return seconds
 
     def _elementwise(self, block: Block, op: Operator) -> float:
         """Inputs are read and the output written, on the cores."""
-        size = sum(block.tensor(name).bytes for name in op.inputs) / self.machine.groups / self.machine.tensor_parallel
-        out = block.tensor(op.outputs[0]).bytes / self.machine.groups / self.machine.tensor_parallel
+        size = sum(block.tensor(name).bytes for name in op.inputs) / self.machine.devices
+        out = block.tensor(op.outputs[0]).bytes / self.machine.devices
         read, write = self.device.bytes_s(Unit.CORES, size), self.device.bytes_s(Unit.CORES, out, write=True)
         return float(read + write)
 
@@ -244,7 +262,14 @@ class _Work:
         mean = 2 * float(loads[loads > 0].mean()) / (block.tensor(products[0].inputs[1]).bits / 8)
         share = float(by_pim[:, loads > 0].mean())
         pim_s = None if machine.pim is None else alone[-1]
-        done.append(OperatorTime("experts", "experts", mean, alone[0], pim_s, seconds, share))
+        held = np.array([[block.tensor(op.inputs[1]).bytes / loads.size] for op in products]) * (loads > 0)
+        near, ops = float((held * by_pim).sum()), float(sum(op.matrix_ops for op in products))
+        moved = float(held.sum()) - near + passed_bytes(block, products, loads, machine.expert_parallel)
+        done.append(
+            OperatorTime(
+                "experts", "experts", mean, alone[0], pim_s, seconds, share, cores_bytes=moved, pim_bytes=near, ops=ops
+            )
+        )  # fmt: skip
         return seconds
 
     def _placed(
@@ -270,11 +295,12 @@ class _Work:
             last = number == len(products) - 1
             inner = self._share(w.rows, degree, op.name) if last else w.rows
             columns = w.columns if last else self._share(w.columns, degree, op.name)
-            size = w.bits / 8
-            seconds = self.device.product_s(unit, loads, inner, columns, size)
+            x, y = block.tensor(op.inputs[0]), block.tensor(op.outputs[0])
+            size, of_x, of_y = (tensor.bits / 8 for tensor in (w, x, y))
+            seconds = self.device.product_s(unit, loads, inner, columns, size, x_bytes=of_x, y_bytes=of_y)
             if not last:
-                act = block.tensor(products[-1].inputs[0]).columns / degree
-                read, write = loads * columns * size, loads * act * size
+                act = block.tensor(products[-1].inputs[0])
+                read, write = loads * columns * of_y, loads * act.columns / degree * act.bits / 8
                 seconds = seconds + self.device.bytes_s(Unit.CORES, read)
                 seconds = seconds + self.device.bytes_s(Unit.CORES, write, write=True)
             found.append(seconds)

@@ -39,6 +39,7 @@ from cairn.sim.plan.plan import (
     DRAM,
     NO_SERVER,
     PIM,
+    SHORT_RINGS,
     SYNC,
     Plan,
     Trace,
@@ -111,8 +112,11 @@ def execute(
     by tensor name: a matrix or (groups, rows, columns), NaN where nothing lies yet (rows that will be appended). A
     hidden state that no block makes (a step without embedding) is an input too; it lies on the cores that the instance
     names. `held` lies in the cores' SRAM from the start.
-    CairnError, with the rectangle, the core and the task, when a task needs what is not where it works.
+    CairnError, with the rectangle, the core and the task, when a task needs what is not where it works, and for a plan
+    whose rings are written in fewer steps than they have.
     """
+    if plan.notes.get(SHORT_RINGS):
+        raise CairnError("a plan whose rings are shortened has no numbers: lower it with fidelity.products: full")
     machine = Machine(plan, instances, inputs)
     for piece in held:
         if piece.tensor not in machine.numbers:

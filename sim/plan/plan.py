@@ -13,6 +13,9 @@ IntArray = npt.NDArray[np.int64]
 
 SCHEMA: Final = "cairn.plan/2"
 
+SHORT_RINGS: Final = "short_rings"
+"""Note of a plan whose rings have fewer steps than cores: it has the time, the bytes and the sums, not the numbers."""
+
 NO_QUEUE: Final = -1
 NO_SERVER: Final = -1
 

@@ -68,6 +68,8 @@ class Load:
     """Most query rows of a unit."""
     pairs_of_busiest: int
     """Pairs of the core with the most multiply-accumulates."""
+    space: float
+    """Bytes of the stream buffer for the tiles of all steps: all cores give a step as many as the largest tile has."""
 
 
 @lru_cache(maxsize=4096)
@@ -86,7 +88,7 @@ def load_of(
         float(read.max()), 0.0 if decoding(attention) else float(s.kept.max() * width), float(read.sum()),
         float(size[s.away].sum()), busiest(loads_of(topology, grid, carried, ports)),
         int(s.units.parts.max(initial=1)), int(s.query_rows.max()),
-        int(np.unique(s.units.pair[s.visits.unit[mine]]).size),
+        int(np.unique(s.units.pair[s.visits.unit[mine]]).size), s.most_keys * width,
     )  # fmt: skip
 
 
@@ -167,7 +169,9 @@ class Work:
         dram = self._of("read") + appended
         sram = touched * pairs / np.maximum(1.0, self._of("scores")) + pairs * 2 * SCORE_BYTES + 2 * sent + dram
         counts = Counts(macs, operations, sram, sent, dram)
-        return Stage(name, lead, work, tail, self._of("read_most"), counts, written, early)
+        return Stage(
+            name, lead, work, tail, self._of("read_most"), counts, written, early, space_bytes=self._of("space")
+        )
 
     def bring(self, x_bits: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Cycles in which queries come to their units, then new keys and values to the homes of their blocks, and the

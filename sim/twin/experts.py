@@ -114,6 +114,7 @@ class _Made:
     units: FloatArray
     unit_tail: FloatArray
     streamed: FloatArray
+    space: FloatArray
     moved: FloatArray
     by_core: BoolArray
     counts: Counts
@@ -121,7 +122,7 @@ class _Made:
     @classmethod
     def nothing(cls, machine: Machine) -> _Made:
         zero, no = np.zeros(machine.designs), np.zeros(machine.designs, dtype=np.bool_)
-        return cls(Stage(""), no, zero, Stage(""), zero, zero, zero, zero, no, Counts())
+        return cls(Stage(""), no, zero, Stage(""), zero, zero, zero, zero, zero, no, Counts())
 
     def by_cores(self, stage: Stage, there: BoolArray) -> _Made:
         """Behind what the expert before sends, x of this one is gathered; weights come meanwhile."""
@@ -129,8 +130,8 @@ class _Made:
         return replace(
             self, first=self._first(stage, there), begun=self.begun | there,
             cores=self.cores + there * (behind + stage.work), core_last=_latest(there, stage, self.core_last),
-            streamed=self.streamed + there * stage.streamed_bytes, by_core=self.by_core | there,
-            counts=_added(self.counts, stage.counts, there),
+            streamed=self.streamed + there * stage.streamed_bytes, space=self.space + there * stage.space,
+            by_core=self.by_core | there, counts=_added(self.counts, stage.counts, there),
         )  # fmt: skip
 
     def by_units(self, part: UnitPart, there: BoolArray) -> _Made:
@@ -157,7 +158,7 @@ class _Made:
         return Stage(
             name, lead + self.units * ~among_others, np.maximum(self.cores, beside), tail,
             self.streamed + self.moved * self.by_core, self.counts, 0.0, early, last.slack, last.lag_bytes, last.last,
-            (self.units - beside) * among_others,
+            (self.units - beside) * among_others, self.space + self.moved * self.by_core,
         )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from cairn.hw_models.noc.routing import hops as hops_between
 from cairn.hw_models.noc.spec import NocSpec, NocTopology
+from cairn.sim.mapping.embedding import dealt, runs
 from cairn.sim.mapping.grid import Grid, Split, bounds, ranks_of
 from cairn.sim.mapping.pieces import Pieces, intersections, wanted
 from cairn.sim.twin.halves import crossing_bytes
@@ -95,15 +96,18 @@ class Operand:
 
 @dataclass(frozen=True)
 class Rows:
-    """Whole rows dealt over the cores: the `tokens`-th rows of a table, equal ones on one core."""
+    """Whole rows dealt over the cores: the `tokens`-th rows of a table, each read by one core."""
 
     tokens: tuple[int, ...]
     columns: int
 
     def pieces(self, grid: Grid) -> Pieces:
         """As `lower._embedding` reads them."""
-        token = np.arange(len(self.tokens))
-        return wanted(np.array(self.tokens) % grid.size, token, token + 1, 0, self.columns)
+        rows = np.array(self.tokens)
+        unique, core, _ = dealt(rows, grid.size)
+        of_token = core[np.searchsorted(unique, rows)]
+        begin, end = runs(of_token)
+        return wanted(of_token[begin], begin, end, 0, self.columns)
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,29 @@
 """Stages of what PIM units do: products cut into tiles and segments, and the attention of decoding.
 
-Times of the units are those of `PimTimes`; what waits for what is taken from lowering (`mapping/pim_product.py`,
-`mapping/pim_attention.py`). Transfers to and from the buffers stand in one queue of a core in the order of the plan, so
-that the first inputs of a tile come when the results of the tile before have been asked for.
+Times of the units are those of `PimTimes`; what waits for what is taken from lowering: of products step by step, in the
+same order (`mapping/pim_order.py`) and the same two queues (`pim_queue.py`); of attention (`mapping/pim_attention.py`)
+in closed form.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cairn.hw_models.compute.vector.cycle import operations_of
+from cairn.hw_models.compute.vector.cycle import operations_of, passes_of
 from cairn.hw_models.dram.pim_analytical import PimTimes
 from cairn.hw_models.dram.pim_spec import RESULT_BITS, PimSpec
 from cairn.sim.mapping.choose import Choice
+from cairn.sim.mapping.different import different
 from cairn.sim.mapping.grid import split_sizes
 from cairn.sim.mapping.matmul_cost import MatmulShape
-from cairn.sim.mapping.pim_choice import SCORE_BYTES, tiling_of, units_of
+from cairn.sim.mapping.pim_choice import SCORE_BYTES, Cut, cut_of, units_of
 from cairn.sim.twin.attention import Load, Work, load_of
 from cairn.sim.twin.machine import Machine
+from cairn.sim.twin.pim_queue import product_cycles, queue_of
 from cairn.sim.twin.places import Layouts
 from cairn.sim.twin.product import Flows, rings, unicasts
 from cairn.sim.twin.stage import Counts, Stage
@@ -30,6 +32,9 @@ from cairn.workloads.graph import Attention, Block, Operator, Role
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+
+PHASES = 4
+"""Phases of the refresh in which a product may begin, evenly spread, of whose times the mean is taken (assumed)."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,11 @@ class Units:
     precharge of the row before it, in other banks."""
     latency: Any
     """Cycles from the issue of a transfer to its last byte beside the time of its bytes (rule S5), with its issue."""
+    refreshes: tuple[float, float]
+    """Cycles from one refresh to the next, and those in which the units wait for one."""
+    delays: tuple[float, float]
+    """Cycles from the moment at which the next request may begin to that at which who waits for this one knows that its
+    last column is done (rule S8; negative where closing takes longer), and those of a transfer beside its bytes."""
 
     @classmethod
     def of(cls, machine: Machine) -> Units | None:
@@ -54,16 +64,20 @@ class Units:
         if spec is None:
             return None
         times = PimTimes.of(chip.dram, chip.channels, spec)
-        latency = chip.dram.t_cl / chip.dram.clock_ghz * chip.clock_ghz + machine.issue_cycles
+        per_clock = chip.clock_ghz / chip.dram.clock_ghz
         several = times.banks < chip.dram.banks_per_channel
         closing = several * chip.dram.t_rp / chip.dram.clock_ghz * 1000 / times.left
-        return cls(spec, times, chip.cores_per_channel * chip.clock_ghz / 1000, closing, latency)
+        interval = chip.dram.t_refi * per_clock
+        refreshes = (interval, interval * (1 - times.left)) if times.left < 1 else (np.inf, 0.0)
+        read = chip.dram.t_cl * per_clock
+        told = read - (chip.dram.t_rtp + (not several) * chip.dram.t_rp) * per_clock
+        cycles_per_ps = chip.cores_per_channel * chip.clock_ghz / 1000
+        return cls(spec, times, cycles_per_ps, closing, read + machine.issue_cycles, refreshes, (told, read))
 
-    def work(self, columns: Any, rows: int) -> FloatArray:
-        """Cycles of a request of so many columns with `rows` rows of inputs, which begins with a row of its own."""
+    def work(self, columns: Any, spacings: Any) -> FloatArray:
+        """Cycles of a request of so many columns, each of so many spacings, which begins with a row of its own."""
         count = np.asarray(columns, dtype=np.float64)
-        taken = self.times.work_ps(count, self.spec.spacings_of(rows)) - self.closing_ps * (count > 0)
-        return np.asarray(taken * self.cycles_per_ps)
+        return np.asarray((self.times.work_ps(count, spacings) - self.closing_ps * (count > 0)) * self.cycles_per_ps)
 
     def move(self, size: Any) -> FloatArray:
         """Cycles of the data bus for so many bytes to or from the buffers."""
@@ -123,69 +137,67 @@ def unit_part(machine: Machine, shape: MatmulShape, choice: Choice, before: IntA
     sums = shape.m * n * shape.partial_bits / 8 * (gk - 1) / gk
     flows = Flows(part, 0.0 * part, sums, shape.m * n / gk)
     network = (unicasts if machine.spmd else rings)(machine, shape, choice, before, x, flows)
-    took, moved, columns, opened = _tiles(machine, units, shape, n, k)
+    does = _does(machine, units, shape, n, k)
     sent = network.brought + machine.cores * (part * (gn - 1) * (not machine.spmd) + sums)
     added = machine.cores * sums * 8 / shape.partial_bits
+    again = machine.cores * does.added
+    touched = machine.cores * does.moved + 2 * sent + added * shape.partial_bits / 4 + again * 3 * shape.x_bits / 8
     counts = Counts(
-        vector_ops=added, sram_bytes=machine.cores * moved + 2 * sent + added * shape.partial_bits / 4,
-        noc_bytes=sent, dram_bytes=machine.cores * moved, pim_macs=float(shape.m) * shape.n * shape.k,
-        pim_bytes=machine.cores * units.worked_bytes(columns),
-        row_bytes=machine.cores * (units.opened_bytes(opened) - moved),
+        vector_ops=added + again, sram_bytes=touched, noc_bytes=sent, dram_bytes=machine.cores * does.moved,
+        pim_macs=float(shape.m) * shape.n * shape.k, pim_bytes=machine.cores * units.worked_bytes(does.columns),
+        row_bytes=machine.cores * (units.opened_bytes(does.rows) - does.moved),
     )  # fmt: skip
     share = 1 - 1 / x.stretches(machine)
-    return UnitPart(network.first * (1 - share), network.first * share, took, network.last, moved, counts)
-
-
-def _tiles(
-    machine: Machine, units: Units, shape: MatmulShape, n: IntArray, k: IntArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Cycles of the busiest core from x to its last partial sum, bytes to and from the buffers, columns worked on, and
-    rows opened for them; arrays (designs,)."""
-    tile_n, segment_k, _ = tiling_of(shape, machine.chip, units.spec)  # type: ignore[arg-type]
-    segments = -(-k // segment_k)
-    whole, rest = n // tile_n, n % tile_n
-    cycles, moved, columns, rows = np.zeros((4, machine.designs))
-    for width, times in ((tile_n, whole), (rest, (rest > 0) * 1)):
-        tile = _tile(units, shape, width * np.ones_like(n), k, segment_k)
-        cycles, columns = cycles + times * tile.cycles, columns + times * tile.columns
-        rows = rows + times * tile.rows
-        moved = moved + times * shape.m * width * RESULT_BITS / 8
-    filled = shape.m * k * shape.x_bits / 8
-    tiles = whole + (rest > 0)
-    last = np.where(rest > 0, rest, tile_n)
-    results = units.move(moved)
-    alone = units.move(filled) + np.maximum(cycles, results)
-    taken = np.where(segments > 1, cycles, alone + units.latency)
-    taken = taken + units.move(shape.m * last * RESULT_BITS / 8) + units.latency
-    return taken, moved + filled * np.where(segments > 1, tiles, 1), columns, rows
+    return UnitPart(network.first * (1 - share), network.first * share, does.cycles, network.last, does.moved, counts)
 
 
 @dataclass(frozen=True)
-class _Tile:
-    cycles: FloatArray
-    columns: FloatArray
-    rows: FloatArray
+class _Does:
+    """What the units of the busiest core do for a product, numbers or arrays (designs,): cycles from x to its last sum,
+    bytes to and from the buffers, columns worked on, rows opened for them, and partial sums that the core adds."""
+
+    cycles: Any
+    moved: Any
+    columns: Any
+    rows: Any
+    added: Any
 
 
-def _tile(units: Units, shape: MatmulShape, n: IntArray, k: IntArray, segment_k: int) -> _Tile:
-    """A tile of n outputs over k inputs in segments. Where there are several, x comes anew for each, to one half of the
-    buffer while the units use the other, the first two behind the results of the tile before.
-    """
-    segments = -(-k // segment_k)
-    per_column = int(units.spec.column_bytes * 8 / shape.w_bits)
-    deep = -(-n // units.times.banks)
-    results = units.move(shape.m * n * RESULT_BITS / 8)
-    arrived, used, older = results, np.zeros(n.size), np.zeros(n.size)
-    cycles, columns, rows = np.zeros((3, n.size))
-    for s in range(int(segments.max())):
-        length = np.clip(k - s * segment_k, 0, segment_k)
-        worked = deep * -(-length // per_column)
-        work, fill = units.work(worked, shape.m), units.move(shape.m * length * shape.x_bits / 8)
-        arrived = np.maximum(arrived, older) + fill
-        older, used = used, np.maximum(used, arrived + units.latency) + work
-        cycles = np.where(length > 0, np.where(segments > 1, used, work), cycles)
-        columns, rows = columns + worked, rows + units.rows(worked)
-    return _Tile(cycles, columns, rows)
+def _does(machine: Machine, units: Units, shape: MatmulShape, n: IntArray, k: IntArray) -> _Does:
+    """For every design, with its n outputs and k inputs of a core."""
+    cut = cut_of(shape, machine.chip, units.spec)  # type: ignore[arg-type]
+    unit, issue, depth = machine.chip.vector_unit, machine.issue_cycles, machine.chip.dma.pim_depth
+    of_cores = unit.startup_cycles, unit.lanes, passes_of(unit, "reduce_add"), issue, depth
+    which, first = different(n, k, *(machine.array(each) for each in of_cores))
+    each = [_product(machine.at(np.array([row])), units, shape, cut, (int(n[row]), int(k[row]))) for row in first]
+    return _Does(*(np.array([getattr(one, field.name) for one in each])[which] for field in fields(_Does)))
+
+
+def _product(machine: Machine, units: Units, shape: MatmulShape, cut: Cut, size: tuple[int, int]) -> _Does:
+    """A core's product of `size` n outputs and k inputs on one design, step by step as lowering orders them."""
+    n, k = size
+    order = cut.order(machine.options.pim_stationary, shape.m, n, k)
+    part, tile, segment = np.array(order.steps).T
+    rows = np.minimum(cut.rows, shape.m - part * cut.rows)
+    outputs = np.minimum(cut.tile_n, n - tile * cut.tile_n)
+    inputs = np.minimum(cut.segment_k, k - segment * cut.segment_k)
+    columns = -(-outputs // units.times.banks) * -(-inputs // int(units.spec.column_bytes * 8 / shape.w_bits))
+    queue = queue_of(order)
+    elements = (rows * outputs)[queue.first]
+    moved = np.where(queue.fills, (rows * inputs)[queue.first] * shape.x_bits, elements * RESULT_BITS) / 8
+    spacings = np.array([units.spec.spacings_of(each) for each in cut.parts(shape.m)])[part]
+    work = units.work(columns, spacings) * units.times.left
+    adding = np.where(queue.again, machine.vector_cycles(elements, "reduce_add"), 0.0)
+    turn, depth = float(units.move(machine.chip.dram.turn_bytes)), int(np.max(machine.chip.dma.pim_depth))
+    interval, lasts = units.refreshes
+    cycles = np.mean([
+        product_cycles(
+            work, units.move(moved), adding, queue.waits, np.array(units.delays), turn, depth,
+            np.array([(phase + 0.5) / PHASES * interval, interval, lasts]),
+        )
+        for phase in range(PHASES)
+    ])  # fmt: skip
+    return _Does(cycles, moved.sum(), columns.sum(), units.rows(columns).sum(), elements[queue.again].sum())
 
 
 def attention_on_units(machine: Machine, block: Block, operator: Operator, keys: int, x: Layouts) -> Stage:
@@ -242,7 +254,7 @@ def _visits(
     rows, keys = load.sizes.T.astype(np.float64)
     whole = np.ceil(keys / units.times.banks)
     in_head = [np.ceil(w * bits[1] / 8 / units.spec.column_bytes) for w in (attention.head_dim, attention.value_dim)]
-    scores, context = (units.work(whole * each, queries) for each in in_head)
+    scores, context = (units.work(whole * each, units.spec.spacings_of(queries)) for each in in_head)
     tile = units.move(rows * keys * SCORE_BYTES)
     soft = np.array([np.max(machine.vector_cycles(r * n, "softmax_online")) for r, n in zip(rows, keys, strict=True)])
     pairs = load.pairs_of_busiest

@@ -51,7 +51,8 @@ def cycles_on_units(machine: Machine, shape: MatmulShape, units: Ways) -> FloatA
     if spec is None:
         raise ValueError("a product on PIM units needs a chip with them")
     _, gn, gk = split_sizes(machine.grid.rows, machine.grid.columns)[units.of("split")].T
-    return machine.array(units_cycles(shape, machine.chip, spec, gn, gk))  # type: ignore[arg-type]
+    stationary = machine.options.pim_stationary
+    return machine.array(units_cycles(shape, machine.chip, spec, stationary, gn, gk))  # type: ignore[arg-type]
 
 
 def keys_on_units(machine: Machine, block: Block, operator: Operator) -> tuple[int, BoolArray] | None:

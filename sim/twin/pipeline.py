@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.kernel import kernel
-from cairn.sim.twin.stage import ALONE, EARLY, LAG, LAST, LEAD, SLACK, STREAMED, TAIL, WORK, WRITTEN, Stages
+from cairn.sim.twin.stage import ALONE, EARLY, LAG, LAST, LEAD, SLACK, SPACE, STREAMED, TAIL, WORK, WRITTEN, Stages
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -20,9 +20,10 @@ ROUNDS: Final = 4
 def period_cycles(stages: Stages, rate: FloatArray, buffer_bytes: FloatArray) -> FloatArray:
     """Cycles of a block that follows itself, for each design.
 
-    `rate` is what a core's DRAM delivers in a cycle, `buffer_bytes` how much may lie in SRAM unused. While a stage does
-    not use the stream, the stream runs ahead until the buffer is full. A stage that uses what lies there faster than
-    DRAM brings more ends when the last of it has come.
+    `rate` is what a core's DRAM delivers in a cycle, `buffer_bytes` the SRAM through which the stream goes. While a
+    stage does not use the stream, the stream runs ahead until the buffer is full: of the space that the next stages
+    give to what comes for them. A stage that uses what lies there faster than DRAM brings more ends when the last of it
+    has come.
     """
     return _rounds(stages, rate, buffer_bytes, np.zeros(len(stages.rows)), ROUNDS)[0]
 
@@ -50,13 +51,15 @@ def _follow(
     for design in range(rate.size):
         speed, room, here, took = rate[design], buffer[design], ahead[design], 0.0
         places, slack = rows.shape[1], 0.0
+        most = _most_ahead(numbers, rows[design], room)
         for _ in range(rounds):
             began, took = here, 0.0
             following = numbers[rows[design, 0]]
             for place in range(places):
-                stage, following = following, numbers[rows[design, place + 1 if place + 1 < places else 0]]
+                then = place + 1 if place + 1 < places else 0
+                stage, following = following, numbers[rows[design, then]]
                 lead = stage[LEAD] + max(stage[EARLY] - slack, 0.0) + stage[WRITTEN] / speed
-                here = min(room, here + speed * lead) if stage[WRITTEN] == 0.0 else 0.0
+                here = min(most[place], here + speed * lead) if stage[WRITTEN] == 0.0 else 0.0
                 work = stage[WORK]
                 if stage[STREAMED] > 0.0:
                     # loads behind those of this stage do not begin where the next one reads what it writes before
@@ -64,11 +67,34 @@ def _follow(
                     missing = stage[STREAMED] + others - here
                     if missing > 0.0:
                         work = max(work, missing / speed + stage[LAST])
-                here = min(max(here + speed * work - stage[STREAMED], 0.0), room)
-                here = min(room, here + speed * stage[TAIL])
+                here = min(max(here + speed * work - stage[STREAMED], 0.0), most[then])
+                here = min(most[then], here + speed * stage[TAIL])
                 slack = stage[SLACK]
                 took += lead + stage[ALONE] + work + stage[TAIL]
             if here == began:  # all further rounds are alike
                 break
         cycles[design], left[design] = took, here
     return cycles, left
+
+
+@kernel(error_model="numpy")
+def _most_ahead(numbers: FloatArray, rows: IntArray, room: float) -> FloatArray:
+    """Bytes of the stream that fill the buffer before each stage: those of the stages from there on, round and round,
+    in the order in which they are given space."""
+    most, bytes_of_round, space_of_round = np.zeros(rows.size), 0.0, 0.0
+    for row in rows:
+        bytes_of_round += numbers[row, STREAMED]
+        space_of_round += numbers[row, SPACE]
+    if space_of_round == 0.0:
+        return most + room
+    rounds = np.floor(room / space_of_round)
+    for place in range(rows.size):
+        left, at = room - rounds * space_of_round, place
+        most[place] = rounds * bytes_of_round
+        while left > 0.0:
+            space = numbers[rows[at], SPACE]
+            if space > 0.0:
+                most[place] += numbers[rows[at], STREAMED] * min(1.0, left / space)
+            left -= space
+            at = at + 1 if at + 1 < rows.size else 0
+    return most

@@ -70,7 +70,7 @@ def product_stage(
     depth = machine.chip.dma.load_depth
     return Stage(
         name, first * (1 - share), work, tail, streamed, counts, 0.0, first * share, slack,
-        streamed / loads * (depth - 1) / 2, work * np.minimum(1.0, (depth + 1) / 2 / loads),
+        streamed / loads * (depth - 1) / 2, work * np.minimum(1.0, (depth + 1) / 2 / loads), space_bytes=weights,
     )  # fmt: skip
 
 

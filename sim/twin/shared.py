@@ -32,6 +32,8 @@ class Shared:
     """New keys kept on each core's channel, (cores,)."""
     query_rows: IntArray
     """Most query rows of a unit, over the ranks."""
+    most_keys: int
+    """Keys of the largest tile of each step, in all steps together."""
 
 
 @lru_cache(maxsize=256)
@@ -51,4 +53,6 @@ def shared(attention: Attention, cores: int, quantum: int, tile: int) -> Shared:
     new = np.maximum(0, blocks.s1 - np.maximum(blocks.s0, fresh)).astype(np.float64)
     kept = np.bincount(blocks.home, weights=new, minlength=cores).astype(np.int64)
     keys, most = visits.n1 - visits.n0, units.q1 - units.q0
-    return Shared(units, blocks, visits, rows, keys, rank != home, rank, home, kept, most)
+    largest = np.zeros(int(visits.step.max(initial=-1)) + 1, dtype=np.int64)
+    np.maximum.at(largest, visits.step, keys)
+    return Shared(units, blocks, visits, rows, keys, rank != home, rank, home, kept, most, int(largest.sum()))

@@ -26,6 +26,7 @@ SLACK: Final = 6
 LAG: Final = 7
 LAST: Final = 8
 ALONE: Final = 9
+SPACE: Final = 10
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ class Stage:
     after its first results are there. Loads that are under way together share the DRAM: with the last of this stage
     come `lag_bytes` of others, and `last` cycles of the work are left when it is there. Behind the lead pass `alone`
     cycles in which PIM units have the whole channel, so that nothing streams.
+
+    `space_bytes` of the stream buffer are given, one after the other, to what comes for the stage: more than
+    `streamed_bytes` where a core also takes tiles that others have loaded, or less than the largest tile of a step.
+    None: as many.
     """
 
     name: str
@@ -76,6 +81,12 @@ class Stage:
     lag_bytes: Any = 0.0
     last: Any = 0.0
     alone: Any = 0.0
+    space_bytes: Any = None
+
+    @property
+    def space(self) -> Any:
+        """Bytes of the stream buffer, as `space_bytes` says."""
+        return self.streamed_bytes if self.space_bytes is None else self.space_bytes
 
 
 def either(on: BoolArray, yes: Callable[[], Stage], no: Callable[[], Stage]) -> Stage:
@@ -89,9 +100,9 @@ def either(on: BoolArray, yes: Callable[[], Stage], no: Callable[[], Stage]) -> 
     numbers = {
         each.name: np.where(on, getattr(first, each.name), getattr(other, each.name))
         for each in fields(Stage)
-        if each.name not in ("name", "counts")
+        if each.name not in ("name", "counts", "space_bytes")
     }
-    return Stage(first.name, counts=counts, **numbers)
+    return Stage(first.name, counts=counts, space_bytes=np.where(on, first.space, other.space), **numbers)
 
 
 @dataclass(frozen=True)
@@ -107,11 +118,11 @@ class Placed:
 
     @cached_property
     def numbers(self) -> FloatArray:
-        """(size, 10): as in `Stages`."""
+        """(size, 11): as in `Stages`."""
         stage = self.stage
         return _table((
             stage.lead, stage.work, stage.tail, stage.streamed_bytes, stage.written_bytes, stage.early, stage.slack,
-            stage.lag_bytes, stage.last, stage.alone,
+            stage.lag_bytes, stage.last, stage.alone, stage.space,
         ), self.size)  # fmt: skip
 
     @cached_property
@@ -125,7 +136,7 @@ class Stages:
     """The stages of a block on many designs."""
 
     numbers: FloatArray
-    """(rows, 10): lead, work, tail, streamed and written bytes, early and slack, lag in bytes, last, alone."""
+    """(rows, 11): lead, work, tail, streamed and written bytes, early and slack, lag in bytes, last, alone, space."""
     counts: FloatArray
     """(rows, counts): as COUNTED names them."""
     rows: IntArray

@@ -94,7 +94,7 @@ def test_configs_lists_every_shipped_name_on_one_line(capsys: pytest.CaptureFixt
     assert cli.main(["configs"]) == 0
     lines = capsys.readouterr().out.splitlines()
     kinds = [line for line in lines if not line.startswith(" ")]
-    assert kinds == ["chips", "models", "runs", "sweeps", "networks", "wafer", "accelerators", "duplex"]
+    assert kinds == ["chips", "models", "runs", "sweeps", "networks", "wafer", "accelerators", "duplex", "pim"]
     assert [line.split()[0] for line in lines if line.startswith(" ")] == [
         name for kind in KINDS for name in shipped(kind)
     ]

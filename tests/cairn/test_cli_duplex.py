@@ -56,10 +56,26 @@ def test_the_report_says_of_each_operator_where_it_is_done(capsys: pytest.Captur
     out, err = capsys.readouterr()
     lines = [line.split() for line in out.splitlines()]
     assert err == "" and "logic" not in out and max(map(len, out.splitlines())) <= 110
-    places = {words[1]: words[-1] for words in lines if words[:1] == ["bank"] and len(words) == 8}
+    places = {words[1]: words[-1] for words in lines if words[:1] == ["bank"] and len(words) == 9}
     assert places == {"qkv": "cores", "attention": "PIM", "o": "cores", "router": "cores", "lm_head": "cores"}
     assert any(words[:2] == ["bank", "experts"] and words[-1] == "PIM" and words[-2].endswith("%") for words in lines)
     assert "32 requests over 4,096 keys on 4 devices\nexperts divided between both sides; 25." in out
+
+
+def test_energy_is_that_of_memory_and_operations_and_area_that_of_the_paper(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = as_json(capsys, *MIXTRAL)
+    totals = pd.DataFrame(content["totals"]).set_index("system")
+    sums = totals["memory_mj"] + totals["compute_mj"]
+    assert sums.to_numpy() == pytest.approx(64 * totals["mj_per_token"].to_numpy())
+    operators = pd.DataFrame(content["operators"]).groupby("system")["mj"].sum()
+    for unit in ("logic", "bank"):
+        assert operators[unit] == pytest.approx(64 * totals.loc[unit, "mj_per_token"], rel=1e-3)  # but for activations
+    assert totals["compute_mj"].to_numpy() == pytest.approx(totals.loc["cores", "compute_mj"])
+    assert totals.loc["logic", "memory_mj"] < totals.loc["cores", "memory_mj"]
+    assert totals.loc["cores", "mm2"] == 0
+    assert totals.loc["logic", "mm2"] == pytest.approx(17.81 * 5 * 4)  # section VII-E: 17.80 mm2 of a stack
 
 
 def test_the_rule_by_operations_per_byte_sends_four_query_heads_a_key_head_to_logic_pim_alone() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cairn.base.errors import CairnError, ConfigError
-from cairn.dse.outcome import Outcome, broken_by_chip
+from cairn.dse.outcome import Outcome, broken_by_chip, judged
 from cairn.dse.study import Ended, run_sweep
 from cairn.dse.sweep import load_sweep
 from cairn.dse.sweep_spec import Method
@@ -35,6 +35,26 @@ def test_a_budget_as_large_as_the_space_evaluates_all_of_it(tmp_path: Path) -> N
     assert study.method is Method.EXHAUSTIVE
     assert len(study.points) == sweep.space.size == 150
     assert set(study.front["point"]) == true_front(sweep)
+
+
+def test_a_budget_as_large_as_the_designs_of_a_conditional_space_evaluates_all_of_them(tmp_path: Path) -> None:
+    toy_sweep(tmp_path, points=70)
+    text = (tmp_path / "toy.yaml").read_text(encoding="utf-8").replace(
+        "  chip.dram.bandwidth_gb_per_s: [8, 16, 32, 64, 128]\n",
+        "  chip.dram.bandwidth_gb_per_s: {choices: [8, 16, 32, 64, 128], when: {chip.sram.capacity_kib: [32, 64]}}\n",
+    )  # fmt: skip
+    file = tmp_path / "conditional.yaml"
+    file.write_text(text, encoding="utf-8")
+    sweep = load_sweep(file)
+    assert (sweep.space.size, sweep.space.product) == (2 * 5 * 5 + 4 * 5, 150)
+
+    def evaluate(number: int) -> Outcome:
+        known = {"chip.dram.bandwidth_gb_per_s": 16} | sweep.space.settings(number)
+        return judged(sweep, [fields(known)], 0.0)
+
+    study = run_sweep(sweep, evaluate=evaluate)
+    assert study.method is Method.EXHAUSTIVE
+    assert len(study.points) == 70
 
 
 def test_points_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:

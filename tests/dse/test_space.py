@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cairn.dse.space import Parameter, Space
 
@@ -34,6 +36,30 @@ def test_a_design_has_one_number() -> None:
     assert len(set(settings)) == len(settings) == CONDITIONAL.size == 12
     every = {tuple(sorted(CONDITIONAL.settings(n).items())) for n in range(CONDITIONAL.product)}
     assert set(settings) == every
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_number_of_designs_is_that_of_the_points_that_are_walked_through(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    names = draw.permutation(5)
+    parameters = []
+    for place, name in enumerate(names):
+        when = {}
+        if place and draw.random() < 0.7:  # on one further up in the conditions, wherever it stands
+            when = {f"p{names[draw.integers(place)]}": frozenset(draw.integers(0, 2, 2).tolist())}
+        parameters.append(plain(f"p{name}", tuple(range(int(draw.integers(2, 5)))), when=when))
+    parameters.sort(key=lambda parameter: parameter.name)
+    space = Space(tuple(parameters))
+    every = np.unique(space.canonical(space.vectors(np.arange(space.product))))
+    assert space.size == every.size
+    np.testing.assert_array_equal(np.concatenate(list(space.blocks(7))), every)
+
+
+def test_few_designs_are_counted_and_listed_at_once_however_many_combinations_there_are() -> None:
+    kinds = plain("kind", tuple(range(24)))
+    space = Space((kinds, *(plain(f"of_{i}", (1, 2, 3, 4), when={"kind": frozenset({i})}) for i in range(24))))
+    assert space.product == 24 * 4**24
+    assert space.size == 24 * 4
 
 
 def test_columns_hold_what_the_settings_say_and_the_run_otherwise() -> None:

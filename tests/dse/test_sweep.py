@@ -121,7 +121,7 @@ def test_a_shipped_sweep_loads(name: str) -> None:
     assert sweep.name == name
     sizes = {
         "demo": 36, "voxel-decode": 6300, "voxel-prefill": 6300, "chip-mapping-batch": 432, "core-groups": 6,
-        "stack-depth": 72, "network": 45, "lut-shapes": 72, "lut-a100": 40, "pim-decode": 58,
+        "stack-depth": 72, "network": 45, "lut-shapes": 72, "lut-a100": 40, "pim-decode": 102,
     }  # fmt: skip
     assert sweep.space.size == sizes[name]
     assert sweep.inner.size == (4 if name in ("chip-mapping-batch", "network") else 1)

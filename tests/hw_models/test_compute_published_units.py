@@ -42,11 +42,10 @@ def test_units_are_the_arrays_of_the_shipped_accelerators(unit: DotArrayUnit, na
     assert int(unit.cycles(256, 4096, 4096, 4)) == int(array_cycles(unit.array, 256, 4096, 4096, 4))
 
 
-def test_bitmod_takes_less_area_than_its_fp16_baseline_and_less_energy_up_to_6_bits() -> None:
+def test_bitmod_takes_less_area_than_its_fp16_baseline_and_less_energy_at_all_its_weights() -> None:
     bits = np.arange(1, 9)
     assert (mm2_per_mac(BITMOD_UNIT, bits) < mm2_per_mac(FP16_UNIT, bits)).all()
-    assert (tops_per_w(BITMOD_UNIT, bits) > tops_per_w(FP16_UNIT, bits))[:6].all()
-    assert float(tops_per_w(BITMOD_UNIT, 16)) < float(tops_per_w(FP16_UNIT, 16))
+    assert (tops_per_w(BITMOD_UNIT, bits) > tops_per_w(FP16_UNIT, bits)).all()
 
 
 def test_a_multiply_accumulate_of_bitmod_takes_a_quarter_of_its_passes() -> None:

@@ -12,7 +12,7 @@ from cairn.base.errors import ConfigError
 from cairn.hw_models.compute.lut.spec import LutSpec
 from cairn.hw_models.compute.systolic.spec import SystolicSpec
 from cairn.hw_models.compute.units.add_only import AddOnly
-from cairn.hw_models.compute.units.anchors import AnchorSpec
+from cairn.hw_models.compute.units.anchors import AnchorSpec, float_unit_gates
 from cairn.hw_models.compute.units.cells import CellSpec, full_table_add_bits, full_table_adds, half_table_add_bits
 from cairn.hw_models.compute.units.contract import (
     ComputeUnit,
@@ -83,6 +83,28 @@ def test_area_follows_planes_so_that_a_look_up_unit_loses_its_lead_with_more_bit
     assert most_bits_smaller_than(unit, mac) == 6
     assert most_bits_smaller_than(mac, mac) == 0
     assert most_bits_smaller_than(LutTensorCore(activation="int8", node_nm=5), mac) == 8
+
+
+def test_an_adder_of_integers_keeps_every_bit_of_its_sum() -> None:
+    unit, cells = AddOnly(activation="int8", m=1, n=1), CellSpec()
+    tree = cells.full_adder * (2 * 9 + 10) + cells.and_gate * 4 * 8
+    gates = tree + cells.xor * 10 + cells.accumulator(10)
+    assert unit.area_mm2 * 1e6 == pytest.approx(gates * AnchorSpec().um2_per_gate(cells))
+
+
+def test_adders_of_floats_have_registers_between_them_and_one_addition_a_cycle() -> None:
+    unit, cells = AddOnly(activation="fp16", m=1, n=1), CellSpec()
+    adder = unit.anchors.float_adder_gates("fp16", cells)
+    gates = 4 * adder + cells.and_gate * 4 * 16 + cells.registers(3 * 16) + float_unit_gates("fp16", 16, cells)
+    assert unit.area_mm2 * 1e6 == pytest.approx(gates * unit.anchors.um2_per_gate(cells))
+    fill = {name: int(AddOnly(activation=name).cycles(2, 64, 4, 1)) - 1 for name in ("int8", "fp16")}
+    assert fill == {"int8": 1, "fp16": 1 + 2}, "a tree of 4 has two levels"
+
+
+def test_an_adder_loses_to_macs_beyond_2_bits_of_fp16_and_later_where_macs_are_of_int8() -> None:
+    most = {name: most_bits_smaller_than(AddOnly(activation=name), MacTensorCore(activation=name))
+            for name in ("fp16", "int8")}  # fmt: skip
+    assert most == {"fp16": 2, "int8": 3}
 
 
 def test_tables_made_once_cost_precompute_once_however_many_columns_read_them() -> None:

@@ -12,7 +12,7 @@ from cairn.sim.mapping.arrangement import arrangement_load
 from cairn.sim.mapping.choices import choose_block, matmul_shape
 from cairn.sim.mapping.choose import NO_SPLIT, choose_matmul, choose_splits
 from cairn.sim.mapping.grid import Grid, Split, all_splits, bounds, ranks_of
-from cairn.sim.mapping.matmul_cost import CoreRates, Product, matmul_costs
+from cairn.sim.mapping.matmul_cost import CoreRates, MatmulShape, Product, matmul_costs
 from cairn.sim.mapping.sequence import whole_grid
 from cairn.sim.run import simulate
 from cairn.workloads.build import build_graph
@@ -36,6 +36,15 @@ def test_parts_that_lie_where_they_are_wanted_load_no_link(topology: NocTopology
 def test_a_transposition_sends_a_row_of_parts_through_its_corner(side: int, load: float) -> None:
     split = Split((1, 1), (1, side), (side, 1))
     assert arrangement_load(NocTopology.MESH, Grid(side, side, side), split, split) == load
+
+
+def test_a_product_is_costed_at_the_bits_of_its_operands_where_sram_feeds_the_matrix_unit() -> None:
+    config = load("demo", ["chip.sram.read_bytes_per_cycle=4", "chip.sram.write_bytes_per_cycle=4"])
+    rates = CoreRates.of(config.chip, Grid(4, 4, 4), config.mapping)
+    wide, narrow = MatmulShape(64, 64, 256, 16, 16, 16), MatmulShape(64, 64, 256, 8, 4, 16)
+    found = [int(rates.cycles(shape, 64, 64, 256)) for shape in (wide, narrow)]
+    assert found == [int(config.chip.matrix_cycles(64, 64, 256, *bits)) for bits in ((16, 16, 16), (8, 4, 16))]
+    assert found[1] < 0.6 * found[0]
 
 
 @pytest.mark.parametrize("seed", range(8))

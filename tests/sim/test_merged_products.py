@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cairn.base.errors import CairnError
 from cairn.sim.config.run_config import ProductFidelity, RunConfig, load
-from cairn.sim.mapping.schedule import GROUPS, every_step, group_sizes, merged_steps
-from cairn.sim.plan.plan import CAUSES
+from cairn.sim.mapping.schedule import GROUPS, RING_STEPS, Group, every_step, group_sizes, merged_steps
+from cairn.sim.plan.numbers import execute
+from cairn.sim.plan.plan import CAUSES, SHORT_RINGS
 from cairn.sim.record import RunRecord
 from cairn.sim.report.work import NOC, count_work
 from cairn.sim.run import simulate
@@ -42,6 +44,19 @@ def test_merged_steps_do_every_pass_and_tile_once(passes: int, tiles: int, stret
         assert all(a < b for a, b in itertools.pairwise(edges))
         assert len(group.stretches) <= max(stretches, 1) + 16  # the last stretch of all may be cut further
     assert len(groups) <= passes
+
+
+@given(COUNTS, st.integers(1, 70), st.booleans())
+def test_a_ring_goes_round_once_in_the_steps_of_its_group(passes: int, ring: int, coarse: bool) -> None:
+    group = Group(0, passes, 1, (), coarse)
+    steps = group.turns(ring)
+    assert [turn for step in steps for turn in step] == list(range(1, ring))
+    assert len(steps) == (min(ring - 1, RING_STEPS) if coarse else ring - 1)
+
+
+def test_the_first_and_the_last_pass_keep_the_steps_of_their_rings() -> None:
+    assert [group.coarse for group in merged_steps(5, 40, 4)] == [False, True, True, True, False]
+    assert not any(group.coarse for passes in (1, 2) for group in merged_steps(passes, 40, 4))
 
 
 @given(st.integers(1, 8), st.integers(1, 7), st.integers(1, 3))
@@ -88,3 +103,12 @@ def test_merged_products_load_and_compute_the_same_and_send_about_the_same(both:
         assert np.array_equal(full.moved[:, :NOC, column], merged.moved[:, :NOC, column])
     assert merged.moved[:, NOC].sum() == pytest.approx(full.moved[:, NOC].sum(), rel=0.02)
     assert merged.sram_bytes.sum() == pytest.approx(full.sram_bytes.sum(), rel=0.01)
+
+
+def test_a_plan_with_shortened_rings_is_refused_by_the_executor_of_numbers() -> None:
+    rings = ["chip.cores.rows=8", "chip.cores.columns=8", "chip.matrix_unit.rows=16", "chip.matrix_unit.columns=16"]
+    config = load("llama-2-13b-prefill", [*SETTINGS, *rings, "fidelity.products=merged"])
+    plan = simulate(config).plan
+    assert plan.notes[SHORT_RINGS]
+    with pytest.raises(CairnError, match="lower it with fidelity"):
+        execute(plan, None, [], {})

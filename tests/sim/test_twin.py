@@ -236,3 +236,32 @@ def test_the_stream_buffer_is_what_lowering_leaves() -> None:
     chosen = [choose_blocks(segment.block, machine).act_bytes() for segment in graph.segments]
     kept = activation_bytes(config.chip, machine.grid, config.mapping, graph)
     assert abs(_stream_bytes(machine, chosen)[0] - (config.chip.sram.capacity_kib * 1024 - kept)) < 2
+
+
+def test_what_takes_more_space_than_it_has_bytes_is_less_far_ahead() -> None:
+    def period(space: float | None) -> float:
+        stages = one_design(Stage("compute", work=1000), Stage("tiles", streamed_bytes=400, space_bytes=space))
+        return float(period_cycles(stages, numbers(4.0), numbers(400.0))[0])
+
+    assert period(None) == 1000, "all of it lies there before it is used"
+    assert period(800) == 1050, "half of it fits the buffer"
+
+
+def test_a_buffer_with_room_for_several_blocks_is_full_of_whole_rounds_and_the_next_stages() -> None:
+    wide, tight = Stage("wide", work=1e6, streamed_bytes=100, space_bytes=200), Stage("tight", streamed_bytes=300)
+    stages = one_design(wide, tight)
+    for room, before_tight in ((1000.0, 800.0), (1100.0, 900.0), (1300.0, 1100.0)):  # a round has 400 bytes in 500
+        _, ahead = block_cycles(stages, numbers(4.0), numbers(room), numbers(0.0))
+        assert ahead[0] == before_tight - 300
+
+
+def test_keys_that_do_not_come_out_even_over_the_cores_leave_less_of_the_buffer_for_loads_that_run_ahead() -> None:
+    # 8 requests x 16 key heads on 24 cores: all give a step's tile as much space as the largest takes
+    config = load("bitnet-3b-decode", [
+        "model=bitnet-b1.58-700m", "model.layers=6", "workload.batch=8", "workload.context=512",
+        "chip.cores.rows=4", "chip.cores.columns=6", "chip.sram.capacity_kib=1024",
+        "chip.dram.bandwidth_gb_per_s=384", "chip.noc.link_bytes_per_cycle=64", "chip.lut_unit.n=32",
+        "chip.lut_unit.k=3", "chip.lut_unit.arrays=1", "engine.tolerance=0.01",
+    ])  # fmt: skip
+    simulated = simulate(config).total_ps / 1e12
+    assert float(Twin(config).evaluate({}).latency_s[0]) == pytest.approx(simulated, rel=0.07)

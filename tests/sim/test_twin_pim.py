@@ -57,6 +57,28 @@ def test_designs_of_one_sweep_may_choose_differently() -> None:
     assert len(set(swept.matrix_ops.tolist())) > 1
 
 
+@pytest.mark.parametrize("stationary", ["outputs", "inputs"])
+@pytest.mark.parametrize("chip", CHIPS)
+def test_the_twin_knows_the_order_of_loops(chip: str, stationary: str) -> None:
+    few = ("workload.batch=8", "chip.pim.accumulators=4", "chip.pim.buffer_kib=4")
+    made = step(chip, "all", f"mapping.pim_stationary={stationary}", *few)
+    record, table = simulate(made), Twin(made).evaluate({})
+    result, moved = Result(record), count_work(record).moved[:, :2].sum()
+    assert table.latency_s[0] == pytest.approx(result.latency_s, rel=0.03)
+    assert table.energy_j[0] == pytest.approx(result.energy_j, rel=0.02)
+    assert table.dram_bytes[0] == pytest.approx(float(moved), rel=0.02)
+
+
+def test_vector_units_that_add_partial_sums_slowly_hold_a_product_up() -> None:
+    few = ("workload.batch=8", "chip.pim.accumulators=4", "chip.pim.buffer_kib=4", "mapping.pim_stationary=inputs")
+    made = step(CHIPS[1], "products", *few)
+    lanes = made.chip.vector_unit.lanes
+    wide, narrow = Twin(made).evaluate({"chip.vector_unit.lanes": np.array([lanes, 1])}).latency_s
+    slow = simulate(step(CHIPS[1], "products", *few, "chip.vector_unit.lanes=1"))
+    assert narrow > 1.5 * wide
+    assert narrow == pytest.approx(Result(slow).latency_s, rel=0.05)
+
+
 def test_units_are_swept_like_everything_else_of_a_chip() -> None:
     made = step(CHIPS[1], "all")
     spacings, clocks = np.array([4, 4, 8]), np.array([1.0, 0.5, 1.0])

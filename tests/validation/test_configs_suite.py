@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cairn.base.errors import CairnError, Infeasibility, InfeasibleError
-from cairn.sim.config.resolve import ACCELERATOR, CHIP, DUPLEX, MODEL, NETWORK, RUN, WAFER, shipped
+from cairn.sim.config.resolve import ACCELERATOR, CHIP, DUPLEX, MODEL, NETWORK, PIM_SYSTEM, RUN, WAFER, shipped
 from cairn.sim.config.run_config import RunConfig
 from cairn.sim.record import RunRecord
 from cairn.validation.reference import ReferenceDir
@@ -18,15 +18,17 @@ from cairn.validation.suites.configs.suite import network_outcome, outcome_of, p
 def test_every_shipped_file_has_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite, "outcome_of", lambda name, overrides, run: suite.Outcome(True, f"{run}"))
     monkeypatch.setattr(suite, "network_outcome", lambda name, run: suite.Outcome(True, f"{run}"))
-    kinds = (ACCELERATOR, CHIP, DUPLEX, MODEL, NETWORK, RUN, WAFER)
+    kinds = (ACCELERATOR, CHIP, DUPLEX, MODEL, NETWORK, PIM_SYSTEM, RUN, WAFER)
     expected = {f"{kind.folder}/{name}" for kind in kinds for name in shipped(kind)}
     quick, everything = (list(predict(ReferenceDir(), run_all)) for run_all in (False, True))
     assert {row.id for row in quick} == {row.id for row in everything} == expected
-    assert all(row.remark == "True" for row in everything if row.kind not in ("wafer", "accelerators", "duplex"))
+    run_always = ("wafer", "accelerators", "duplex", "pim")
+    assert all(row.remark == "True" for row in everything if row.kind not in run_always)
     accelerators = [row for row in quick if row.kind == "accelerators"]
     assert all(row.prediction == 1.0 and "cycles of prefill" in row.remark for row in accelerators)
     assert all(row.prediction == 1.0 and "tokens/s" in row.remark for row in quick if row.kind == "wafer")
     assert all(row.prediction == 1.0 and "logic" in row.remark for row in quick if row.kind == "duplex")
+    assert all(row.prediction == 1.0 and "tokens/s" in row.remark for row in quick if row.kind == "pim")
     assert any(row.remark == "True" for row in quick if row.kind == "models")
 
 

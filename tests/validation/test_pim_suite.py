@@ -12,7 +12,7 @@ from cairn.validation.suite import SuiteResult, load_suite, run_suite
 
 OUTSIDE = {
     "pim/attacc_cycles.csv": ("attacc_bank", "attacc_buffer"),
-    "pim/cent_results.csv": ("cent_pim", "cent_acc", "cent_cxl", "cent_tot"),
+    "pim/cent_results.csv": ("cent_pim", "cent_acc", "cent_cxl", "cent_tot", "cent_tput", "cent_epj"),
 }
 """Files that are not shipped, and how the names of the gates that need them begin."""
 AIM, SAMSUNG = "aim_cycles.csv", "hbmpim_samsung.csv"

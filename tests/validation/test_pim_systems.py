@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from cairn.base.errors import ConfigError
+from cairn.sim.pim.outcome import Spent
 from cairn.validation.gates import GateSheet, Verdict, judge
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
 from cairn.validation.suite import Suite, run_suite
-from cairn.validation.suites.pim import attacc, attacc_system, cent, duplex, headlines
+from cairn.validation.suites.pim import attacc, attacc_system, cent, duplex, headlines, systems
 
 SHEET = GateSheet.load(Path(attacc.__file__).with_name("gates.yaml"))
 HEAD = "id,what,value,unit,conditions,source"
@@ -120,6 +121,57 @@ def test_systems_are_held_against_the_same_gpus_without_stacks(tmp_path: Path) -
     gain = rows["attacc.sys.dgx-attacc.A100a.8.GPT-175B.b8.bank.speedup"]
     assert gain.reference == 2 and gain.prediction is not None and gain.prediction > 1
     assert rows["attacc.sys.dgx-cpu.A100a.8.GPT-175B.b8.lat"].prediction is None
+
+
+def test_decodes_of_cent_are_read_by_name_with_the_channels_that_their_blocks_have(tmp_path: Path) -> None:
+    where = '"total context 4096 (512 prefill + decode), phase decoding"'
+    lines = [
+        'cent.blk.Llama2-7B.pp32.tp1.L128.pim,x,0.2,ms,"one transformer block, 8 channels per block, context 128",s',
+        f"cent.Llama2-7B.dv8.pp32.tp1.decoding.tput,x,2850,token/s,{where},made up",
+        f"cent.Llama2-7B.dv8.pp32.tp1.decoding.epj,x,71,mJ/token,{where},made up",
+        f"cent.NoSuch-7B.dv8.pp32.tp1.decoding.tput,x,1,token/s,{where},made up",
+    ]
+    rows = list(systems.rows(folder(tmp_path, systems.PUBLISHED, [HEAD, *lines])))
+    assert [row.unit for row in rows] == ["token/s", "mJ/token", "token/s"]
+    speed, energy, unknown = rows
+    assert speed.prediction == pytest.approx(2850, rel=0.1)
+    assert energy.prediction is not None
+    assert energy.baselines["standby of a channel"] == pytest.approx(71, rel=0.1)
+    assert energy.prediction > energy.baselines["standby of a channel"], "standby flows in every channel"
+    assert unknown.prediction is None and unknown.remark == "refused: model: no model called NoSuch-7B is shipped"
+
+
+def test_headlines_of_pim_gpt_follow_from_the_shipped_runs(tmp_path: Path) -> None:
+    lines = [f"pimgpt.{name},x,{value},%,,made up" for name, value in (("rowhit", 98), ("io.max", 259), ("ch", 8))]
+    hits, inside = systems.rows(folder(tmp_path, systems.PAPERS, [HEAD, *lines]))
+    assert (hits.counts, inside.counts) == (("pim_gpt",), ("pim_gpt",))
+    assert hits.prediction == pytest.approx(98, abs=1) and inside.prediction == pytest.approx(199, abs=1)
+
+
+def test_a_choice_of_the_slower_side_of_attacc_would_fail_and_runs_without_one_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = list(systems.choice_rows())
+    counted = [row for row in found if row.counts == ("duplex_choice",)]
+    assert len(counted) == 3 * (3 + 1) and max(row.error() for row in counted) == 0
+    assert {row.remark.split()[0] for row in found if not row.counts} == {"cent", "pim_gpt"}
+
+    def slower(spec: object, graph: object) -> tuple[systems.SystemTime, ...]:
+        where = getattr(spec, "attention", None)
+        seconds = {systems.AttendOn.GPU: 2.0, systems.AttendOn.STACKS: 1.0, systems.AttendOn.FASTEST: 2.0}
+        return (systems.SystemTime("made up", (Spent("all", "here", seconds[where]),), 1),)
+
+    monkeypatch.setattr("cairn.sim.pim.system_run.attacc_times", slower)
+    assert all(row.error() == pytest.approx(1.0) for row in systems.choice_rows() if row.counts)
+
+
+def test_energy_of_duplex_counts_for_its_own_gates(tmp_path: Path) -> None:
+    lines = duplex_file().read_text().splitlines()
+    some = [line for line in lines if line.startswith(("rdec_opt66b_gpu_b32_l1024,", "rdec_opt66b_bankpim_b32_l1024,"))]
+    rows = [row for row in duplex.rows(folder(tmp_path, duplex.RUNS, [lines[0], *some])) if row.unit == "J"]
+    gates = {row.counts[0].removeprefix("duplex_energy_") for row in rows}
+    assert gates == {"memory", "memory_bank", "operations"} and len(rows) == 4
+    assert max(abs(row.error()) for row in rows) < 0.02
 
 
 def test_a_gate_whose_file_is_not_shipped_is_skipped_where_that_file_is_not_here() -> None:

@@ -46,7 +46,8 @@ PUBLISHED_EXACT = {
 
 def test_all_models_of_the_reference_are_shipped_and_the_ones_that_suites_name() -> None:
     assert len(ROWS) == 52
-    named = {"opt-1.3b", "opt-2.7b", "opt-30b", "opt-66b", "phi-2", "yi-6b", "glam-143b", "grok-1"}
+    named = {"opt-1.3b", "opt-2.7b", "opt-30b", "opt-66b", "phi-2", "yi-6b", "glam-143b", "grok-1",
+             "gpt-3-xl"}  # fmt: skip
     assert set(ROWS) | named == set(NAMES)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 
@@ -11,19 +9,17 @@ from cairn.base.errors import ConfigError
 from cairn.hw_models.compute.bitserial.spec import DotArraySpec, ElementSpec
 from cairn.hw_models.compute.matrix_unit import IntArray, tile_sizes
 
-MAX_BITS: Final = 32
-"""assumed: no published unit takes wider weights."""
-
 
 def pass_cycles(element: ElementSpec, weight_bits: npt.ArrayLike) -> IntArray:
-    """Cycles of a pass (B2) for weights of `weight_bits` (any shape, scales included, 1 to 32).
+    """Cycles of a pass (B2) for weights of `weight_bits` (any shape, scales included).
 
-    Raises ConfigError for bits outside that range.
+    Raises ConfigError for fewer than 1, and for more than the element takes beside less than a bit of scale.
     """
     bits = np.asarray(weight_bits, dtype=np.float64)
-    if bits.size and not ((bits >= 1) & (bits <= MAX_BITS)).all():
-        wrong = bits[~((bits >= 1) & (bits <= MAX_BITS))].flat[0]
-        message = f"weights must have 1 to {MAX_BITS} bits, got {wrong:g}"
+    taken = (bits >= 1) & (np.floor(bits) <= element.max_weight_bits)
+    if bits.size and not taken.all():
+        wrong = bits[~taken].flat[0]
+        message = f"weights must have 1 to {element.max_weight_bits} bits beside their scales, got {wrong:g}"
         raise ConfigError(message, key="weight_bits")
     if element.bits_per_cycle is None:
         return np.ones(bits.shape, dtype=np.int64)

@@ -8,20 +8,26 @@ from pydantic import model_validator
 
 from cairn.base.spec import Spec, required, sourced
 
+MAX_BITS: Final = 32
+"""assumed: no published unit takes wider weights."""
 MAX_SIDE: Final = 1 << 16
 """assumed: far beyond any published array; cycle counts then stay far below 2**63."""
 
 
 class ElementSpec(Spec):
-    """One element: its dot product, how it takes weight bits, its energy and area at 28 nm.
+    """One element: its dot product, which weights it takes and how, its energy and area at 28 nm.
 
     `bits_per_cycle` None: bit-parallel, a pass a cycle whatever the weights (B2). `group` weights share a scale, which
-    a bit-serial element applies in `scale_cycles`. `layout_factor`: energy after placement and routing over before.
+    a bit-serial element applies in `scale_cycles` and `max_weight_bits` does not count. `layout_factor`: energy after
+    placement and routing over before.
     """
 
     dot: int = sourced(4, "BitMoD (HPCA 2025) sec. IV: four products a pass; test_bitmod.py: pe_dp_size", ge=1, le=1024)
     bits_per_cycle: int | None = sourced(
         2, "BitMoD simulator pe_array.py: half as many cycles as whole bits", ge=1, le=16
+    )
+    max_weight_bits: int = sourced(
+        8, "BitMoD (HPCA 2025) sec. IV: INT8, in four Booth terms, is the widest data type", ge=1, le=MAX_BITS
     )
     group: int = sourced(128, "BitMoD (HPCA 2025): 128 weights a group", ge=1, le=MAX_SIDE)
     scale_cycles: int = sourced(8, "BitMoD (HPCA 2025): an 8-bit scale, one bit a cycle", ge=0, le=64)
@@ -54,9 +60,9 @@ class DotArraySpec(Spec):
 
 
 BITMOD: Final = ElementSpec()
-FP16: Final = ElementSpec(dot=1, bits_per_cycle=None, energy_pj=0.77, area_um2=1968.7)
-"""BitMoD simulator test_baseline.py."""
+FP16: Final = ElementSpec(dot=1, bits_per_cycle=None, max_weight_bits=16, energy_pj=0.77, area_um2=1968.7)
+"""BitMoD simulator test_baseline.py: both operands of a product are FP16."""
 ANT: Final = ElementSpec(dot=1, bits_per_cycle=None, energy_pj=0.56, area_um2=1318.6)
-"""BitMoD simulator test_ant.py."""
+"""BitMoD simulator test_ant.py; weights of up to 8 bits: ANT (MICRO 2022, arXiv 2208.14286), section IV."""
 OLIVE: Final = ElementSpec(dot=1, bits_per_cycle=None, energy_pj=0.613, area_um2=1318.6)
-"""BitMoD simulator test_olive.py."""
+"""BitMoD simulator test_olive.py; weights of 4 and 8 bits: OliVe (ISCA 2023, arXiv 2304.07493)."""

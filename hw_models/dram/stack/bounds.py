@@ -11,7 +11,8 @@ from cairn.base.ticks import NEVER
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.queues import bank_at, inner
 from cairn.hw_models.dram.stack import layout as sx
-from cairn.hw_models.dram.stack.pim import is_at_rest, pim_bound
+from cairn.hw_models.dram.stack.pim import pim_bound
+from cairn.hw_models.dram.stack.pim_requests import is_at_rest
 from cairn.hw_models.dram.stack.runs import overdue_from, room
 from cairn.hw_models.dram.stack.streams import (
     bursts_of,

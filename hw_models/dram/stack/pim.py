@@ -1,4 +1,4 @@
-"""The PIM units of a channel at work on rows of its banks (S6 to S8).
+"""The PIM units of a channel at work on rows of its banks (S7, S8).
 
 At most one step of theirs comes at a tick: a claim, a precharge, an activate, the last MAC of a row, or a change of
 mode. `next_step` says when the next one may come as things stand, `step` does it.
@@ -9,111 +9,16 @@ from __future__ import annotations
 from typing import Final
 
 from cairn.base.ticks import NEVER
-from cairn.hw_models.dram import request as rq
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.moments import bind, log, moment_of
 from cairn.hw_models.dram.control.queues import bank_at, inner, routine
 from cairn.hw_models.dram.stack import layout as sx
-from cairn.hw_models.dram.stack.runs import run_at
-from cairn.hw_models.dram.stack.streams import (
-    announce,
-    entering_at,
-    extra_at,
-    high_of,
-    is_claimed,
-    low_of,
-    next_bank,
-    pim_head_at,
-    ps_of,
-)
-from cairn.hw_models.server import DONE, FIRST, FLAGS, WANTS_FIRST, IntArray
+from cairn.hw_models.dram.stack.pim_requests import columns_of_row, is_at_rest, is_wanted, spacing_of
+from cairn.hw_models.dram.stack.streams import announce, extra_at, high_of, is_claimed, low_of, pim_head_at, ps_of
+from cairn.hw_models.server import DONE, FIRST, IntArray
 
 ONE_RANK: Final = 0
 """The rank of every bank: a channel of the stack has one."""
-
-
-@inner()
-def fits(state: IntArray, request: IntArray) -> bool:
-    """Whether a request row keeps to the columns of the channel's PIM units (S6)."""
-    flags = request[FLAGS]
-    if flags & (rq.IS_PIM | rq.IS_BUFFER) == 0:
-        return True
-    if state[sx.P_PIM] == 0 or (flags & rq.IS_PIM and flags & rq.IS_BUFFER):
-        return False
-    if flags & rq.IS_BUFFER:
-        return True
-    together = request[rq.R_BANK_COUNT] * state[sx.P_PIM_COLUMN_BYTES]
-    return bool(
-        request[rq.R_STRIPE] % state[sx.P_PIM_COLUMN_BYTES] == 0
-        and request[rq.R_OFFSET] % together == 0
-        and request[rq.R_BYTES] % together == 0
-    )
-
-
-@routine()
-def insert_pim(state: IntArray, base: int, arrived: int, task: int, request: IntArray) -> bool:
-    """Append a PIM request, if there is room (S6)."""
-    extra = extra_at(state, base)
-    count = state[extra + sx.X_PIM_COUNT]
-    if count >= state[sx.P_PIM_REQUESTS]:
-        return False
-    at = pim_head_at(state, base, count)
-    together = request[rq.R_BANK_COUNT] * state[sx.P_PIM_COLUMN_BYTES]
-    column = request[rq.R_OFFSET] // together
-    state[at + sx.T_TASK] = task
-    state[at + sx.T_WAITS_FIRST] = request[FLAGS] & WANTS_FIRST
-    state[at + sx.T_ARRIVED] = arrived
-    state[at + sx.T_BANK] = request[rq.R_BANK_BASE]
-    state[at + sx.T_COUNT] = request[rq.R_BANK_COUNT]
-    state[at + sx.T_ROW] = request[rq.R_ROW_BASE] + column // state[sx.P_PIM_COLUMNS]
-    state[at + sx.T_COLUMN] = column % state[sx.P_PIM_COLUMNS]
-    state[at + sx.T_LEFT] = request[rq.R_BYTES] // together
-    state[at + sx.T_TURNS] = max(state[sx.P_PIM_PARTS], request[FLAGS] // rq.TURNS)
-    state[extra + sx.X_PIM_COUNT] = count + 1
-    return True
-
-
-@inner()
-def has_open_rows(state: IntArray, base: int) -> bool:
-    """Whether rows are open, or being opened or closed, for the PIM units (S8)."""
-    phase = state[extra_at(state, base) + sx.X_PIM_PHASE]
-    return bool(phase == sx.OPENING or phase == sx.WORKING or phase == sx.CLOSING)
-
-
-@inner()
-def is_at_rest(state: IntArray, base: int) -> bool:
-    """Whether the PIM units have claimed nothing and nobody asks for them."""
-    extra = extra_at(state, base)
-    return bool(state[extra + sx.X_PIM_PHASE] == sx.REST and state[extra + sx.X_PIM_COUNT] == 0)
-
-
-@inner()
-def _is_wanted(state: IntArray, base: int, low: int, high: int, now: int) -> bool:
-    """Whether cores wait at `now` for banks low .. high - 1, with bursts in the queue or the next run of a request."""
-    extra = extra_at(state, base)
-    for place in range(state[extra + sx.X_RUNS]):
-        at = run_at(state, base, place)
-        if state[at + sx.U_LEFT] > 0 and low <= state[at + sx.U_BANK] < high:
-            return True
-    for turn in range(state[extra + sx.X_ENTERING]):
-        at = entering_at(state, base, turn)
-        if state[at + sx.S_ARRIVED] <= now and low <= next_bank(state, at) < high:
-            return True
-    return False
-
-
-@inner()
-def _columns(state: IntArray, base: int) -> int:
-    """Columns of the row that the first request works on next."""
-    at = pim_head_at(state, base, 0)
-    return int(min(state[at + sx.T_LEFT], state[sx.P_PIM_COLUMNS] - state[at + sx.T_COLUMN]))
-
-
-@inner()
-def _spacing(state: IntArray, base: int) -> int:
-    """Ticks from a column to the next (S8)."""
-    parts = state[sx.P_PIM_PARTS]
-    return int((state[sx.P_PIM_SPACING] * state[pim_head_at(state, base, 0) + sx.T_TURNS] + parts - 1) // parts)
 
 
 @inner()
@@ -158,7 +63,7 @@ def _when_held(state: IntArray, base: int, now: int) -> int:
     """First tick after `now` of what comes next on claimed banks without a row of the units."""
     extra, at = extra_at(state, base), pim_head_at(state, base, 0)
     if state[extra + sx.X_PIM_COUNT] == 0:  # the mode is left when somebody wants a bank (S7)
-        wanted = _is_wanted(state, base, state[extra + sx.X_PIM_LOW], state[extra + sx.X_PIM_HIGH], now)
+        wanted = is_wanted(state, base, state[extra + sx.X_PIM_LOW], state[extra + sx.X_PIM_HIGH], now)
         return int(max(now, state[extra + sx.X_PIM_FROM]) + 1 if wanted else ix.FAR)
     if state[base + ix.C_DUE] > 0 or _awaits_bursts(state, base):
         return ix.FAR
@@ -182,7 +87,7 @@ def next_step(state: IntArray, base: int, now: int) -> int:
         if state[base + ix.C_DUE] > 0:
             return ix.FAR
         tick = max(now, state[at + sx.T_ARRIVED]) + 1
-        if _is_wanted(state, base, low_of(state, at), high_of(state, at), now):
+        if is_wanted(state, base, low_of(state, at), high_of(state, at), now):
             tick = max(tick, state[extra + sx.X_PIM_FROM])
         return int(tick)
     if phase == sx.HELD:
@@ -241,17 +146,17 @@ def _open_at(state: IntArray, base: int, tick: int) -> None:
     state[extra + sx.X_PIM_BANK] = last
     state[extra + sx.X_PIM_PHASE] = sx.OPENING
     if last == end:
-        columns = _columns(state, base)
+        columns = columns_of_row(state, base)
         state[extra + sx.X_PIM_PHASE] = sx.WORKING
-        state[extra + sx.X_PIM_MAC] = tick + state[sx.P_PIM_RCD] + (columns - 1) * _spacing(state, base)
-        state[extra + sx.X_PIM_BUSY] += columns * _spacing(state, base)
+        state[extra + sx.X_PIM_MAC] = tick + state[sx.P_PIM_RCD] + (columns - 1) * spacing_of(state, base)
+        state[extra + sx.X_PIM_BUSY] += columns * spacing_of(state, base)
 
 
 @routine()
 def _last_mac(state: IntArray, base: int, tick: int) -> None:
     """The last MAC of a row: what completes is announced, and the banks may be closed t_rtp later (S8)."""
     extra, at = extra_at(state, base), pim_head_at(state, base, 0)
-    columns, count = _columns(state, base), state[at + sx.T_COUNT]
+    columns, count = columns_of_row(state, base), state[at + sx.T_COUNT]
     state[extra + sx.X_PIM_BYTES] += columns * count * state[sx.P_PIM_COLUMN_BYTES]
     state[extra + sx.X_PIM_ROWS] += count
     ready = base + state[ix.P_READY_AT] + ix.PRE * state[ix.P_BANKS]
@@ -278,7 +183,7 @@ def _last_mac(state: IntArray, base: int, tick: int) -> None:
 def _after_row(state: IntArray, base: int, tick: int) -> None:
     """The row's banks are closed: go on, or give way to cores that want them (S7)."""
     extra = extra_at(state, base)
-    wanted = _is_wanted(state, base, state[extra + sx.X_PIM_LOW], state[extra + sx.X_PIM_HIGH], tick - 1)
+    wanted = is_wanted(state, base, state[extra + sx.X_PIM_LOW], state[extra + sx.X_PIM_HIGH], tick - 1)
     gives_way = wanted and state[extra + sx.X_PIM_HELD] >= state[sx.P_PIM_TURN]
     if state[sx.P_PIM_EXCLUSIVE]:
         state[extra + sx.X_PIM_PHASE] = sx.HELD
@@ -364,7 +269,7 @@ def pim_bound(state: IntArray, base: int) -> int:
     if is_at_rest(state, base) or state[extra_at(state, base) + sx.X_PIM_COUNT] == 0:
         return NEVER
     extra, at = extra_at(state, base), pim_head_at(state, base, 0)
-    spacing, left, columns = _spacing(state, base), state[at + sx.T_LEFT], _columns(state, base)
+    spacing, left, columns = spacing_of(state, base), state[at + sx.T_LEFT], columns_of_row(state, base)
     if state[extra + sx.X_PIM_PHASE] == sx.WORKING:
         tick = state[extra + sx.X_PIM_MAC]
     else:

@@ -39,7 +39,7 @@ from cairn.hw_models.dram.stack.device import (
     write_wait_ticks,
 )
 from cairn.hw_models.dram.stack.image import image_words, origin_words
-from cairn.hw_models.dram.stack.pim import fits, insert_pim
+from cairn.hw_models.dram.stack.pim_requests import fits, insert_pim
 from cairn.hw_models.dram.stack.repeat import work_or_repeat
 from cairn.hw_models.dram.stack.streams import (
     extra_at,

@@ -87,10 +87,10 @@ def test_reads_of_a_decode_count_one_row_of_values_unless_the_whole_context_is_a
 
 
 def test_attention_passes_as_its_own_bits_take_longer_than_as_those_of_weights() -> None:
-    spec = load_accelerator("bitmod-lossy")
-    own = spec.model_copy(update={"attention": AttentionSpec(passes="activations")})
+    spec = load_accelerator("bitmod-lossy", ["activation_bits=8"])
+    own = load_accelerator("bitmod-lossy", ["activation_bits=8", "attention.passes=activations"])
     wide, narrow = (run_layers(one, model("phi-2"), Phase.PREFILL).table for one in (own, spec))
-    assert wide.loc["qk", "compute_cycles"] == 4 * narrow.loc["qk", "compute_cycles"]  # 16 bits against 4
+    assert wide.loc["qk", "compute_cycles"] == 2 * narrow.loc["qk", "compute_cycles"]  # 8 bits against 4
     assert wide.loc["up", "compute_cycles"] == narrow.loc["up", "compute_cycles"]
 
 
@@ -181,6 +181,16 @@ def test_mistakes_of_a_file_are_named(tmp_path: Path) -> None:
     text = str(told.value)
     assert "prefill.rows" in text and "bits_of must be 1 to 32 bits each, got phi-2: 64" in text
     assert "cached_reads must be context when heads are per_head" in text
+
+
+def test_weights_that_an_element_does_not_take_are_refused_with_what_it_takes() -> None:
+    with pytest.raises(ConfigError) as told:
+        load_accelerator("bitmod-lossy", ["decode.weight_bits=12", "attention.passes=activations"])
+    assert (
+        "an element takes 1 to 8 bits beside scales (element.max_weight_bits), got decode.weight_bits: 12, "
+        "activation_bits (attention.passes: activations): 16"
+    ) in str(told.value)
+    assert load_accelerator("bitmod-lossy", ["decode.weight_bits=8.0625"]).decode.weight_bits == 8.0625
 
 
 def test_settings_lie_over_a_shipped_accelerator() -> None:

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 
 from cairn.base.errors import CairnError, InfeasibleError
 from cairn.sim.config.problems import validate
-from cairn.sim.config.resolve import ACCELERATOR, CHIP, DUPLEX, MODEL, NETWORK, WAFER, load_document, shipped
+from cairn.sim.config.resolve import (
+    ACCELERATOR,
+    CHIP,
+    DUPLEX,
+    MODEL,
+    NETWORK,
+    PIM_SYSTEM,
+    WAFER,
+    load_document,
+    shipped,
+)
 from cairn.sim.config.run_config import RunConfig, load
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
@@ -46,6 +56,8 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
         yield _row(f"accelerators/{name}", "accelerators", _accelerator(name))
     for name in shipped(DUPLEX):
         yield _row(f"duplex/{name}", "duplex", _duplex(name))
+    for name in shipped(PIM_SYSTEM):
+        yield _row(f"pim/{name}", "pim", _pim_system(name))
     for name in shipped(MODEL):
         model = validate(load_document(name, MODEL), ModelSpec, MODEL.references)
         small = count_parameters(model).matrices <= QUICK_PARAMETERS
@@ -106,6 +118,18 @@ def _duplex(name: str) -> Outcome:
         return Outcome(False, f"Refused: {broken}")
     told = ", ".join(f"{row['system']} {row['speedup']:.2f}x" for row in totals.to_dict("records")[1:])
     return Outcome(bool((totals["ms"] > 0).all()), f"{told} of the cores alone.")
+
+
+def _pim_system(name: str) -> Outcome:
+    from cairn.sim.pim.system_result import run_pim_system
+    from cairn.sim.pim.system_run import load_pim_system
+
+    try:
+        totals = run_pim_system(load_pim_system(name)).totals()
+    except CairnError as broken:
+        return Outcome(False, f"Refused: {broken}")
+    told = ", ".join(f"{row['system']} {row['tokens_per_s']:,.0f} tokens/s" for row in totals.to_dict("records"))
+    return Outcome(bool((totals["tokens_per_s"] > 0).all()), f"{told}.")
 
 
 def outcome_of(run_name: str, overrides: list[str], run: bool) -> Outcome:

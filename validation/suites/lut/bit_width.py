@@ -21,7 +21,7 @@ REPORTED: Final = {
     ("lut", "fp8"): "the paper says nothing of it",
     ("add", "fp8"): "the paper says nothing of it",
     ("conventional_lut", "fp8"): "the paper says nothing of it",
-    ("add", "int8"): "the paper's figure is at FP16 (its conditions); an adder of 8 bits is a sixth of an INT8 MAC",
+    ("add", "int8"): "the paper's Figure 13 has FP16 activations alone, and its text names no width for adders at INT8",
 }
 
 

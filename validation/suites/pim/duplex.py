@@ -8,6 +8,8 @@ from typing import Final
 
 from cairn.base.errors import CairnError, ConfigError
 from cairn.hw_models.pim.duplex import DuplexSpec, Unit
+from cairn.hw_models.pim.system_energy import DuplexEnergySpec
+from cairn.sim.pim.duplex_energy import step_energy
 from cairn.sim.pim.step import Machine, StepTime, step_time
 from cairn.validation.reference import Record, ReferenceDir
 from cairn.validation.rows import Row
@@ -43,6 +45,7 @@ def rows(reference: ReferenceDir) -> Iterator[Row]:
         yield _latency(record, step, remark)
         if step is not None and record.text("memory_model") == "ramulator":
             yield from _parts(record, step)
+            yield from _energy(record, step)
     for record, step in found:
         for other, its_step in found:
             yield from _against(record, step, other, its_step)
@@ -117,6 +120,23 @@ def _parts(record: Record, step: StepTime) -> Iterator[Row]:
                 f"duplex.{record.text('run')}.{part}", f"Duplex part, {part}", measured, getattr(step, part) * 1e3,
                 "ms", _source(record), (f"duplex_{part}",) if record.text("stage") == "decode" else (), resolution=5e-7,
             )  # fmt: skip
+
+
+def _energy(record: Record, step: StepTime) -> Iterator[Row]:
+    """Joules of a decode step, all devices: memory and operations apart."""
+    if record.text("stage") != "decode":
+        return
+    energy = step_energy(machine(record), step, DuplexEnergySpec())
+    bank = SYSTEMS[record.text("system")] is Unit.BANK
+    for column, what, joules in (
+        ("dram_energy_J", "memory", energy.memory_j), ("mac_energy_J", "operations", energy.compute_j)
+    ):  # fmt: skip
+        again = what == "memory" and bank
+        gate = f"duplex_energy_{what}" + ("_bank" if again else "")
+        yield Row(
+            f"duplex.{record.text('run')}.energy.{what}", f"Duplex energy, {what}" + (", bank PIM" if again else ""),
+            record.number(column), joules, "J", _source(record), (gate,), resolution=5e-6,
+        )  # fmt: skip
 
 
 def _against(record: Record, step: StepTime | None, other: Record, its_step: StepTime | None) -> Iterator[Row]:

@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 
 from cairn.hw_models.pim.duplex import DuplexSpec, Unit
+from cairn.hw_models.pim.system_energy import DuplexEnergySpec
+from cairn.sim.pim.duplex_energy import step_energy
 from cairn.sim.pim.step import Machine, StepTime, step_time
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
@@ -24,7 +26,7 @@ CONTEXTS: Final = (256, 1024, 2048, 4096)
 
 
 def rows(reference: ReferenceDir) -> Iterator[Row]:
-    """Throughput gains of Duplex over the GPU and over bank PIM, and how busy the GPU is without."""
+    """Throughput gains of Duplex over the GPU and over bank PIM, energy saved, and how busy the GPU is without."""
     if reference.optional(PAPERS) is None:
         return
     answers: dict[str, Callable[[], float]] = {
@@ -32,6 +34,8 @@ def rows(reference: ReferenceDir) -> Iterator[Row]:
         "duplex.tput.avg": lambda: float(np.mean(_gains(tuple(SHAPES), None))),
         "duplex.vsbank.max": lambda: max(_gains(("mixtral",), Unit.BANK)),
         "duplex.vsbank.avg": lambda: float(np.mean(_gains(("mixtral",), Unit.BANK))),
+        "duplex.en.avg": lambda: 100 * float(np.mean([_saved(*at) for at in product(SHAPES, BATCHES, CONTEXTS)])),
+        "duplex.en.glam": lambda: 100 * max(_saved("glam", *at) for at in product(BATCHES, CONTEXTS)),
         "duplex.gpuutil.att": lambda: 100 * max(_busy(name, "attention") for name in SHAPES),
     }
     for record in reference.csv(PAPERS):
@@ -44,10 +48,22 @@ def rows(reference: ReferenceDir) -> Iterator[Row]:
 
 @cache
 def _step(name: str, batch: int, context: int, pim: Unit | None, divided: bool) -> StepTime:
+    return step_time(_machine(name, pim, divided), graph(name, "decode", batch, context))
+
+
+def _machine(name: str, pim: Unit | None, divided: bool) -> Machine:
     devices, nodes, group = SHAPES[name]
     experts = group if divided else devices // min(devices, 8)
-    machine = Machine(DuplexSpec(), devices, nodes, group, experts, pim, divided)
-    return step_time(machine, graph(name, "decode", batch, context))
+    return Machine(DuplexSpec(), devices, nodes, group, experts, pim, divided)
+
+
+def _saved(name: str, batch: int, context: int) -> float:
+    """Share of the energy of the GPU alone that Duplex, experts divided, does not need."""
+    alone, duplex = (
+        step_energy(_machine(name, *how), _step(name, batch, context, *how), DuplexEnergySpec()).joules
+        for how in ((None, False), (Unit.LOGIC, True))
+    )
+    return 1 - duplex / alone
 
 
 def _gains(names: tuple[str, ...], other: Unit | None) -> list[float]:

@@ -17,6 +17,7 @@ from cairn.validation.suites.pim import (
     duplex,
     headlines,
     samsung,
+    systems,
     twin,
     twin_steps,
     units_form,
@@ -33,10 +34,12 @@ def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
     yield from duplex.rows(reference)
     yield from cent.rows(reference)
     yield from headlines.rows(reference)
+    yield from systems.rows(reference)
     if reference.given is None:  # what is held against itself needs no rows of others
         yield from twin.rows()
         yield from attacc.stream_rows()
         yield from units_form.rows()
         yield from choice.rows()
+        yield from systems.choice_rows()
         yield from coprocessing.rows(run_all)
         yield from twin_steps.rows(run_all)

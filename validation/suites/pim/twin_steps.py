@@ -18,10 +18,11 @@ OF_UNITS: Final = {
     "chip": ("hbm3-cube-bank-pim", "hbm3-cube-logic-pim"),
     "workload.context": (256, 512, 1024, 2048),
     "chip.pim.spacing_cycles": (4, 6, 8),
-    "chip.pim.accumulators": (4, 8, 16, 32, 64),
+    "chip.pim.accumulators": (2, 4, 8, 16, 32, 64),
     "chip.pim.buffer_kib": (4, 8, 16, 64),
     "chip.pim.turn_rows": (4, 16, 64),
     "chip.matrix_unit.columns": (16, 32, 64),
+    "mapping.pim_stationary": ("outputs", "inputs"),
 }
 
 
@@ -51,9 +52,9 @@ BY_RULE: Final = Drawn(
     "twin_steps", "llama-2-7b-decode-pim",
     {
         "chip": OF_UNITS["chip"], "model": ("llama-2-7b", "llama-3.2-3b"),
-        "mapping.pim": ("all", "all", "products", "attention"), "workload.batch": (1, 2, 4, 8),
+        "mapping.pim": ("all", "all", "products", "attention"), "workload.batch": (1, 2, 4, 8, 16),
         **{name: values for name, values in OF_UNITS.items() if name != "chip"},
-    }, 44, 120,
+    }, 120, 240,
 )  # fmt: skip
 """What units do is said by hand: `all` twice, since its steps are the units' alone."""
 BY_TIME: Final = Drawn(
