@@ -17,6 +17,7 @@ from cairn.sim.config.run_config import Engine, RunConfig, resolved, run_hash
 from cairn.sim.engine.trouble import own_plan
 from cairn.sim.mapping.kept import KeptPlan, plan_key
 from cairn.sim.mapping.options import Paradigm
+from cairn.sim.mapping.pim_asked import check_asked
 from cairn.sim.mapping.sequence import FEW, PAIR, PAIR_LARGE, Sequence, Written, pipelined, simulated_of, straight
 from cairn.sim.plan.builder import PlanBuilder
 from cairn.sim.plan.plan import Plan, Trace
@@ -56,6 +57,7 @@ def simulate(config: RunConfig, *, progress: Progress | None = None, kept: KeptP
     graph = build_graph(config.model, config.workload, config.routing, config.seed)
     check_capacity(config.chip, graph)
     check_dram_dies(config.chip)
+    check_asked(config.chip, config.mapping, graph)
     attempt = _simulate_blocks(config, graph, tell, kept or KeptPlan())
     sequence, plan, trace = attempt.sequence, attempt.plan, attempt.trace
     extra = sum((r.repeat - r.simulated) * r.period_ps for r in attempt.repetitions)

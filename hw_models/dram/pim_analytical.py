@@ -47,7 +47,8 @@ class PimTimes:
         return cls(tick * ticks["spacing"], tick * row, byte, 1.0 - lost, columns, banks)
 
     def work_ps(self, columns: npt.ArrayLike, turns: npt.ArrayLike) -> Floats:
-        """Time of so many columns, each of which follows the one before in its row after `turns` times the spacing.
+        """Time of so many columns, each of which follows the one before in its row after `turns` times the spacing,
+        whole times or not.
 
         Behind the last column of a row, turns are not waited for (rule S8): t_rtp after it its banks may close.
         """

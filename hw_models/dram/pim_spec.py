@@ -23,7 +23,8 @@ class PimSpec(Spec):
     bring several banks together. Either way `banks_together` banks (null: all of a channel) open the same row, and each
     gives `column_bytes` to its unit every `spacing_cycles` of the DRAM clock (more where power limits it), the first
     ones `t_rcd_mac` cycles after the activate (null: the DRAM's own t_rcd). A unit multiplies what a bank gives with
-    `rows_at_once` rows of inputs; more rows take as many times the spacing.
+    `rows_at_once` rows of inputs; more rows take as many times the spacing, in steps of its `turn_parts`-th (of units
+    whose clock is that many times as fast as columns come, and which do a share of the rows in each cycle).
 
     `activate` says whether one command opens the row in all the banks, or one command each, by the rules of activates.
     With `mixed_access` cores use the other banks meanwhile; without it the whole channel is in one mode or the other,
@@ -41,6 +42,7 @@ class PimSpec(Spec):
     spacing_cycles: int = sourced(6, f"{_ATTACC}: nCCDAB with the power limit (4 without)", ge=1, le=1 << 16)
     t_rcd_mac: int | None = sourced(None, f"{_ATTACC}: as for reads (AiM: 56 instead of 36)", ge=0, le=1 << 16)
     rows_at_once: int = sourced(1, f"{_DUPLEX}, section VI: Bank-PIM does 1 op for each byte", ge=1, le=1 << 12)
+    turn_parts: int = sourced(1, "this project: whole spacings, units that do all rows at once", ge=1, le=64)
     activate: Literal["together", "each"] = sourced("together", f"{_ATTACC}, {_AIM}: one command for all banks")
     mixed_access: bool = sourced(False, f"{_AIM}: all-bank commands take the channel")
     mode_change_cycles: int = sourced(
@@ -74,6 +76,18 @@ class PimSpec(Spec):
                 "cores: state mixed_access: true"
             )
         return self
+
+    def turns_of(self, rows: int) -> int:
+        """Parts of a spacing that a column takes with so many rows of inputs: those of one spacing at least."""
+        return max(self.turn_parts, -(-rows * self.turn_parts // self.rows_at_once))
+
+    def spacings_of(self, rows: int) -> float:
+        """Spacings that a column takes with so many rows of inputs."""
+        return self.turns_of(rows) / self.turn_parts
+
+    def sets_of(self, rows: int) -> int:
+        """Accumulators that an output takes with so many rows of inputs."""
+        return -(-rows // self.rows_at_once)
 
     def together(self, banks_per_channel: int) -> int:
         """Banks that open a row together."""

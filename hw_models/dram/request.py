@@ -7,7 +7,8 @@ share, and so in row row_base + that // row_bytes. `offset_bytes` is the offset 
 
 Two further flags are for channels with PIM units. IS_PIM: the bytes are not moved but worked on where they lie, in all
 these banks together; stripes are whole columns of a bank, offset and bytes whole columns of all banks, and the flags
-from TURNS on say how many times the spacing of columns each one takes (0: once). IS_BUFFER: the bytes go to, or with
+from TURNS on say how many parts of the spacing of columns (chip.pim.turn_parts) each one takes (fewer than all of them:
+one spacing). IS_BUFFER: the bytes go to, or with
 IS_WRITE unset come from, the buffers of the units over the channel's data bus, and no bank is asked (bank_base and
 row_base say nothing).
 """
@@ -28,7 +29,7 @@ R_CHANNEL, R_BANK_BASE, R_BANK_COUNT, R_ROW_BASE, R_STRIPE, R_OFFSET, R_BYTES = 
 IS_PIM: Final = 4
 IS_BUFFER: Final = 8
 TURNS: Final = 16
-"""Flags of requests for PIM units; see above. The turns are counted in units of TURNS."""
+"""Flags of requests for PIM units; see above. The parts are counted in units of TURNS."""
 
 OVERFLOW: Final = 1
 """`state[ERROR]`: more requests at once in a channel than the server was built for."""

@@ -38,6 +38,15 @@ def row_bytes(columns: npt.ArrayLike, bits: float) -> IntArray:
     return np.ceil(np.asarray(columns) * bits / 8).astype(np.int64)
 
 
+def even_pieces(grid: Grid, rows: int, columns: int, quantum: int = 1) -> Pieces:
+    """Pieces on the ranks of a grid that share a tensor evenly; see `Scope.even_layout`."""
+    down = grid.rows if rows >= grid.rows else 1
+    across = grid.size // down
+    r, c = bounds(rows, down), bounds(columns, across, quantum)
+    i, j = np.divmod(np.arange(grid.size), across)
+    return wanted(np.arange(grid.size), r[i], r[i + 1], c[j], c[j + 1]).without_empty()
+
+
 def leaders(chip: ChipSpec, cores: IntArray, core_group: int | None) -> IntArray:
     """For each of `cores` (of one stage) the core in whose queue it loads: the first of its core group.
 
@@ -219,12 +228,8 @@ class Scope:
 
     def even_layout(self, rows: int, columns: int, quantum: int = 1) -> Pieces:
         """Pieces that share a tensor evenly: as many row parts as the grid has rows if there are that many tokens."""
-        grid = self.grid
-        down = grid.rows if rows >= grid.rows else 1
-        across = grid.size // down
-        r, c = bounds(rows, down), bounds(columns, across, quantum)
-        i, j = np.divmod(np.arange(grid.size), across)
-        return wanted(grid.cores, r[i], r[i + 1], c[j], c[j + 1]).without_empty()
+        even = even_pieces(self.grid, rows, columns, quantum)
+        return Pieces(self.grid.cores[even.core], even.rect, even.ready)
 
     def load_columns(self, name: str, op: int, pieces: Pieces) -> IntArray:
         """Load, for each piece, its columns of the one-row tensor `name`; bytes that several load are duplicates.

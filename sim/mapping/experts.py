@@ -9,19 +9,21 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from cairn.hw_models.chip import ChipSpec
 from cairn.sim.mapping.by_tables import by_tables
 from cairn.sim.mapping.choices import columns_together, whole_groups
 from cairn.sim.mapping.choose import MatmulMapping, choose_matmul
 from cairn.sim.mapping.context import NONE, Scope
 from cairn.sim.mapping.grouped import Grouped, lower_grouped
 from cairn.sim.mapping.matmul_cost import MatmulShape
+from cairn.sim.mapping.options import MappingSpec
 from cairn.sim.mapping.pieces import Pieces, wanted
-from cairn.sim.mapping.pim_choice import all_on_units
+from cairn.sim.mapping.pim_choice import all_on_units, may_do_products
 from cairn.sim.mapping.pim_product import lower_product
 from cairn.sim.mapping.product_work import Product
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Tile
-from cairn.workloads.graph import Operator
+from cairn.workloads.graph import Block, Operator
 
 IntArray = npt.NDArray[np.int64]
 
@@ -30,28 +32,19 @@ MANY_EXPERTS = 16
 (assumed: splitting each of few large experts over all cores balances uneven loads)."""
 
 
-def _spans(operator: Operator, total: int) -> tuple[IntArray, IntArray]:
-    """Begin and end of each expert's rows in the sorted order; empty ones left out."""
-    size = np.array(operator.row_groups or (total,))
-    end = np.cumsum(size)
+def sorted_stretches(
+    rows: tuple[int, ...], sizes: tuple[int, ...], pieces: Pieces
+) -> tuple[IntArray, IntArray, IntArray]:  # fmt: skip
+    """(piece, begin, end) of the stretches of sorted rows that the token rows of each piece have, neighbouring ones
+    joined. `rows` are the tokens of the sorted rows, `sizes` how many of them each expert has (none: one group)."""
+    token, size = np.array(rows), np.array(sizes or (len(rows),))
+    ends = np.cumsum(size)
     used = size > 0
-    return (end - size)[used], end[used]
-
-
-def _sorted_rows(operator: Operator, pieces: Pieces) -> tuple[IntArray, IntArray]:
-    """Which sorted rows belong to the token rows of each piece: [piece, expert] -> begin, end."""
-    rows = np.array(operator.rows)
-    begin, end = _spans(operator, rows.size)
-    low = np.empty((pieces.count, begin.size), dtype=np.int64)
+    low = np.empty((pieces.count, int(used.sum())), dtype=np.int64)
     high = np.empty_like(low)
-    for expert, (a, b) in enumerate(zip(begin, end, strict=True)):
-        low[:, expert] = a + np.searchsorted(rows[a:b], pieces.rect[:, 0])
-        high[:, expert] = a + np.searchsorted(rows[a:b], pieces.rect[:, 1])
-    return low, high
-
-
-def _merged(low: IntArray, high: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """(piece, begin, end) of the stretches of sorted rows of each piece, neighbouring stretches joined."""
+    for column, (a, b) in enumerate(zip((ends - size)[used], ends[used], strict=True)):
+        low[:, column] = a + np.searchsorted(token[a:b], pieces.rect[:, 0])
+        high[:, column] = a + np.searchsorted(token[a:b], pieces.rect[:, 1])
     piece, expert = np.nonzero(high > low)
     begin, end = low[piece, expert], high[piece, expert]
     new = np.ones(piece.size, dtype=bool)
@@ -65,7 +58,7 @@ def lower_dispatch(scope: Scope, operator: Operator) -> None:
     """Rows of x in expert order, made by each core from the rows and columns that it holds."""
     x_name, y_name = operator.inputs[0], operator.outputs[0]
     x, op = scope.pieces[x_name], scope.op(operator)
-    piece, begin, end = _merged(*_sorted_rows(operator, x))
+    piece, begin, end = sorted_stretches(operator.rows, operator.row_groups, x)
     rect = np.stack([begin, end, x.rect[piece, 2], x.rect[piece, 3]], axis=1)
     decided = _decision(scope, operator, x.core[piece])
     y = Pieces(x.core[piece], rect, x.ready[piece])
@@ -89,22 +82,28 @@ def _decision(scope: Scope, operator: Operator, core: IntArray) -> IntArray:
 
 
 def lower_grouped_matmul(scope: Scope, operator: Operator) -> None:
-    """The experts' products: one expert after the other on all cores, or each on cores of its own."""
+    """The experts' products: one expert after the other on all cores, or each on cores of its own.
+
+    Where PIM units do products, they do those of many experts one after the other too: always by `products` and `all`,
+    with `auto` if the units need less time for all of them than all cores would.
+    """
     x = scope.block.tensor(operator.inputs[0])
     size = np.array(operator.group_rows)
     used = np.nonzero(size > 0)[0]
     end = np.cumsum(size)
-    tables = by_tables(scope.chip, scope.stage.options, x.bits, scope.bits(operator.inputs[1]))
+    chip, grid, options = scope.chip, scope.grid, scope.stage.options
+    tables = by_tables(chip, options, x.bits, scope.bits(operator.inputs[1]))
     widest = int(size.max()) * x.columns * (x.bits if tables is None else tables.held_bits) / 8
-    small = widest <= scope.chip.sram.capacity_kib * 1024 / 4
-    if used.size > MANY_EXPERTS and small:
-        zero = np.zeros_like(used)
-        names = operator.inputs[0], operator.inputs[1], operator.outputs[0]
-        lower_grouped(scope, Grouped(operator, *names, used, (end - size)[used], end[used], zero, zero))
+    many = used.size > MANY_EXPERTS and widest <= chip.sram.capacity_kib * 1024 / 4
+    if many and not may_do_products(chip, options):
+        _cores_of_their_own(scope, operator, used, size, end)
         return
-    shapes = [_expert_shape(scope, operator, rows) for rows in size[used].tolist()]
-    mappings = [choose_matmul(shape, scope.chip, scope.grid, scope.stage.options) for shape in shapes]
-    on_units = all_on_units(shapes, scope.chip, scope.grid, scope.stage.options, mappings)
+    shapes = [expert_shape(scope.block, operator, rows, options, chip) for rows in size[used].tolist()]
+    mappings = [choose_matmul(shape, chip, grid, options) for shape in shapes]
+    on_units = all_on_units(shapes, chip, grid, options, mappings, many=many)
+    if many and on_units is False:
+        _cores_of_their_own(scope, operator, used, size, end)
+        return
     outputs = [
         _one_expert(scope, operator, expert, int(end[expert] - shape.m), shape, mapping, on_units)
         for expert, shape, mapping in zip(used.tolist(), shapes, mappings, strict=True)
@@ -113,13 +112,22 @@ def lower_grouped_matmul(scope: Scope, operator: Operator) -> None:
     scope.pieces[operator.outputs[0]] = Pieces(*joined)
 
 
-def _expert_shape(scope: Scope, operator: Operator, rows: int) -> MatmulShape:
+def _cores_of_their_own(scope: Scope, operator: Operator, used: IntArray, size: IntArray, end: IntArray) -> None:
+    """Products of the experts `used`, whose `size` rows stand before `end`, each on cores of its own."""
+    zero = np.zeros_like(used)
+    names = operator.inputs[0], operator.inputs[1], operator.outputs[0]
+    lower_grouped(scope, Grouped(operator, *names, used, (end - size)[used], end[used], zero, zero))
+
+
+def expert_shape(block: Block, operator: Operator, rows: int, options: MappingSpec, chip: ChipSpec) -> MatmulShape:
     """The product of an expert with so many rows."""
     y_name = operator.outputs[0]
-    x, w, y = (scope.block.tensor(name) for name in (*operator.inputs[:2], y_name))
-    tables = by_tables(scope.chip, scope.stage.options, x.bits, w.bits)
-    together = whole_groups(columns_together(scope.block, y_name), tables)
-    return MatmulShape(rows, y.columns, x.columns, x.bits, w.bits, scope.partial_bits, together, tables)
+    x, w, y = (block.tensor(name) for name in (*operator.inputs[:2], y_name))
+    tables = by_tables(chip, options, x.bits, w.bits)
+    together = whole_groups(columns_together(block, y_name), tables)
+    return MatmulShape(
+        rows, y.columns, x.columns, x.bits, w.bits, float(options.partial_sum_bits), together, tables
+    )  # fmt: skip
 
 
 def _one_expert(
@@ -139,7 +147,7 @@ def lower_combine(scope: Scope, operator: Operator) -> None:
     x_name, y_name = operator.inputs[0], operator.outputs[0]
     tensor, op = scope.block.tensor(y_name), scope.op(operator)
     y = scope.even_layout(tensor.rows, tensor.columns)
-    piece, begin, end = _merged(*_sorted_rows(operator, y))
+    piece, begin, end = sorted_stretches(operator.rows, operator.row_groups, y)
     want = wanted(y.core[piece], begin, end, y.rect[piece, 2], y.rect[piece, 3])
     x = scope.bring(x_name, want, op, "share")
     ready = scope.plan.join(piece, x.ready, y.count, op)

@@ -19,6 +19,7 @@ from cairn.sim.mapping.context import NONE, Scope, row_bytes
 from cairn.sim.mapping.heads import apply_pending
 from cairn.sim.mapping.past import Caches
 from cairn.sim.mapping.pieces import wanted
+from cairn.sim.mapping.pim_asked import why_attention_stays
 from cairn.sim.mapping.pim_choice import SCORE_BYTES, attention_keys
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile
@@ -31,12 +32,10 @@ IntArray = npt.NDArray[np.int64]
 def job_on_units(scope: Scope, operator: Operator) -> Job | None:
     """The attention as PIM units do it, None where the cores do it."""
     attention = operator.attention
-    caches = [name for name in operator.inputs if scope.block.tensor(name).role is Role.KV]
-    stored = {tensor for tensor, _ in operator.writes}
-    if attention is None or scope.past is not None or len(caches) != 2 or not stored.issuperset(caches):
+    if attention is None or scope.past is not None or why_attention_stays(scope.block, operator) is not None:
         return None
-    bits = scope.bits(caches[0])
-    keys = attention_keys(attention, attention.latent, bits, scope.chip, scope.stage.options)
+    caches = [name for name in operator.inputs if scope.block.tensor(name).role is Role.KV]
+    keys = attention_keys(attention, scope.bits(caches[0]), scope.chip, scope.stage.options)
     if keys is None:
         return None
     units = share_units(attention, scope.grid.size, _banks(scope))
@@ -88,7 +87,7 @@ class _OnUnits:
         self.stored: dict[str, IntArray] = {}
         self.banks = _banks(job.scope)
         pim = job.scope.chip.pim
-        self.turns = -(-job.queries_per_key // (pim.rows_at_once if pim else 1))
+        self.turns = pim.turns_of(job.queries_per_key) if pim else 1
         self.read: list[IntArray] = []
         """By step, the task that took the scores of each rank from the accumulators."""
         self.used: list[IntArray] = []

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from cairn.base.errors import ConfigError, Infeasibility, InfeasibleError
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram.pim_analytical import PimTimes
 from cairn.hw_models.dram.pim_spec import RESULT_BITS, PimSpec
-from cairn.sim.mapping.attention_work import decoding
 from cairn.sim.mapping.choose import MatmulMapping, choose_matmul
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.matmul_cost import MatmulShape
 from cairn.sim.mapping.options import BankPlacement, MappingSpec, PimRule, PimStationary
-from cairn.sim.mapping.pim_order import BUFFER_HALVES, Order, order_of, stays_of
+from cairn.sim.mapping.pim_order import BUFFER_HALVES, Integers, Order, order_of, stays_of
 from cairn.workloads.graph import Attention
+
+Floats = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 SCORE_BYTES = 2
 """Bytes of a score or a weight between units and cores (assumed: the precision of activations)."""
@@ -35,11 +37,6 @@ class Cut:
     tile_n: int
     segment_k: int
     halves: int
-    rows_at_once: int
-
-    def turns(self, rows: int) -> int:
-        """How often the units take a column for so many rows."""
-        return -(-rows // self.rows_at_once)
 
     def parts(self, m: int) -> list[int]:
         """Rows of each part of m rows."""
@@ -74,6 +71,11 @@ def units_of(chip: ChipSpec, options: MappingSpec) -> PimSpec | None:
     return chip.pim
 
 
+def may_do_products(chip: ChipSpec, options: MappingSpec) -> bool:
+    """Whether PIM units do products, or may, by the mapping's rule."""
+    return units_of(chip, options) is not None and options.pim is not PimRule.ATTENTION
+
+
 def product_layout(
     shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec, mapping: MatmulMapping,
     on_units: bool | None = None,
@@ -89,10 +91,10 @@ def product_layout(
     by_rule = options.pim is not PimRule.AUTO
     if by_rule and shape.m > FEW_ROWS:
         return None
-    misfit = _misfit(units, shape)
-    if misfit is not None:
+    trouble = misfit(units, shape)
+    if trouble is not None:
         if by_rule:
-            raise InfeasibleError([misfit])
+            raise InfeasibleError([trouble])
         return None
     layout = _layout(shape, chip, grid, options, units)
     if by_rule or on_units is None:
@@ -101,24 +103,26 @@ def product_layout(
 
 
 def all_on_units(
-    shapes: list[MatmulShape], chip: ChipSpec, grid: Grid, options: MappingSpec, mappings: list[MatmulMapping]
-) -> bool | None:
+    shapes: list[MatmulShape], chip: ChipSpec, grid: Grid, options: MappingSpec, mappings: list[MatmulMapping],
+    *, many: bool = False,
+) -> bool | None:  # fmt: skip
     """Whether `auto` gives these products, which cores would do one after the other, to the units.
 
     None where each is decided by itself: units with mixed access work beside the cores, as Duplex splits its experts.
     Others take the channel from them, so that what both sides do is neither's gain: all go to the side that needs less
-    time for all.
+    time for all. So do those of `many` experts, which cores do in another way than one after the other.
     """
     units = units_of(chip, options)
-    if units is None or options.pim is not PimRule.AUTO or units.mixed_access:
+    if units is None or options.pim is not PimRule.AUTO or (units.mixed_access and not many):
         return None
-    if any(_misfit(units, shape) is not None for shape in shapes):
+    if any(misfit(units, shape) is not None for shape in shapes):
         return False
     needed = sum(_layout(shape, chip, grid, options, units).cycles for shape in shapes)
     return needed < sum(mapping.cycles for mapping in mappings)
 
 
-def _misfit(units: PimSpec, shape: MatmulShape) -> Infeasibility | None:
+def misfit(units: PimSpec, shape: MatmulShape) -> Infeasibility | None:
+    """What PIM units lack for a product, None where they can do it."""
     for bits, what in ((shape.w_bits, "weights"), (shape.x_bits, "activations")):
         if bits not in units.bits:
             remedy = f"chip.pim.bits are {', '.join(f'{b:g}' for b in units.bits)}; choose such a precision of {what}, "
@@ -135,20 +139,32 @@ def _misfit(units: PimSpec, shape: MatmulShape) -> Infeasibility | None:
 
 def _layout(shape: MatmulShape, chip: ChipSpec, grid: Grid, options: MappingSpec, units: PimSpec) -> Layout:
     """Outputs over banks, the reduction along columns; half of buffer and accumulators for what is under way."""
-    mapping = choose_matmul(replace(shape, m=1), chip, grid, options)
+    mapping = choose_matmul(one_row(shape), chip, grid, options)
+    cycles = float(units_cycles(shape, chip, units, options.pim_stationary, *mapping.split.sizes[1:]))
+    return Layout(mapping, _cut(shape, chip, units), cycles)
+
+
+def one_row(shape: MatmulShape) -> MatmulShape:
+    """The product whose split over cores is that of `shape` on PIM units: its columns and reduction lie with them."""
+    return replace(shape, m=1)
+
+
+def units_cycles(
+    shape: MatmulShape, chip: ChipSpec, units: PimSpec, stationary: PimStationary, gn: Integers, gk: Integers
+) -> Floats:
+    """Core cycles in which the units of every channel do their part of a product, cut into `gn` parts of its columns
+    and `gk` of its reduction (numbers, or arrays of one shape)."""
     cut = _cut(shape, chip, units)
     banks, in_column = units.together(chip.dram.banks_per_channel), int(units.column_bytes * 8 / shape.w_bits)
-    gn, gk = mapping.split.sizes[1:]
-    n, k = math.ceil(shape.n / gn), math.ceil(shape.k / gk)
-    segments, tiles, parts = math.ceil(k / cut.segment_k), math.ceil(n / cut.tile_n), cut.parts(shape.m)
-    columns = math.ceil(n / banks) * math.ceil(k / in_column)
-    fills, reads = stays_of(options.pim_stationary, len(parts), tiles, segments, cut.halves)
+    n, k = -(-shape.n // np.asarray(gn)), -(-shape.k // np.asarray(gk))
+    segments, tiles, parts = -(-k // cut.segment_k), -(-n // cut.tile_n), cut.parts(shape.m)
+    columns = -(-n // banks) * -(-k // in_column)
+    fills, reads = stays_of(stationary, len(parts), tiles, segments, cut.halves)
     filled = shape.m * k * shape.x_bits / 8 * fills / (len(parts) * segments)
     taken = shape.m * n * RESULT_BITS / 8 * reads / (len(parts) * tiles)
     times = PimTimes.of(chip.dram, chip.channels, units)
-    ps = sum(times.work_ps(columns, cut.turns(rows)) for rows in parts) + times.bus_ps(filled + taken)
-    cycles = float(ps) * chip.cores_per_channel * chip.clock_ghz / 1000
-    return Layout(mapping, cut, cycles)
+    ps = sum(times.work_ps(columns, units.spacings_of(rows)) for rows in parts) + times.bus_ps(filled + taken)
+    return np.asarray(ps * chip.cores_per_channel * chip.clock_ghz / 1000)
 
 
 def cut_of(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> Cut:
@@ -156,9 +172,9 @@ def cut_of(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> Cut:
 
     InfeasibleError where the units cannot multiply the operands or have no room for them.
     """
-    misfit = _misfit(units, shape)
-    if misfit is not None:
-        raise InfeasibleError([misfit])
+    trouble = misfit(units, shape)
+    if trouble is not None:
+        raise InfeasibleError([trouble])
     return _cut(shape, chip, units)
 
 
@@ -172,34 +188,35 @@ def _rows_together(m: int, units: PimSpec) -> int:
 def _cut(shape: MatmulShape, chip: ChipSpec, units: PimSpec) -> Cut:
     banks, rows = units.together(chip.dram.banks_per_channel), _rows_together(shape.m, units)
     halves = min(2, units.accumulators)
-    outputs = max(1, units.accumulators // halves // -(-rows // units.rows_at_once))
+    outputs = max(1, units.accumulators // halves // units.sets_of(rows))
     in_column = int(units.column_bytes * 8 / shape.w_bits)
     fits = int(units.buffer_bytes // BUFFER_HALVES * 8 / (rows * shape.x_bits))
-    segment_k = max(in_column, fits // in_column * in_column)
-    return Cut(rows, banks * outputs, segment_k, halves, units.rows_at_once)
+    return Cut(rows, banks * outputs, max(in_column, fits // in_column * in_column), halves)
 
 
-def attention_keys(attention: Attention, latent: bool, bits: float, chip: ChipSpec, options: MappingSpec) -> int | None:
-    """Keys of a tile of an attention on PIM units, None where the cores do it.
-
-    Units do decode attention: one new token of each request, keys and values with columns of their own. Each key lies
-    in one bank. InfeasibleError where the rule asks for the units and operands do not fit them.
+def attention_keys(attention: Attention, bits: float, chip: ChipSpec, options: MappingSpec) -> int | None:
+    """Keys of a tile of an attention that PIM units can do (`pim_asked.why_attention_stays`), None where the cores do
+    it. Each key lies in one bank. InfeasibleError where the rule asks for the units and operands do not fit them.
     """
+    keys = keys_of_tile(attention, bits, chip, options)
+    if keys is None or options.pim is not PimRule.AUTO:
+        return keys
+    return keys if bool(attention_is_faster(attention, bits, chip, keys)) else None
+
+
+def keys_of_tile(attention: Attention, bits: float, chip: ChipSpec, options: MappingSpec) -> int | None:
+    """As `attention_keys`, but that with `auto` the time that either side takes is not looked at."""
     units = units_of(chip, options)
-    if units is None or options.pim is PimRule.PRODUCTS or latent or not decoding(attention):
+    if units is None or options.pim is PimRule.PRODUCTS:
         return None
-    misfit = _attention_misfit(attention, bits, chip, units)
-    if misfit is not None:
+    trouble = _attention_misfit(attention, bits, chip, units)
+    if trouble is not None:
         if options.pim is PimRule.AUTO:
             return None
-        raise InfeasibleError([misfit])
+        raise InfeasibleError([trouble])
     banks, queries = units.together(chip.dram.banks_per_channel), attention.heads // attention.kv_heads
-    turns = -(-queries // units.rows_at_once)
     by_buffer = units.buffer_bytes // 2 // (queries * SCORE_BYTES) // banks * banks
-    keys = min(by_buffer, banks * max(1, units.accumulators // 2 // turns))
-    if options.pim is PimRule.AUTO and not _attention_is_faster(attention, bits, chip, units, keys):
-        return None
-    return keys
+    return min(by_buffer, banks * max(1, units.accumulators // 2 // units.sets_of(queries)))
 
 
 def _attention_misfit(attention: Attention, bits: float, chip: ChipSpec, units: PimSpec) -> Infeasibility | None:
@@ -225,18 +242,20 @@ def _attention_misfit(attention: Attention, bits: float, chip: ChipSpec, units: 
     return None
 
 
-def _attention_is_faster(attention: Attention, bits: float, chip: ChipSpec, units: PimSpec, keys: int) -> bool:
-    """Whether keys and values, and what goes to and from the units for them, take less time than the channel's bus and
-    the matrix unit take without the units."""
+def attention_is_faster(attention: Attention, bits: float, chip: ChipSpec, keys: int) -> BoolArray:
+    """Whether keys and values of a tile, and what goes to and from the units for them, take less time than the
+    channel's bus and the matrix unit take without the units. `chip` may stand for many designs."""
+    units = chip.pim
+    if units is None:
+        return np.asarray(False)
     queries, width = attention.heads // attention.kv_heads, attention.head_dim + attention.value_dim
     times = PimTimes.of(chip.dram, chip.channels, units)
     columns = keys / times.banks * width * bits / 8 / units.column_bytes
-    turns = -(-queries // units.rows_at_once)
     moved = 2 * queries * keys * SCORE_BYTES
-    on_units = times.work_ps(columns, turns) + times.bus_ps(moved)
+    on_units = times.work_ps(columns, units.spacings_of(queries)) + times.bus_ps(moved)
     loading = times.bus_ps(keys * width * bits / 8) / times.left * chip.cores_per_channel
     cycles = chip.matrix_cycles(queries, keys, attention.head_dim) + chip.matrix_cycles(
         queries, attention.value_dim, keys
     )
-    on_cores = np.maximum(loading, float(cycles) * 1000 / chip.clock_ghz)
-    return bool(on_units * chip.cores_per_channel < on_cores)
+    on_cores = np.maximum(loading, cycles * 1000.0 / chip.clock_ghz)
+    return np.asarray(on_units * chip.cores_per_channel < on_cores)

@@ -11,7 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
+
 from cairn.sim.mapping.options import PimStationary
+
+Integers = int | npt.NDArray[np.int64]
 
 NOTHING = -1
 BUFFER_HALVES = 2
@@ -65,16 +70,19 @@ def order_of(stationary: PimStationary, parts: int, tiles: int, segments: int, h
     return Order(steps, fills, fill_of, sums, sums_of, tuple(transfers))
 
 
-def stays_of(stationary: PimStationary, parts: int, tiles: int, segments: int, halves: int) -> tuple[int, int]:
-    """How often a segment is brought to the buffer, and how often the sums of a tile are read, in `order_of`."""
+def stays_of(
+    stationary: PimStationary, parts: int, tiles: Integers, segments: Integers, halves: int
+) -> tuple[Integers, Integers]:
+    """How often a segment is brought to the buffer, and how often the sums of a tile are read, in `order_of`, of
+    products of so many tiles and segments (numbers, or arrays of one shape)."""
     if stationary is PimStationary.OUTPUTS:
         return parts * _passing(tiles, segments, BUFFER_HALVES), parts * tiles
     return parts * segments, parts * _passing(segments, tiles, halves)
 
 
-def _passing(outer: int, inner: int, halves: int) -> int:
+def _passing(outer: Integers, inner: Integers, halves: int) -> Integers:
     """Stays of what an inner loop goes over, there and back again."""
-    return inner + (outer - 1) * max(0, inner - halves)
+    return inner + (outer - 1) * np.maximum(0, inner - halves)
 
 
 def _steps(stationary: PimStationary, parts: int, tiles: int, segments: int) -> list[tuple[int, int, int]]:

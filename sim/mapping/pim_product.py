@@ -55,6 +55,8 @@ class _OnUnits:
             raise ValueError("a product on PIM units needs a chip with them")
         self.column = pim.column_bytes
         self.banks = pim.together(work.scope.chip.dram.banks_per_channel)
+        self.turns = [pim.turns_of(rows) for rows in self.cut.parts(work.product.shape.m)]
+        """Of each part, in parts of the spacing of columns."""
         n, k = (int((end - begin).max()) for begin, end in ((work.n0, work.n1), (work.k0, work.k1)))
         self.order = self.cut.order(work.scope.stage.options.pim_stationary, work.product.shape.m, n, k)
         self.filled: dict[int, IntArray] = {}
@@ -144,10 +146,8 @@ class _OnUnits:
         if before != NOTHING:
             after.append(self.read[before][pick])
         ops = 2 * (m[1] - m[0]) * count[pick] * length[pick]
-        turns = -(-(m[1] - m[0]) // self.cut.rows_at_once)
-        tasks[pick] = self.scope.plan.pim(
-            work.core[pick], Tile(product.op, actions.MATMUL, m, n, k, product.group), operand, after, ops, turns
-        )
+        tile_of = Tile(product.op, actions.MATMUL, m, n, k, product.group)
+        tasks[pick] = self.scope.plan.pim(work.core[pick], tile_of, operand, after, ops, self.turns[part])
         self.used[order.fill_of[step]].append(tasks)
         self.worked.setdefault(order.sums_of[step], []).append(tasks)
 

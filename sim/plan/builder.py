@@ -218,7 +218,8 @@ class PlanBuilder:
         self, core: IntLike, tile: Tile, operand: Region, after: After = None, ops: IntLike = 0, turns: IntLike = 1
     ) -> IntArray:
         """Tiles on the PIM units of the channel of each `core`: `operand`, rows of banks that are opened together,
-        times what lies in the units' buffers, `ops` operations of it. Each column takes `turns` times their spacing.
+        times what lies in the units' buffers, `ops` operations of it. Each column takes `turns` parts of their spacing
+        (chip.pim.turn_parts), all of them at least.
 
         The address of the operand is in whole columns of all its banks (chip.pim.column_bytes in each), and its request
         is rounded up to them. Bytes that are worked on in the banks are no traffic of the channel.

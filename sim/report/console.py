@@ -80,7 +80,10 @@ def _operators(result: Result, top: int) -> Table:
     table.add_column("x", justify="right")
     for name in ("time", "share", "bound", "eff."):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("limited by", no_wrap=True)
+    of_units = "pim_ops" in summed
+    table.add_column("limit" if of_units else "limited by", no_wrap=True)
+    if of_units:
+        table.add_column("PIM", justify="right", no_wrap=True)
     for name in ("DRAM", "NoC", "energy"):
         table.add_column(name, justify="right", no_wrap=True)
     shown = summed.nlargest(top, "time_us").index if len(summed) > top else summed.index
@@ -113,10 +116,19 @@ def _operator_cells(row: dict[str, Any], name: str) -> list[RenderableType]:
         si_time(bound_us * 1e-6) if bound_us else "-",
         f"{bound_us / time_us:.0%}" if time_us and bound_us else "-",
         Text(limiting, LIMIT_STYLE.get(limiting.split("/")[0], "")),
+        *([_on_units(row)] if "pim_ops" in row else []),
         si_bytes(row["dram_read_bytes"] + row["dram_write_bytes"]),
         si_bytes(row["noc_bytes"]),
         si(row["energy_uj"] * 1e-6, "J"),
     ]
+
+
+def _on_units(row: dict[str, Any]) -> str:
+    """How much of an operator's products PIM units do: all, a share, none ("-"), or nothing where it has none."""
+    units, every = int(row["pim_ops"]), int(row["pim_ops"] + row["matrix_ops"])
+    if units in (0, every):
+        return "all" if units else "-" * (every > 0)
+    return f"{units / every:.0%}"
 
 
 def _limits(result: Result) -> Table:

@@ -88,7 +88,10 @@ def operator_table(
     energy_pj: Mapping[str, FloatArray],
     peaks: Peaks,
 ) -> pd.DataFrame:
-    """Rows in plan order; a last row holds tasks without an operator when any time or bytes fall to them."""
+    """Rows in plan order; a last row holds tasks without an operator when any time or bytes fall to them.
+
+    `matrix_ops` are of the cores, `pim_ops` (where the chip has PIM units) of those units.
+    """
     n_ops = len(record.operators)
     charged_ps = np.zeros(n_ops + 1, dtype=np.int64)
     np.add.at(charged_ps, steps.op, steps.charged)
@@ -168,6 +171,8 @@ def _work_columns(record: RunRecord, work: Work) -> dict[str, Any]:
         "dram_write_bytes": work.moved[:, WRITE].sum(axis=1),
         "noc_bytes": work.moved[:, NOC].sum(axis=1),
     }
+    if record.chip.pim is not None:
+        columns["pim_ops"] = work.pim_ops
     for way, index in (("dram_read", READ), ("dram_write", WRITE)):
         for cause, name in enumerate(CAUSES):
             if work.moved[:, index, cause].any():

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.mapping.choices import matmul_shape
-from cairn.sim.mapping.choose import NO_SPLIT, Choice, Ways, choose_splits
+from cairn.sim.mapping.choose import NO_SPLIT
 from cairn.sim.mapping.different import different
+from cairn.sim.mapping.experts import MANY_EXPERTS
 from cairn.sim.twin.attention import attention_stage
+from cairn.sim.twin.chosen import BlockChoices
 from cairn.sim.twin.elementwise import elementwise_stage, norm_stage
+from cairn.sim.twin.experts import combine_stage, dispatch_stage, experts_stage, top_k_stage
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.pim import attention_on_units, unit_stage
-from cairn.sim.twin.pim_rule import does_product, keys_on_units
+from cairn.sim.twin.pim_rule import keys_on_units
 from cairn.sim.twin.places import UNKNOWN, Layouts, Places
 from cairn.sim.twin.product import product_stage
-from cairn.sim.twin.stage import Counts, Placed, Stage, Stages
+from cairn.sim.twin.stage import Counts, Placed, Stage, Stages, either
 from cairn.sim.twin.swept import WithheldError
 from cairn.workloads.graph import Block, Operator, OpKind
 
@@ -28,80 +31,19 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class BlockChoices:
-    """The choice for every product of a block, and the split in which each tensor lies (NO_SPLIT: in none)."""
-
-    ways: dict[str, Ways]
-    lies: dict[str, IntArray]
-
-    @property
-    def feasible(self) -> BoolArray:
-        return np.asarray(np.all([ways.of("feasible") for ways in self.ways.values()], axis=0))
-
-    def act_bytes(self) -> Any:
-        return np.max([ways.of("act_bytes") for ways in self.ways.values()], axis=0) if self.ways else 0.0
-
-
-def choose_blocks(block: Block, machine: Machine) -> BlockChoices:
-    """What `choices.choose_block` chooses, for all designs at once."""
-    none = np.full(machine.designs, NO_SPLIT)
-    made: Made = {}
-    alone = _choose(block, machine, none, made)
-    left = alone.lies.get(block.output, none)
-    if block.input is None or bool(np.all(left == NO_SPLIT)):
-        return alone
-    following = _choose(block, machine, left, made)
-    settled = following.lies.get(block.output, none) == left
-    if bool(settled.all()):
-        return following
-    return _choose(block, machine, np.where(settled, left, NO_SPLIT), made)
-
-
-Made = dict[tuple[str, bytes], Ways]
-"""Choices by operator and the splits in which its input lies: most of a block's do not depend on what precedes it."""
-
-
-def _choose(block: Block, machine: Machine, before: IntArray, made: Made) -> BlockChoices:
-    lies: dict[str, IntArray] = {}
-    none = np.full(machine.designs, NO_SPLIT)
-    if block.input is not None:
-        lies[block.input] = before
-    ways: dict[str, Ways] = {}
-    chip, rates, rate = machine.alike[0], machine.few.rates, machine.dram_rate
-    for operator in block.operators:
-        y = operator.outputs[0]
-        if operator.kind is OpKind.MATMUL:
-            earlier = lies.get(operator.inputs[0], none)
-            key = operator.name, earlier.tobytes()
-            if key not in made:
-                shape = matmul_shape(block, operator, machine.options, machine.chip)  # type: ignore[arg-type]
-                on_units = does_product(machine, shape)
-                found = choose_splits(
-                    replace(shape, m=1) if on_units else shape, rates, machine.grid, machine.topology, machine.options,
-                    none if on_units else earlier, chip, rate,
-                )  # fmt: skip
-                made[key] = replace(found, choice=_in_one(found.choice)) if on_units else found
-            ways[operator.name], lies[y] = made[key], made[key].of("split")
-        elif operator.kind is OpKind.NORM and operator.attention is None:
-            lies[y] = lies.get(operator.inputs[0], none)
-        elif operator.kind in (OpKind.ACTIVATION, OpKind.ADD):
-            lies[y] = lies.get(operator.inputs[-1], none)
-    return BlockChoices(ways, lies)
-
-
-def _in_one(choice: Choice) -> Choice:
-    """A choice for PIM units: all rows in one pass, partial sums added up at the end, nothing relayed."""
-    one = np.ones_like(choice.split)
-    return replace(choice, passes=one, reductions=one, sharers=one)
+KNOWN: Final = {
+    OpKind.MATMUL, OpKind.ADD, OpKind.ACTIVATION, OpKind.ATTENTION, OpKind.EMBEDDING, OpKind.ROPE, OpKind.TOP_K,
+    OpKind.DISPATCH, OpKind.COMBINE,
+}  # fmt: skip
 
 
 def known(operator: Operator) -> bool:
-    """Whether the twin has a stage for an operator."""
-    kinds = {OpKind.MATMUL, OpKind.ADD, OpKind.ACTIVATION, OpKind.ATTENTION, OpKind.EMBEDDING, OpKind.ROPE}
+    """Whether the twin has a stage for an operator: of experts, for those that follow each other on all cores."""
     if operator.kind is OpKind.NORM:
         return operator.recurrence is None
-    return operator.kind in kinds or _selects_rows(operator)
+    if operator.kind is OpKind.GROUPED_MATMUL:
+        return sum(rows > 0 for rows in operator.group_rows) <= MANY_EXPERTS
+    return operator.kind in KNOWN
 
 
 def _selects_rows(operator: Operator) -> bool:
@@ -167,41 +109,86 @@ class Lowered:
         if operator.kind is OpKind.ACTIVATION:
             return self._activation(operator)
         if operator.kind is OpKind.ATTENTION:
-            stream = self.stream_bytes
-            keys = keys_on_units(machine, block, operator)
-            if keys is not None:
-                return _placed(
-                    machine,
-                    lambda few, rows: attention_on_units(few, block, operator, keys, self._layouts(where[rows])), where,
-                )  # fmt: skip
-            return _placed(
-                machine,
-                lambda few, rows: attention_stage(few, block, operator, stream[rows], self._layouts(where[rows])),
-                stream, where,
-            )  # fmt: skip
+            return self._attention(operator, where)
         if operator.kind is OpKind.EMBEDDING:
             return _placed(machine, lambda few, _: _embedding(few, operator))
-        if operator.kind is OpKind.DISPATCH:
+        if operator.kind is OpKind.DISPATCH and _selects_rows(operator):
             return _placed(machine, lambda few, _: elementwise_stage(few, block, operator, "copy", None))
+        return self._routed(operator, where)
+
+    def _routed(self, operator: Operator, where: IntArray) -> Placed | None:
+        """The stage of an operator of routed experts."""
+        machine, block = self.machine, self.block
+        if operator.kind is OpKind.TOP_K:
+            return _placed(
+                machine, lambda few, rows: top_k_stage(few, block, operator, self._layouts(where[rows])), where
+            )
+        if operator.kind is OpKind.DISPATCH:
+            decided, made = (self._where(name) for name in (operator.inputs[1], operator.outputs[0]))
+            return _placed(
+                machine,
+                lambda few, rows: dispatch_stage(
+                    few, block, operator, self._layouts(decided[rows]), self._layouts(made[rows])
+                ), decided, made,
+            )  # fmt: skip
+        if operator.kind is OpKind.GROUPED_MATMUL:
+            return self._experts(operator, where)
+        if operator.kind is OpKind.COMBINE:
+            count = sum(rows > 0 for rows in operator.row_groups)
+            return _placed(
+                machine, lambda few, rows: combine_stage(few, block, operator, self._layouts(where[rows]), count), where
+            )
         return None
+
+    def _experts(self, operator: Operator, where: IntArray) -> Placed:
+        experts = self.chosen.experts[operator.name]
+        x = [self.places.rows_of(where, expert.first, expert.shape.m) for expert in experts]
+        source = next(other for other in self.block.operators if operator.inputs[0] in other.outputs)
+        in_turn = source.kind is not OpKind.DISPATCH and len(experts) > 1
+
+        def stage(few: Machine, rows: IntArray) -> Stage:
+            lies = [self._layouts(each[rows]) for each in x]
+            return experts_stage(operator.name, few, experts, lies, rows, in_turn)
+
+        return _placed(self.machine, stage, where, *(expert.done().way for expert in experts))
 
     def _layouts(self, rows: IntArray) -> Layouts:
         return Layouts(self.places.table, rows)
 
+    def _attention(self, operator: Operator, where: IntArray) -> Placed:
+        block, stream, found = self.block, self.stream_bytes, keys_on_units(self.machine, self.block, operator)
+        keys, on = found or (0, np.zeros(self.machine.designs, dtype=np.bool_))
+
+        def attention(few: Machine, rows: IntArray) -> Stage:
+            x = self._layouts(where[rows])
+            return either(
+                on[rows], lambda: attention_on_units(few, block, operator, keys, x),
+                lambda: attention_stage(few, block, operator, stream[rows], x),
+            )  # fmt: skip
+
+        return _placed(self.machine, attention, stream * ~on, where, on)
+
     def _product(self, operator: Operator, where: IntArray) -> Placed:
-        ways, machine = self.chosen.ways[operator.name], self.machine
+        name, machine = operator.name, self.machine
+        ways, sides = self.chosen.cores[name], self.chosen.sides.get(name)
+        on = np.zeros(machine.designs, dtype=np.bool_) if sides is None else sides.on
         shape = matmul_shape(self.block, operator, machine.options, machine.chip)  # type: ignore[arg-type]
         again = self._tables_are_there(operator) if shape.tables is not None else np.zeros(machine.designs, np.bool_)
         before = self.chosen.lies.get(operator.inputs[0], np.full(self.machine.designs, NO_SPLIT))
 
         def product(few: Machine, rows: IntArray) -> Stage:
-            choice = ways.choice.at(ways.way[rows])
-            x = self._layouts(where[rows])
-            if does_product(few, shape):
-                return unit_stage(operator.name, few, shape, choice, before[rows], x)
-            return product_stage(operator.name, few, shape, choice, before[rows], x, again[rows])
+            x, given = self._layouts(where[rows]), before[rows]
 
-        return _placed(machine, product, ways.way, before, where, again)
+            def on_units() -> Stage:
+                units = self.chosen.sides[name].units
+                return unit_stage(name, few, shape, units.choice.at(units.way[rows]), given, x)
+
+            def on_cores() -> Stage:
+                return product_stage(name, few, shape, ways.choice.at(ways.way[rows]), given, x, again[rows])
+
+            return either(on[rows], on_units, on_cores)
+
+        return _placed(machine, product, self.chosen.ways[name].way, before, where, again)
 
     def _tables_are_there(self, operator: Operator) -> BoolArray:
         """Designs (designs,) on which a product before this one has made the same tables: it reads the same activations
@@ -235,6 +222,8 @@ class Lowered:
         """In how many stretches the input of an activation function becomes ready, (designs,)."""
         maker = next((op for op in self.block.operators if operator.inputs[0] in op.outputs), None)
         alone = maker is None or maker.name not in self.chosen.ways or len(operator.inputs) != 1
+        if maker is not None and maker.name in self.chosen.experts and not self.machine.spmd:
+            return np.full(self.machine.designs, len(self.chosen.experts[maker.name]))
         if maker is None or alone or self.machine.spmd:
             return np.ones(self.machine.designs, dtype=np.int64)
         ways = self.chosen.ways[maker.name]

@@ -16,8 +16,10 @@ from cairn.sim.config.run_config import RunConfig
 from cairn.sim.mapping.dram_rate import STREAMING
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.mapping.matmul_cost import STREAM_TILES
-from cairn.sim.mapping.options import Paradigm, PimRule
-from cairn.sim.twin.block import Lowered, choose_blocks, known
+from cairn.sim.mapping.options import Paradigm
+from cairn.sim.mapping.pim_asked import check_asked
+from cairn.sim.twin.block import Lowered, known
+from cairn.sim.twin.chosen import choose_blocks
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.pipeline import block_cycles, period_cycles
 from cairn.sim.twin.places import UNKNOWN, Places
@@ -60,8 +62,6 @@ def unknown(config: RunConfig, graph: OperatorGraph) -> str | None:
         return "the dataflow paradigm"
     if config.chip.dram.model not in STREAMING:
         return f"channels of the DRAM model {config.chip.dram.model!r}"
-    if config.mapping.pim is PimRule.AUTO:
-        return "PIM units that choose their operators by time (mapping.pim: auto)"
     if config.chip.noc.topology not in TOPOLOGIES:
         return f"networks of topology {str(config.chip.noc.topology)!r}"
     if not config.chip.noc.by_direction:
@@ -79,8 +79,9 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     """Designs that differ from `config` in parameters of the chip: `columns` has arrays (designs,) by path in the chip.
 
     The grid of cores, the topology, the mapping and the workload are those of `config`. CairnError for what the twin
-    does not know: dataflow, Voxel's estimator of the DRAM, PIM units by `auto`, operators of experts, recurrent states.
+    does not know: dataflow, Voxel's estimator of the DRAM, operators of experts, recurrent states.
     """
+    check_asked(config.chip, config.mapping, graph)
     missing = unknown(config, graph)
     if missing is not None:
         raise CairnError(f"the analytical twin does not know {missing} yet")
@@ -97,14 +98,14 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     cycles: dict[str, FloatArray] = {}
     for segment in graph.segments:
         block, choices = segment.block, chosen[segment.block.name]
-        lies = places.of_block(block, choices.ways, left)
+        lies = places.of_block(block, choices.ways, left, choices.experts)
         lowered = Lowered(block, machine, choices, places, lies, stream)
         stages = lowered.stages()
         took, ahead = block_cycles(stages, rate, stream, ahead)
         left = lies[block.output]
         cycles[block.name], total = took, total + took
         if segment.repeat > 1:
-            stages = lowered.following(places.of_block(block, choices.ways, left)).stages()
+            stages = lowered.following(places.of_block(block, choices.ways, left, choices.experts)).stages()
             cycles[block.name] = period_cycles(stages, rate, stream)
             total = total + (segment.repeat - 1) * cycles[block.name]
         for name, events in stages.counted().items():

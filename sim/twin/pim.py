@@ -74,10 +74,10 @@ class Units:
         cycles_per_ps = chip.cores_per_channel * chip.clock_ghz / 1000
         return cls(spec, times, cycles_per_ps, closing, read + machine.issue_cycles, refreshes, (told, read))
 
-    def work(self, columns: Any, turns: int) -> FloatArray:
-        """Cycles of a request of so many columns, which begins with a row of its own."""
+    def work(self, columns: Any, spacings: Any) -> FloatArray:
+        """Cycles of a request of so many columns, each of so many spacings, which begins with a row of its own."""
         count = np.asarray(columns, dtype=np.float64)
-        return np.asarray((self.times.work_ps(count, turns) - self.closing_ps * (count > 0)) * self.cycles_per_ps)
+        return np.asarray((self.times.work_ps(count, spacings) - self.closing_ps * (count > 0)) * self.cycles_per_ps)
 
     def move(self, size: Any) -> FloatArray:
         """Cycles of the data bus for so many bytes to or from the buffers."""
@@ -94,6 +94,19 @@ class Units:
         return columns * self.times.banks * self.spec.column_bytes
 
 
+@dataclass(frozen=True)
+class UnitPart:
+    """A product on the units, in cycles of the busiest core: until x has come, beside `early` that may pass while the
+    stage before is at work; the units' own; after them. And the bytes that a core moves to and from the buffers."""
+
+    lead: FloatArray
+    early: FloatArray
+    took: FloatArray
+    last: FloatArray
+    moved: FloatArray
+    counts: Counts
+
+
 def unit_stage(
     name: str, machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray, x: Layouts
 ) -> Stage:  # fmt: skip
@@ -101,9 +114,23 @@ def unit_stage(
 
     InfeasibleError where they cannot multiply the operands or have no room for them.
     """
+    part, mixed = unit_part(machine, shape, choice, before, x), _units(machine).spec.mixed_access
+    return Stage(
+        name, part.lead + part.took * mixed, 0.0, part.last + machine.barrier_cycles, 0.0, part.counts, 0.0, part.early,
+        alone=part.took * (not mixed),
+    )  # fmt: skip
+
+
+def _units(machine: Machine) -> Units:
     units = Units.of(machine)
     if units is None:
-        raise ValueError(f"product {name} needs a mapping that uses PIM units")
+        raise ValueError("a product on PIM units needs a mapping that uses them")
+    return units
+
+
+def unit_part(machine: Machine, shape: MatmulShape, choice: Choice, before: IntArray, x: Layouts) -> UnitPart:
+    """A product on the units, arguments as of `unit_stage`."""
+    units = _units(machine)
     _, gn, gk = split_sizes(machine.grid.rows, machine.grid.columns)[choice.split].T
     n, k = -(-shape.n // gn), shape.depth(gk)
     part = shape.m * k * shape.x_bits / 8 / gn
@@ -120,11 +147,8 @@ def unit_stage(
         pim_macs=float(shape.m) * shape.n * shape.k, pim_bytes=machine.cores * units.worked_bytes(does.columns),
         row_bytes=machine.cores * (units.opened_bytes(does.rows) - does.moved),
     )  # fmt: skip
-    share, mixed = 1 - 1 / x.stretches(machine), units.spec.mixed_access
-    return Stage(
-        name, network.first * (1 - share) + does.cycles * mixed, 0.0, network.last + machine.barrier_cycles, 0.0,
-        counts, 0.0, network.first * share, alone=does.cycles * (not mixed),
-    )  # fmt: skip
+    share = 1 - 1 / x.stretches(machine)
+    return UnitPart(network.first * (1 - share), network.first * share, does.cycles, network.last, does.moved, counts)
 
 
 @dataclass(frozen=True)
@@ -161,7 +185,8 @@ def _product(machine: Machine, units: Units, shape: MatmulShape, cut: Cut, size:
     queue = queue_of(order)
     elements = (rows * outputs)[queue.first]
     moved = np.where(queue.fills, (rows * inputs)[queue.first] * shape.x_bits, elements * RESULT_BITS) / 8
-    work = units.work(columns, -(-rows // cut.rows_at_once)) * units.times.left
+    spacings = np.array([units.spec.spacings_of(each) for each in cut.parts(shape.m)])[part]
+    work = units.work(columns, spacings) * units.times.left
     adding = np.where(queue.again, machine.vector_cycles(elements, "reduce_add"), 0.0)
     turn, depth = float(units.move(machine.chip.dram.turn_bytes)), int(np.max(machine.chip.dma.pim_depth))
     interval, lasts = units.refreshes
@@ -226,11 +251,10 @@ def _visits(
     weights and values, weights of one tile coming while values of the one before are worked on; then results.
     """
     queries = attention.heads // attention.kv_heads
-    turns = -(-queries // units.spec.rows_at_once)
     rows, keys = load.sizes.T.astype(np.float64)
     whole = np.ceil(keys / units.times.banks)
     in_head = [np.ceil(w * bits[1] / 8 / units.spec.column_bytes) for w in (attention.head_dim, attention.value_dim)]
-    scores, context = (units.work(whole * each, turns) for each in in_head)
+    scores, context = (units.work(whole * each, units.spec.spacings_of(queries)) for each in in_head)
     tile = units.move(rows * keys * SCORE_BYTES)
     soft = np.array([np.max(machine.vector_cycles(r * n, "softmax_online")) for r, n in zip(rows, keys, strict=True)])
     pairs = load.pairs_of_busiest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.mapping.choices import matmul_shape
-from cairn.sim.mapping.choose import Ways
+from cairn.sim.mapping.choose import Choice, Ways
 from cairn.sim.mapping.context import tile_counts
 from cairn.sim.mapping.different import different
 from cairn.sim.mapping.grid import Split, bounds
 from cairn.sim.mapping.matmul_cost import MatmulShape, elements_per_byte
 from cairn.sim.mapping.schedule import every_step
+from cairn.sim.twin.chosen import Expert
+from cairn.sim.twin.expert_layouts import Even, OfExperts, Sorted, WholeRows, only
 from cairn.sim.twin.heads import OnUnits
 from cairn.sim.twin.layout import MOVED, Layout, Move, Moves, Picked, Result, Rows, move_between, spread_of
 from cairn.sim.twin.machine import Machine
@@ -25,6 +27,8 @@ from cairn.workloads.graph import Block, Operator, OpKind
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+NOBODY: Final[Mapping[str, Sequence[Expert]]] = {}
 
 UNKNOWN: Final = -1
 """A tensor that lies in no known way."""
@@ -47,8 +51,11 @@ class Places:
             self.table.append(layout)
         return row
 
-    def of_block(self, block: Block, ways: Mapping[str, Ways], before: IntArray) -> dict[str, IntArray]:
-        """Where each activation of a block lies whose input lies as `before`: rows (designs,) by tensor."""
+    def of_block(
+        self, block: Block, ways: Mapping[str, Ways], before: IntArray, experts: Mapping[str, Sequence[Expert]] = NOBODY
+    ) -> dict[str, IntArray]:  # fmt: skip
+        """Where each activation of a block lies whose input lies as `before`: rows (designs,) by tensor. Products are
+        done in `ways` and, those of experts, as `experts` say, by operator."""
         none = np.full(self.machine.designs, UNKNOWN)
         lies: dict[str, IntArray] = {} if block.input is None else {block.input: before}
         for operator in block.operators:
@@ -68,6 +75,12 @@ class Places:
                 lies[y] = self._once(block, operator, lies.get(x, none), self._picked)
             elif operator.kind is OpKind.ATTENTION:
                 lies[y] = self._once(block, operator, None, lambda _, op: self._attended(block, op))
+            elif operator.kind is OpKind.GROUPED_MATMUL:
+                lies[y] = self._once(block, operator, None, lambda _, op: self._of_experts(experts[op.name]))
+            elif operator.kind is OpKind.TOP_K:
+                lies[y] = none * 0 + self.number(WholeRows(block.tensor(y).rows, block.tensor(y).columns))
+            elif operator.kind is OpKind.COMBINE:
+                lies[y] = none * 0 + self.number(Even(block.tensor(y).rows, block.tensor(y).columns))
         return lies
 
     def _once(
@@ -80,7 +93,8 @@ class Places:
         return self._left[key][1]
 
     def _picked(self, lies: IntArray, operator: Operator) -> IntArray:
-        return self._changed(lies, lambda layout: Picked(layout, tuple(operator.rows)))
+        rows, sizes = tuple(operator.rows), tuple(operator.row_groups)
+        return self.changed(lies, lambda layout: Sorted(layout, rows, sizes) if sizes else Picked(layout, rows))
 
     def _results(self, block: Block, operator: Operator, ways: Ways) -> IntArray:
         machine, choice = self.machine, ways.choice
@@ -94,10 +108,23 @@ class Places:
         ]
         return np.array(rows, dtype=np.int64)[number][ways.way]
 
+    def _of_experts(self, experts: Sequence[Expert]) -> IntArray:
+        """The results of experts, one below the other."""
+        ways = [expert.done() for expert in experts]
+        number, first = different(*(way.way for way in ways))
+        rows = [
+            self.number(OfExperts(tuple(
+                (expert.first, _result(expert.shape, way.choice, int(way.way[design])))
+                for expert, way in zip(experts, ways, strict=True)
+            )))
+            for design in first.tolist()
+        ]  # fmt: skip
+        return np.array(rows, dtype=np.int64)[number]
+
     def _activated(self, block: Block, operator: Operator, lies: IntArray) -> IntArray:
         if block.tensor(operator.inputs[0]).columns == block.tensor(operator.outputs[0]).columns:
             return lies
-        return self._changed(lies, lambda layout: replace(layout, halves=2) if isinstance(layout, Result) else layout)
+        return self.changed(lies, _halved)
 
     def _attended(self, block: Block, operator: Operator) -> IntArray:
         attention = operator.attention
@@ -108,12 +135,27 @@ class Places:
         rows = [self.number(OnUnits(attention, int(quantum[row]), attention.value_dim, True)) for row in first]
         return np.array(rows, dtype=np.int64)[number]
 
-    def _changed(self, lies: IntArray, change: Callable[[Any], Layout]) -> IntArray:
+    def rows_of(self, lies: IntArray, first: int, count: int) -> IntArray:
+        """Where `count` rows of a tensor from `first` on lie, counted from 0."""
+        return self.changed(lies, lambda layout: only(layout, first, count))
+
+    def changed(self, lies: IntArray, change: Callable[[Any], Layout]) -> IntArray:
         """Rows of the layouts that `change` makes of others."""
         number, first = different(lies)
         old = lies[first].tolist()
         rows = [UNKNOWN if row == UNKNOWN else self.number(change(self.table[row])) for row in old]
         return np.array(rows, dtype=np.int64)[number]
+
+
+def _halved(layout: Layout) -> Layout:
+    if isinstance(layout, OfExperts):
+        return layout.halved()
+    return replace(layout, halves=2) if isinstance(layout, Result) else layout
+
+
+def _result(shape: MatmulShape, choice: Choice, way: int) -> Result:
+    split = choice.splits[choice.split[way]]
+    return result_of(shape, split, int(choice.tile_n[way]), int(choice.reductions[way]))
 
 
 @dataclass(frozen=True)

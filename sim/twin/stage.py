@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Final
@@ -14,6 +14,7 @@ from cairn.base.kernel import kernel
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 LEAD: Final = 0
 WORK: Final = 1
@@ -82,6 +83,27 @@ class Stage:
     alone: Any = 0.0
     space_bytes: Any = None
 
+    @property
+    def space(self) -> Any:
+        """Bytes of the stream buffer, as `space_bytes` says."""
+        return self.streamed_bytes if self.space_bytes is None else self.space_bytes
+
+
+def either(on: BoolArray, yes: Callable[[], Stage], no: Callable[[], Stage]) -> Stage:
+    """The stage `yes` on the designs `on` (designs,), `no` on the others; what no design has is not worked out."""
+    if on.all():
+        return yes()
+    if not on.any():
+        return no()
+    first, other = yes(), no()
+    counts = Counts(*(np.where(on, getattr(first.counts, name), getattr(other.counts, name)) for name in COUNTED))
+    numbers = {
+        each.name: np.where(on, getattr(first, each.name), getattr(other, each.name))
+        for each in fields(Stage)
+        if each.name not in ("name", "counts", "space_bytes")
+    }
+    return Stage(first.name, counts=counts, space_bytes=np.where(on, first.space, other.space), **numbers)
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -98,10 +120,9 @@ class Placed:
     def numbers(self) -> FloatArray:
         """(size, 11): as in `Stages`."""
         stage = self.stage
-        space = stage.streamed_bytes if stage.space_bytes is None else stage.space_bytes
         return _table((
             stage.lead, stage.work, stage.tail, stage.streamed_bytes, stage.written_bytes, stage.early, stage.slack,
-            stage.lag_bytes, stage.last, stage.alone, space,
+            stage.lag_bytes, stage.last, stage.alone, stage.space,
         ), self.size)  # fmt: skip
 
     @cached_property

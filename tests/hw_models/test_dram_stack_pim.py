@@ -32,6 +32,7 @@ PIM_SPECS = st.builds(
     mixed_access=st.booleans(),
     mode_change_cycles=st.sampled_from([0, 1, 25]),
     turn_rows=st.sampled_from([1, 2, 5]),
+    turn_parts=st.sampled_from([1, 2, 3]),
     yield_cycles=st.sampled_from([0, 10, 100]),
 )
 
@@ -72,7 +73,7 @@ def _least_ps(spec: DramSpec, pim: PimSpec, channels: int, row: tuple[int, ...])
     if not row[0] & IS_PIM:
         return int(row[BYTES] * spec.slot_ticks(channels) / spec.burst_bytes)
     columns = row[BYTES] // (row[3] * pim.column_bytes)
-    cycles = (columns - 1) * pim.spacing_cycles * max(1, row[0] // TURNS)
+    cycles = (columns - 1) * pim.spacing_cycles * max(1, row[0] // TURNS / pim.turn_parts)
     return int(cycles * spec.clock.num / spec.clock.den)
 
 
@@ -144,8 +145,32 @@ def test_turns_multiply_the_spacing_of_columns() -> None:
     assert thrice - once == 2 * 63 * 2
 
 
+@pytest.mark.parametrize(("turns", "cycles"), [(0, 2), (1, 2), (2, 2), (3, 3), (5, 5)])
+def test_turns_are_counted_in_parts_of_the_spacing_one_whole_at_least(turns: int, cycles: int) -> None:
+    row = _rows_of(1)
+    halves = AIM_UNITS.model_copy(update={"turn_parts": 2})
+    took, once = (
+        _alone(units, AIM, [Timed(0, 0, (row[0] + TURNS * turns * (units is halves), *row[1:]))])[0][0]
+        for units in (halves, AIM_UNITS)
+    )
+    assert took - once == (cycles - 2) * 63
+
+
 READ = (0, 0, 0, 4, 1000, 2048, 0, 1 << 14)
 """16 KiB of banks 0 to 3 for a core."""
+
+
+def test_reads_of_claimed_banks_take_no_slot_from_reads_of_others() -> None:
+    units = PimSpec(
+        kind="logic", banks_together=4, spacing_cycles=2, mixed_access=True, mode_change_cycles=0, turn_rows=64
+    )
+    work = (IS_PIM, 0, 0, 4, 0, 32, 0, 4 * 32 * 64 * 40)
+    free = (0, 0, 8, 4, 1000, 2048, 0, 1 << 14)
+    ends, _ = _alone(units, AIM, [Timed(0, 0, work), Timed(1000, 1, READ), Timed(1000, 2, free)])
+    alone, _ = _alone(units, AIM, [Timed(1000, 2, free)])
+    assert READ[7] // AIM.burst_bytes > AIM.queue_requests
+    assert ends[2] <= alone[2] + 100, "but for row commands of the units, as if nobody else were there"
+    assert ends[1] > 2 * ends[2]
 
 
 def test_without_mixed_access_a_core_waits_for_the_units_even_in_other_banks() -> None:

@@ -82,3 +82,14 @@ def test_banks_form_sets_that_open_rows_together() -> None:
     units = PimSpec(kind="logic", banks_together=8, mixed_access=True, mode_change_cycles=0)
     assert units.together(32) == 8
     assert PimSpec(kind="bank").together(32) == 32
+
+
+@pytest.mark.parametrize(
+    ("parts", "rows", "turns", "spacings", "sets"),
+    [(1, 1, 1, 1.0, 1), (1, 9, 2, 2.0, 2), (2, 8, 2, 1.0, 1), (2, 9, 3, 1.5, 2), (2, 13, 4, 2.0, 2)],
+)  # fmt: skip
+def test_rows_beyond_those_at_once_take_further_parts_of_a_spacing(
+    parts: int, rows: int, turns: int, spacings: float, sets: int
+) -> None:
+    units = PimSpec(kind="logic", mode_change_cycles=0, mixed_access=True, rows_at_once=8, turn_parts=parts)
+    assert (units.turns_of(rows), units.spacings_of(rows), units.sets_of(rows)) == (turns, spacings, sets)

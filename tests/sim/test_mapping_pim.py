@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import product
+from io import StringIO
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from cairn.base.errors import ConfigError, InfeasibleError
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram.build import dram_counters
-from cairn.hw_models.dram.pim_spec import RESULT_BITS
-from cairn.hw_models.dram.request import REQUEST_COLUMNS
 from cairn.sim.config.run_config import Engine, RunConfig, load
-from cairn.sim.mapping.matmul_cost import MatmulShape
-from cairn.sim.mapping.options import BankPlacement, MappingSpec, PimRule, PimStationary
-from cairn.sim.mapping.pim_choice import cut_of
-from cairn.sim.plan.plan import CAUSES, COMPUTE, COMPUTE_COLUMNS, COPY_COLUMNS, NO_SERVER, PIM, Plan, Trace
+from cairn.sim.mapping.options import BankPlacement, PimRule
+from cairn.sim.plan.plan import CAUSES, COMPUTE, COPY_COLUMNS, NO_SERVER, Plan
+from cairn.sim.report.console import print_report
 from cairn.sim.report.result import Result
 from cairn.sim.report.work import count_work
 from cairn.sim.run import run_plan, simulate
@@ -37,10 +35,11 @@ UNITS: dict[str, dict[str, Any]] = {
 
 
 def config(
-    model: str, step: str, units: str = "logic", *, grid: str = "4x4", rule: str = "all", **over: Any
-) -> RunConfig:
+    model: str, step: str, units: str = "logic", *, grid: str = "4x4", rule: str = "all", attention: str = "fused",
+    **over: Any,
+) -> RunConfig:  # fmt: skip
     """A run of a small model on the tiny chip with PIM units."""
-    base = config_of(model, step, grid, pim=rule)
+    base = config_of(model, step, grid, attention=attention, pim=rule)
     chip = base.chip.model_dump(mode="json", by_alias=True) | {"pim": UNITS[units] | over}
     return base.model_copy(update={"chip": ChipSpec.model_validate(chip)})
 
@@ -65,123 +64,6 @@ def test_several_cores_may_share_the_units_of_a_channel(grid: str) -> None:
     chip = shared.chip.model_dump(mode="json", by_alias=True)
     chip["dram"]["channels"] = 2
     check_against_numpy(shared.model_copy(update={"chip": ChipSpec.model_validate(chip)}))
-
-
-def tight(units: str, step: str, stationary: PimStationary, accumulators: int, model: str = "gqa") -> RunConfig:
-    """Products alone on units whose buffer holds a column or two of each row, on cores with large blocks."""
-    few = {"accumulators": accumulators, "buffer_kib": 0.125 if step == "decode" else 0.03125}
-    made = config(model, step, units, grid="2x2", rule="products", **few)
-    return made.model_copy(update={"mapping": made.mapping.model_copy(update={"pim_stationary": stationary})})
-
-
-@pytest.mark.parametrize("accumulators", [1, 2, 5])
-@pytest.mark.parametrize("stationary", list(PimStationary))
-@pytest.mark.parametrize("units", list(UNITS))
-def test_products_in_either_order_of_loops_have_numpys_numbers(
-    units: str, stationary: PimStationary, accumulators: int
-) -> None:
-    for model, step in (("gqa", "decode"), ("moe", "decode_one")):
-        check_against_numpy(tight(units, step, stationary, accumulators, model))
-
-
-@pytest.mark.parametrize("stationary", list(PimStationary))
-def test_dependences_alone_order_partial_sums_and_their_additions(stationary: PimStationary) -> None:
-    check_against_numpy(tight("logic", "decode", stationary, 4), 3)
-
-
-@pytest.mark.parametrize("stationary", list(PimStationary))
-def test_both_engines_agree_on_either_order_of_loops(stationary: PimStationary) -> None:
-    made = tight("logic", "decode", stationary, 4)
-    plan = run_on_numbers(made).plan
-    compiled, reference = run_plan(plan, made.chip), run_plan(plan, made.chip, Engine.REFERENCE)
-    for name in ("start", "first", "end"):
-        np.testing.assert_array_equal(getattr(compiled, name), getattr(reference, name), err_msg=name)
-
-
-def _most_at_once(spans: list[tuple[int, int]]) -> int:
-    """Spans (begin, end) of which most are under way at a time."""
-    ends = [(end, -1) for _, end in spans]
-    running = np.cumsum([change for _, change in sorted([(begin, 1) for begin, _ in spans] + ends)])
-    return int(running.max(initial=0))
-
-
-def _spans(plan: Plan, trace: Trace, op: int, channel: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Of a product in a channel: when segments are in the buffer, from their fill to the last tile that uses them, and
-    when sums are in the accumulators, from their first tile to the end of their read."""
-    events = []
-    for task in np.flatnonzero((plan.op == op) & (plan.server == 0)).tolist():
-        request = dict(zip(REQUEST_COLUMNS, plan.requests[0][plan.request[task]].tolist(), strict=True))
-        if request["channel"] == channel:
-            works = plan.kind[task] == COMPUTE
-            row = (plan.compute if works else plan.copies)[plan.row[task]].tolist()
-            row = dict(zip(COMPUTE_COLUMNS if works else COPY_COLUMNS, row, strict=True))
-            events.append((int(trace.start[task]), int(trace.end[task]), row))
-    buffers: dict[tuple[int, ...], tuple[int, int]] = {}
-    sums: dict[tuple[int, ...], int] = {}
-    segments, held = [], []
-    for begin, end, row in sorted(events, key=lambda event: event[:2]):
-        if "m0" in row:
-            x = row["m0"], row["k0"]
-            buffers[x] = buffers[x][0], end
-            sums.setdefault((row["m0"], row["n0"]), begin)
-        elif row["destination_kind"] == PIM:
-            x = row["r0"], row["c0"]
-            segments += [buffers.pop(x)] if x in buffers else []
-            buffers[x] = begin, end
-        else:
-            held.append((sums.pop((row["r0"], row["c0"])), end))
-    assert not sums
-    return segments + list(buffers.values()), held
-
-
-@pytest.mark.parametrize("accumulators", [1, 2, 6])
-@pytest.mark.parametrize("stationary", list(PimStationary))
-def test_no_more_lies_in_buffer_and_accumulators_than_two_halves(stationary: PimStationary, accumulators: int) -> None:
-    most = set()
-    for units, step in product(UNITS, ("decode", "decode_one")):
-        done = run_on_numbers(tight(units, step, stationary, accumulators))
-        for op in np.unique(done.plan.op[(done.plan.kind == COMPUTE) & (done.plan.server == 0)]).tolist():
-            segments, sums = _spans(done.plan, done.trace, op, 0)
-            most.add(_most_at_once(segments))
-            assert _most_at_once(sums) <= min(2, accumulators)
-    assert max(most) == 2
-
-
-def _between_cores_and_units(made: RunConfig) -> tuple[int, int, int]:
-    """Bytes to the buffers, bytes from them, and additions of the vector units."""
-    work = count_work(simulate(made))
-    sent, read = (int(work.moved[:, :2, CAUSES.index(cause)].sum()) for cause in ("pim_input", "pim_result"))
-    return sent, read, int(work.vector_ops.sum())
-
-
-def test_either_order_saves_transfers_of_what_it_keeps_and_additions_are_those_of_sums_read_again() -> None:
-    outputs, inputs = (_between_cores_and_units(tight("logic", "decode", each, 4)) for each in PimStationary)
-    roomy = config("gqa", "decode", grid="2x2", rule="products", buffer_kib=64, accumulators=256)
-    least = _between_cores_and_units(roomy)
-    assert inputs[0] == least[0] < outputs[0]
-    assert outputs[1] == least[1] < inputs[1]
-    assert outputs[2] == least[2]
-    assert (inputs[2] - least[2]) * RESULT_BITS // 8 == inputs[1] - least[1]
-
-
-def test_either_order_does_the_operations_of_the_cores_on_the_same_columns() -> None:
-    outputs, inputs = (count_work(simulate(tight("logic", "decode", each, 4))) for each in PimStationary)
-    cores = count_work(simulate(config("gqa", "decode", grid="2x2", rule="none")))
-    for work in (outputs, inputs):
-        assert (work.pim_ops + work.matrix_ops == cores.matrix_ops).all()
-    np.testing.assert_array_equal(outputs.pim_bytes, inputs.pim_bytes)
-
-
-@pytest.mark.parametrize("accumulators", [1, 2, 5, 32])
-@pytest.mark.parametrize("rows", [1, 3, 8, 16])
-def test_sums_under_way_have_an_accumulator_each(accumulators: int, rows: int) -> None:
-    chip = config("gqa", "decode", "bank", accumulators=accumulators, buffer_kib=4).chip
-    units = chip.pim
-    assert units is not None
-    cut = cut_of(MatmulShape(rows, 64, 64, 16, 16, 16), chip, units)
-    outputs = cut.tile_n // units.together(chip.dram.banks_per_channel)
-    assert cut.halves * outputs * cut.turns(cut.rows) <= accumulators
-    assert sum(cut.parts(rows)) == rows
 
 
 def _on_units(plan: Plan) -> int:
@@ -247,10 +129,83 @@ def test_weights_on_the_units_are_neither_loaded_nor_passed_on() -> None:
     assert not weights & set(plan.copies[:, COPY_COLUMNS.index("tensor")].tolist())
 
 
-def test_prefill_and_latent_attention_stay_on_the_cores() -> None:
+@pytest.mark.parametrize(
+    ("model", "step", "rule", "attention", "why"),
+    [
+        ("gqa", "prefill", "attention", "fused", "a request has 19 new tokens, and units look at one of each"),
+        ("gqa", "mixed", "all", "fused", "a request has 6 new tokens, and units look at one of each"),
+        ("mla", "decode", "all", "fused", "it reads latents, whose values are columns of the keys"),
+        ("gqa", "decode", "attention", "unfused", r"it is unfused, and .* \(workload.attention: fused\)"),
+        ("retnet", "decode", "attention", "fused", "the model has no attention"),
+    ],
+)  # fmt: skip
+def test_an_attention_asked_for_by_hand_that_no_unit_can_do_is_refused(
+    model: str, step: str, rule: str, attention: str, why: str
+) -> None:
+    made = config(model, step, rule=rule, attention=attention)
+    message = f"^mapping.pim: is {rule}, but PIM units can do no attention of this step: {why}; use mapping.pim: none"
+    with pytest.raises(ConfigError, match=message):
+        simulate(made)
+    assert "PIM units can do no attention of this step" in Twin(made).evaluate({}).refused[0]
+
+
+def test_attention_whose_new_keys_are_not_stored_cannot_go_to_the_units() -> None:
+    made = config("gqa", "decode", rule="all")
+    quiet = made.model_copy(update={"workload": made.workload.model_copy(update={"kv_append": False})})
+    with pytest.raises(ConfigError, match=r"new keys and values are not stored \(workload.kv_append: true\)"):
+        simulate(quiet)
+
+
+def test_products_asked_for_by_hand_that_all_have_many_rows_are_refused() -> None:
+    made = config("gqa", "prefill", rule="products")
+    workload = made.workload.model_copy(update={"new_tokens": 80, "lm_head": False})
+    with pytest.raises(ConfigError, match=r"is products, but a product of at most 64 rows, .* has 80 rows at least"):
+        simulate(made.model_copy(update={"workload": workload}))
+
+
+@pytest.mark.parametrize("model", ["mla", "retnet"])
+def test_products_go_to_the_units_beside_an_attention_that_cannot(model: str) -> None:
+    assert _on_units(check_against_numpy(config(model, "decode", rule="products")).plan) > 0
+
+
+def test_auto_leaves_what_units_cannot_do_to_the_cores() -> None:
     for model, step in (("gqa", "prefill"), ("mla", "decode")):
-        plan = check_against_numpy(config(model, step, rule="attention")).plan
-        assert _on_units(plan) == 0
+        simulate(config(model, step, rule="auto"))
+
+
+@pytest.mark.parametrize("rule", ["all", "products"])
+@pytest.mark.parametrize("units", list(UNITS))
+def test_many_experts_go_to_the_units_too(rule: str, units: str) -> None:
+    done = check_against_numpy(config("moe_many", "decode", units, rule=rule))
+    tasks = (done.plan.kind == COMPUTE) & (done.plan.server != NO_SERVER)
+    found = {done.plan.operators[op].split("/")[-1] for op in np.unique(done.plan.op[tasks])}
+    assert {"experts_gate_up", "experts_down"} <= found
+
+
+@pytest.mark.parametrize("units", list(UNITS))
+def test_auto_decides_for_all_of_many_experts_together(units: str) -> None:
+    counts = {}
+    for opening in (1, 4096):
+        plan = check_against_numpy(config("moe_many", "decode", units, rule="auto", t_rcd_mac=opening)).plan
+        experts = [op for op, name in enumerate(plan.operators) if name.split("/")[-1].startswith("experts_")]
+        counts[opening] = int(np.isin(plan.op[(plan.kind == COMPUTE) & (plan.server != NO_SERVER)], experts).sum())
+    assert counts[4096] == 0
+    assert counts[1] > 0
+
+
+def test_the_report_says_what_the_units_did_of_each_operator() -> None:
+    result = Result(simulate(config("gqa", "decode", rule="attention")))
+    table = result.operators.set_index("operator")
+    assert (table.loc["attention", "pim_ops"] > 0).all()
+    assert (table.loc["qkv", "pim_ops"] == 0).all()
+    console = Console(width=100, record=True, file=StringIO())
+    print_report(result, console)
+    text = console.export_text()
+    lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert " PIM " in lines["operator"]
+    assert " all " in lines["attention"]
+    assert " all " not in lines["qkv"]
+    assert "pim_ops" not in Result(simulate(config_of("gqa", "decode"))).operators
 
 
 @pytest.mark.parametrize("chip", ["hbm3-cube-logic-pim", "hbm3-cube-bank-pim"])
@@ -261,11 +216,6 @@ def test_auto_is_no_slower_than_either_side_alone_on_a_layer_of_the_shipped_run(
         for rule in ("none", "all", "auto")
     }
     assert times["auto"] <= 1.02 * min(times["none"], times["all"])
-
-
-def test_the_twin_says_that_it_does_not_know_units_that_choose_by_time() -> None:
-    table = Twin(config("gqa", "decode", rule="auto")).evaluate({})
-    assert "does not know PIM units that choose their operators by time (mapping.pim: auto) yet" in table.refused[0]
 
 
 @pytest.mark.parametrize(
@@ -291,13 +241,3 @@ def test_units_need_operands_in_whole_rows_of_banks() -> None:
     spread = made.mapping.model_copy(update={"banks": BankPlacement.INTERLEAVED})
     with pytest.raises(ConfigError, match=r"mapping.pim: is all, which needs mapping.banks: software_aware"):
         simulate(made.model_copy(update={"mapping": spread}))
-
-
-def test_the_default_order_of_loops_is_not_named_so_that_hashes_stay() -> None:
-    assert "pim_stationary" not in MappingSpec(pim=PimRule.ALL).model_dump()
-    assert MappingSpec(pim_stationary=PimStationary.INPUTS).model_dump()["pim_stationary"] == "inputs"
-
-
-def test_an_order_of_loops_that_is_none_is_told_what_there_is() -> None:
-    with pytest.raises(ConfigError, match=r"pim_stationary: is 'weights' \(allowed: inputs, outputs\)"):
-        load("llama-2-7b-decode-pim", ["mapping.pim_stationary=weights"])

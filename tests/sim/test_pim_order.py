@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +62,15 @@ def test_transfers_stand_in_the_order_of_the_steps_that_they_wait_for(
 def test_fills_and_reads_are_as_many_as_the_closed_form_says(sizes: tuple[PimStationary, int, int, int, int]) -> None:
     order = order_of(*sizes)
     assert stays_of(*sizes) == (len(order.fills), len(order.sums))
+
+
+@BOTH
+@pytest.mark.parametrize("halves", [1, 2])
+def test_stays_of_many_products_are_those_of_each(stationary: PimStationary, halves: int) -> None:
+    tiles, segments = np.array([1, 2, 5, 1]), np.array([1, 3, 2, 6])
+    many = np.array(np.broadcast_arrays(*stays_of(stationary, 2, tiles, segments, halves))).T
+    each = [stays_of(stationary, 2, int(n), int(k), halves) for n, k in zip(tiles, segments, strict=True)]
+    np.testing.assert_array_equal(many, each)
 
 
 def counted(order: Order) -> tuple[int, int]:

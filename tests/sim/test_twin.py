@@ -17,7 +17,8 @@ from cairn.sim.mapping.choices import choose_block
 from cairn.sim.mapping.sequence import activation_bytes, whole_grid
 from cairn.sim.report.result import Result
 from cairn.sim.run import simulate
-from cairn.sim.twin.block import _placed, choose_blocks
+from cairn.sim.twin.block import _placed
+from cairn.sim.twin.chosen import choose_blocks
 from cairn.sim.twin.evaluate import estimate
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.pipeline import block_cycles, period_cycles

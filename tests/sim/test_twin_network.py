@@ -18,7 +18,7 @@ from cairn.sim.mapping.sequence import whole_grid
 from cairn.sim.report.result import Result
 from cairn.sim.run import simulate
 from cairn.sim.twin import evaluate
-from cairn.sim.twin.block import choose_blocks
+from cairn.sim.twin.chosen import choose_blocks
 from cairn.sim.twin.halves import crossing_bytes
 from cairn.sim.twin.machine import Machine
 from cairn.sim.twin.pipeline import block_cycles, period_cycles

@@ -12,6 +12,7 @@ from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.queues import bank_at, inner
 from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.dram.stack.pim import pim_bound
+from cairn.hw_models.dram.stack.pim_requests import is_at_rest
 from cairn.hw_models.dram.stack.runs import overdue_from, room
 from cairn.hw_models.dram.stack.streams import (
     bursts_of,
@@ -111,7 +112,7 @@ def _bursts_to_completion(state: IntArray, base: int, write: int) -> int:
             entered = min(entered, state[at + sx.S_WAITING])
         else:
             own = min(own, state[at + sx.S_WAITING] + bursts_of(state, state[at + sx.S_LEFT]))
-    if own < entered:
+    if own < entered and (state[sx.P_PIM] == 0 or is_at_rest(state, base)):  # else turns are passed over (S3)
         waiting = state[base + ix.C_WAITING_READS] + state[base + ix.C_WAITING_WRITES] + state[base + ix.C_ACTIVE]
         held = state[ix.P_BANKS]
         held += min(state[ix.P_READS + write], _bursts_left(state, base, write))
@@ -142,6 +143,8 @@ def _writes_from(state: IntArray, base: int, begin: int) -> int:
     """First tick from `begin` on at which a write may issue (K4, S4): while few writes wait and reads do, those wait
     until they are overdue or all reads have left their queue."""
     if state[base + ix.C_WRITING] or state[base + ix.C_WAITING_READS] == 0:
+        return begin
+    if state[sx.P_PIM] and not is_at_rest(state, base):  # reads may be kept out of their queue (S3)
         return begin
     for place in range(state[base + ix.C_ACTIVE]):
         if state[bank_at(state, base, state[base + state[ix.P_ACTIVE_AT] + place]) + ix.B_A_WRITE]:

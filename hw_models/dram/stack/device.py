@@ -125,4 +125,5 @@ def pim_parameters(spec: DramSpec, channels: int, pim: PimSpec) -> dict[int, int
         sx.P_PIM_TURN: pim.turn_rows,
         sx.P_PIM_YIELD: ticks["yield"],
         sx.P_PIM_BETWEEN: ticks["between"],
+        sx.P_PIM_PARTS: pim.turn_parts,
     }

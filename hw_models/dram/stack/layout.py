@@ -20,11 +20,13 @@ from cairn.hw_models.dram.control.layout import P_END
     P_EXTRA_AT, P_SLOTS_AT, P_ORDER_AT, P_USED_AT, P_RUNS_AT, P_RUN_ORDER_AT, P_EVENTS_AT,
     P_PIM, P_PIM_AT, P_PIM_REQUESTS, P_PIM_EXCLUSIVE, P_PIM_TOGETHER, P_PIM_COLUMN_BYTES, P_PIM_COLUMNS,
     P_PIM_SPACING, P_PIM_RCD, P_PIM_RTP, P_PIM_CHANGE, P_PIM_TURN, P_PIM_YIELD, P_PIM_BETWEEN,
+    P_PIM_PARTS,
     P_SERVER_END,
-) = range(P_END, P_END + 47)  # fmt: skip
+) = range(P_END, P_END + 48)  # fmt: skip
 PARAMETERS: Final = P_SERVER_END - P_END
 """P_PIM is 1 where the channels have PIM units, whose parameters follow, times in ticks; P_PIM_BETWEEN is what passes
-at least from the last MAC of a row to the first one of the next."""
+at least from the last MAC of a row to the first one of the next, and P_PIM_PARTS the parts of a spacing in which turns
+are counted."""
 
 # Scalars of a channel's streams, from P_EXTRA_AT on.
 (
@@ -62,4 +64,4 @@ on; rows being closed; the mode changes back (S7, S8)."""
 T_TASK, T_WAITS_FIRST, T_ARRIVED, T_BANK, T_COUNT, T_ROW, T_COLUMN, T_LEFT, T_TURNS = range(9)
 PIM_WORDS: Final = 9
 """A PIM request: its task, whether its first data is waited for, its tick, banks, the row and column where it goes on,
-columns left, and how many times the spacing of columns each one takes."""
+columns left, and how many parts of the spacing of columns each one takes."""

@@ -82,7 +82,7 @@ class Channel:
         self.bus: dict[str, int] = {}
         self.acts: list[int] = []
         self.served_last, self.number, self.due, self.refreshes = -1, 0, 0, 0
-        self.writing = False
+        self.writing, self.offered = False, 0
         self.seen: tuple[object, ...] = ()
         self.counts = dict.fromkeys((*COUNTED, "pim_bytes", "pim_rows"), 0)
         self.events: list[Completion] = []
@@ -91,22 +91,25 @@ class Channel:
         """Every tick at which anything may happen, until all requests are done."""
         now = 0
         while True:
+            self.offered = now
             self._offer(now, burst_bytes)
             if not any(request.unissued for request in self.requests) and not (self.pim and self.pim.requests):
                 return
             now = min(tick for tick in self._moments(now) if tick > now)
-            if self.refresh and now % self.t["nREFI"] == 0:
-                self.due += 1
-            elif self.pim and self.pim.act(now):
+            falls_due = self.refresh and now % self.t["nREFI"] == 0
+            self.due += falls_due
+            if not falls_due and self.pim and self.pim.act(now):
                 continue
             self._column_slot(now)
             self._row_slot(now)
+            if falls_due and self.pim and self.pim.last_column == now:  # no command: it is reached all the same
+                self.pim.act(now)
 
     def _offer(self, now: int, burst_bytes: int) -> None:
         """S3: the run that has begun goes on; then the request whose turn it is begins another."""
         while True:
             if not self.entering:
-                present = sorted((r for r in self.requests if r.runs and r.arrived <= now), key=lambda r: r.task)
+                present = sorted((r for r in self.requests if self._may_enter(r, now)), key=lambda r: r.task)
                 above = [request for request in present if request.task > self.served_last]
                 if not present:
                     return
@@ -124,6 +127,16 @@ class Channel:
                 self.queue.append(burst)
             if self.entering:
                 return
+
+    def _may_enter(self, request: Request, now: int) -> bool:
+        """S3: it is there, and its next run is for no bank that the units have claimed, or may claim by right."""
+        if not request.runs or request.arrived > now:
+            return False
+        return not (self.pim and self.pim.keeps_out(request.runs[0][0], now))
+
+    def asks(self, banks: range) -> bool:
+        """Whether the next run of a request that was there at the last tick looked at is for one of `banks`."""
+        return any(r.runs and r.arrived <= self.offered and r.runs[0][0] in banks for r in self.requests)
 
     def _free(self, write: bool) -> bool:
         return len(self._waiting(write)) < self.room[write]
@@ -145,7 +158,8 @@ class Channel:
         if self.pim:
             yield from self.pim.moments()
         units = self.pim.state() if self.pim else ()
-        seen = self.number, self.due, self.writing, *self.last.values(), *self.bus.values(), *units
+        there = sum(bool(r.runs) and r.arrived <= now for r in self.requests)
+        seen = self.number, there, self.due, self.writing, *self.last.values(), *self.bus.values(), *units
         if seen != self.seen:  # who may issue already does so at the next tick, or when something else has happened
             yield now + 1
         self.seen = seen
@@ -341,7 +355,7 @@ class StackOracle:
         banks = range(columns["bank_base"], columns["bank_base"] + columns["bank_count"])
         begin, in_row = columns["offset_bytes"] // together, self.spec.row_bytes // self.pim.column_bytes
         rows = [columns["row_base"] + c // in_row for c in range(begin, begin + columns["bytes"] // together)]
-        turns = max(1, columns["flags"] // TURNS)
+        turns = max(Fraction(1), Fraction(columns["flags"] // TURNS, self.pim.turn_parts))
         return PimRequest(arrived, task, bool(columns["flags"] & WANTS_FIRST), banks, rows, turns)
 
     def _cut(self, columns: Mapping[str, int]) -> Iterator[tuple[int, int, int, int]]:

@@ -27,7 +27,7 @@ class PimRequest:
     wants_first: bool
     banks: range
     columns: list[int]
-    turns: int
+    turns: Fraction
 
 
 class PimUnits:
@@ -132,7 +132,7 @@ class PimUnits:
         if not self.to_open:
             request = self.requests[0]
             columns = request.columns.count(request.columns[0])
-            self.last_column = now + self.t["rcd"] + (columns - 1) * self.t["spacing"] * request.turns
+            self.last_column = now + self.t["rcd"] + (columns - 1) * ceil(self.t["spacing"] * request.turns)
         return True
 
     def _columns_done(self, now: int) -> bool:
@@ -189,7 +189,16 @@ class PimUnits:
         return len(asked)
 
     def _wanted(self, banks: range) -> bool:
-        return any(burst.bank in banks for burst in self.channel.queue)
+        return any(burst.bank in banks for burst in self.channel.queue) or self.channel.asks(banks)
+
+    def keeps_out(self, bank: int, now: int) -> bool:
+        """S3: runs for a bank that is claimed, or that may be claimed by right, do not begin to enter."""
+        if bank in self.claimed:
+            return True
+        first = self.requests[0] if self.requests else None
+        if first is None or now < self.ready or first.arrived > now:
+            return False
+        return bank in (first.banks if self.pim.mixed_access else range(len(self.channel.banks)))
 
     def _earliest(self, command: str, bank: int) -> int:
         return self.channel._earliest(command, bank)

@@ -13,15 +13,8 @@ from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.moments import bind, log, moment_of
 from cairn.hw_models.dram.control.queues import bank_at, inner, routine
 from cairn.hw_models.dram.stack import layout as sx
-from cairn.hw_models.dram.stack.pim_requests import (
-    columns_of_row,
-    head_at,
-    is_at_rest,
-    is_claimed,
-    is_wanted,
-    spacing_of,
-)
-from cairn.hw_models.dram.stack.streams import announce, extra_at, ps_of
+from cairn.hw_models.dram.stack.pim_requests import columns_of_row, is_at_rest, is_wanted, spacing_of
+from cairn.hw_models.dram.stack.streams import announce, extra_at, high_of, is_claimed, low_of, pim_head_at, ps_of
 from cairn.hw_models.server import DONE, FIRST, IntArray
 
 ONE_RANK: Final = 0
@@ -65,22 +58,12 @@ def _awaits_bursts(state: IntArray, base: int) -> bool:
     return False
 
 
-@inner()
-def _low_of(state: IntArray, at: int) -> int:
-    return int(0 if state[sx.P_PIM_EXCLUSIVE] else state[at + sx.T_BANK])
-
-
-@inner()
-def _high_of(state: IntArray, at: int) -> int:
-    return int(state[ix.P_BANKS] if state[sx.P_PIM_EXCLUSIVE] else state[at + sx.T_BANK] + state[at + sx.T_COUNT])
-
-
 @routine()
 def _when_held(state: IntArray, base: int, now: int) -> int:
     """First tick after `now` of what comes next on claimed banks without a row of the units."""
-    extra, at = extra_at(state, base), head_at(state, base, 0)
+    extra, at = extra_at(state, base), pim_head_at(state, base, 0)
     if state[extra + sx.X_PIM_COUNT] == 0:  # the mode is left when somebody wants a bank (S7)
-        wanted = is_wanted(state, base, state[extra + sx.X_PIM_LOW], state[extra + sx.X_PIM_HIGH])
+        wanted = is_wanted(state, base, state[extra + sx.X_PIM_LOW], state[extra + sx.X_PIM_HIGH], now)
         return int(max(now, state[extra + sx.X_PIM_FROM]) + 1 if wanted else ix.FAR)
     if state[base + ix.C_DUE] > 0 or _awaits_bursts(state, base):
         return ix.FAR
@@ -100,11 +83,11 @@ def next_step(state: IntArray, base: int, now: int) -> int:
     extra = extra_at(state, base)
     phase = state[extra + sx.X_PIM_PHASE]
     if phase == sx.REST:
-        at = head_at(state, base, 0)
+        at = pim_head_at(state, base, 0)
         if state[base + ix.C_DUE] > 0:
             return ix.FAR
         tick = max(now, state[at + sx.T_ARRIVED]) + 1
-        if is_wanted(state, base, _low_of(state, at), _high_of(state, at)):
+        if is_wanted(state, base, low_of(state, at), high_of(state, at), now):
             tick = max(tick, state[extra + sx.X_PIM_FROM])
         return int(tick)
     if phase == sx.HELD:
@@ -119,7 +102,7 @@ def next_step(state: IntArray, base: int, now: int) -> int:
 
 @routine()
 def _open(state: IntArray, base: int, bank: int, moment: int, tick: int) -> None:
-    words, row = bank_at(state, base, bank), state[head_at(state, base, 0) + sx.T_ROW]
+    words, row = bank_at(state, base, bank), state[pim_head_at(state, base, 0) + sx.T_ROW]
     state[words + ix.B_ACT_MOMENT] = moment
     state[words + ix.B_ACT_TICK] = tick
     state[words + ix.B_ROW] = row
@@ -154,7 +137,7 @@ def _close_at(state: IntArray, base: int, bank: int, tick: int) -> None:
 @routine()
 def _open_at(state: IntArray, base: int, tick: int) -> None:
     """Activate the next bank of the request, or all of them at once; behind the last one its MACs follow (S8)."""
-    extra, at = extra_at(state, base), head_at(state, base, 0)
+    extra, at = extra_at(state, base), pim_head_at(state, base, 0)
     bank, end = state[extra + sx.X_PIM_BANK], state[at + sx.T_BANK] + state[at + sx.T_COUNT]
     moment = _row_moment(state, base, ix.ACT, bank)
     last = end if state[sx.P_PIM_TOGETHER] else bank + 1
@@ -172,7 +155,7 @@ def _open_at(state: IntArray, base: int, tick: int) -> None:
 @routine()
 def _last_mac(state: IntArray, base: int, tick: int) -> None:
     """The last MAC of a row: what completes is announced, and the banks may be closed t_rtp later (S8)."""
-    extra, at = extra_at(state, base), head_at(state, base, 0)
+    extra, at = extra_at(state, base), pim_head_at(state, base, 0)
     columns, count = columns_of_row(state, base), state[at + sx.T_COUNT]
     state[extra + sx.X_PIM_BYTES] += columns * count * state[sx.P_PIM_COLUMN_BYTES]
     state[extra + sx.X_PIM_ROWS] += count
@@ -200,7 +183,7 @@ def _last_mac(state: IntArray, base: int, tick: int) -> None:
 def _after_row(state: IntArray, base: int, tick: int) -> None:
     """The row's banks are closed: go on, or give way to cores that want them (S7)."""
     extra = extra_at(state, base)
-    wanted = is_wanted(state, base, state[extra + sx.X_PIM_LOW], state[extra + sx.X_PIM_HIGH])
+    wanted = is_wanted(state, base, state[extra + sx.X_PIM_LOW], state[extra + sx.X_PIM_HIGH], tick - 1)
     gives_way = wanted and state[extra + sx.X_PIM_HELD] >= state[sx.P_PIM_TURN]
     if state[sx.P_PIM_EXCLUSIVE]:
         state[extra + sx.X_PIM_PHASE] = sx.HELD
@@ -240,7 +223,7 @@ def _step_held(state: IntArray, base: int, tick: int) -> None:
     if bank != ix.NONE:
         _close_at(state, base, bank, tick)
         return
-    state[extra + sx.X_PIM_BANK] = state[head_at(state, base, 0) + sx.T_BANK]
+    state[extra + sx.X_PIM_BANK] = state[pim_head_at(state, base, 0) + sx.T_BANK]
     _open_at(state, base, tick)
 
 
@@ -250,9 +233,9 @@ def step(state: IntArray, base: int, tick: int) -> None:
     extra = extra_at(state, base)
     phase = state[extra + sx.X_PIM_PHASE]
     if phase == sx.REST:
-        at = head_at(state, base, 0)
-        state[extra + sx.X_PIM_LOW] = _low_of(state, at)
-        state[extra + sx.X_PIM_HIGH] = _high_of(state, at)
+        at = pim_head_at(state, base, 0)
+        state[extra + sx.X_PIM_LOW] = low_of(state, at)
+        state[extra + sx.X_PIM_HIGH] = high_of(state, at)
         state[extra + sx.X_PIM_PHASE] = sx.HELD
         state[extra + sx.X_PIM_FROM] = tick + state[sx.P_PIM_CHANGE]
         state[extra + sx.X_PIM_CHANGES] += state[sx.P_PIM_EXCLUSIVE]
@@ -285,7 +268,7 @@ def pim_bound(state: IntArray, base: int) -> int:
     """A lower bound (ps) on the next completion of the PIM requests: the MACs of the rows that are still to come."""
     if is_at_rest(state, base) or state[extra_at(state, base) + sx.X_PIM_COUNT] == 0:
         return NEVER
-    extra, at = extra_at(state, base), head_at(state, base, 0)
+    extra, at = extra_at(state, base), pim_head_at(state, base, 0)
     spacing, left, columns = spacing_of(state, base), state[at + sx.T_LEFT], columns_of_row(state, base)
     if state[extra + sx.X_PIM_PHASE] == sx.WORKING:
         tick = state[extra + sx.X_PIM_MAC]

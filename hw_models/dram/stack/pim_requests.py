@@ -1,7 +1,8 @@
-"""PIM requests of a channel in their order, and the banks that its units have claimed (S6, S7).
+"""PIM requests of a channel: how they come in, which cores want the banks of the first, and how its columns follow each
+other (S6 to S8).
 
-The first request is the one that the units work on. Who else may use the banks, and when the units are done with them,
-is asked here; what they do is in `pim.py`.
+The first request is the one that the units work on. Where it lies, and which banks it claims, is in `streams.py`, since
+runs of cores that enter ask for it; what the units do is in `pim.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from cairn.hw_models.dram import request as rq
 from cairn.hw_models.dram.control.queues import inner, routine
 from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.dram.stack.runs import run_at
-from cairn.hw_models.dram.stack.streams import extra_at
+from cairn.hw_models.dram.stack.streams import entering_at, extra_at, next_bank, pim_head_at
 from cairn.hw_models.server import FLAGS, WANTS_FIRST, IntArray
 
 
@@ -32,14 +33,6 @@ def fits(state: IntArray, request: IntArray) -> bool:
     )
 
 
-@inner()
-def head_at(state: IntArray, base: int, place: int) -> int:
-    """Where the PIM request `place` places behind the first one begins."""
-    number = state[extra_at(state, base) + sx.X_PIM_HEAD] + place
-    number = number if number < state[sx.P_PIM_REQUESTS] else number - state[sx.P_PIM_REQUESTS]
-    return int(base + state[sx.P_PIM_AT] + sx.PIM_WORDS * number)
-
-
 @routine()
 def insert_pim(state: IntArray, base: int, arrived: int, task: int, request: IntArray) -> bool:
     """Append a PIM request, if there is room (S6)."""
@@ -47,7 +40,7 @@ def insert_pim(state: IntArray, base: int, arrived: int, task: int, request: Int
     count = state[extra + sx.X_PIM_COUNT]
     if count >= state[sx.P_PIM_REQUESTS]:
         return False
-    at = head_at(state, base, count)
+    at = pim_head_at(state, base, count)
     together = request[rq.R_BANK_COUNT] * state[sx.P_PIM_COLUMN_BYTES]
     column = request[rq.R_OFFSET] // together
     state[at + sx.T_TASK] = task
@@ -58,16 +51,9 @@ def insert_pim(state: IntArray, base: int, arrived: int, task: int, request: Int
     state[at + sx.T_ROW] = request[rq.R_ROW_BASE] + column // state[sx.P_PIM_COLUMNS]
     state[at + sx.T_COLUMN] = column % state[sx.P_PIM_COLUMNS]
     state[at + sx.T_LEFT] = request[rq.R_BYTES] // together
-    state[at + sx.T_TURNS] = max(1, request[FLAGS] // rq.TURNS)
+    state[at + sx.T_TURNS] = max(state[sx.P_PIM_PARTS], request[FLAGS] // rq.TURNS)
     state[extra + sx.X_PIM_COUNT] = count + 1
     return True
-
-
-@inner()
-def is_claimed(state: IntArray, base: int, bank: int) -> bool:
-    """Whether the PIM units have claimed a bank (S7)."""
-    extra = extra_at(state, base)
-    return bool(state[extra + sx.X_PIM_LOW] <= bank < state[extra + sx.X_PIM_HIGH])
 
 
 @inner()
@@ -85,11 +71,16 @@ def is_at_rest(state: IntArray, base: int) -> bool:
 
 
 @inner()
-def is_wanted(state: IntArray, base: int, low: int, high: int) -> bool:
-    """Whether bursts of cores wait in the queue for banks low .. high - 1."""
-    for place in range(state[extra_at(state, base) + sx.X_RUNS]):
+def is_wanted(state: IntArray, base: int, low: int, high: int, now: int) -> bool:
+    """Whether cores wait at `now` for banks low .. high - 1, with bursts in the queue or the next run of a request."""
+    extra = extra_at(state, base)
+    for place in range(state[extra + sx.X_RUNS]):
         at = run_at(state, base, place)
         if state[at + sx.U_LEFT] > 0 and low <= state[at + sx.U_BANK] < high:
+            return True
+    for turn in range(state[extra + sx.X_ENTERING]):
+        at = entering_at(state, base, turn)
+        if state[at + sx.S_ARRIVED] <= now and low <= next_bank(state, at) < high:
             return True
     return False
 
@@ -97,11 +88,12 @@ def is_wanted(state: IntArray, base: int, low: int, high: int) -> bool:
 @inner()
 def columns_of_row(state: IntArray, base: int) -> int:
     """Columns of the row that the first request works on next."""
-    at = head_at(state, base, 0)
+    at = pim_head_at(state, base, 0)
     return int(min(state[at + sx.T_LEFT], state[sx.P_PIM_COLUMNS] - state[at + sx.T_COLUMN]))
 
 
 @inner()
 def spacing_of(state: IntArray, base: int) -> int:
-    """Ticks from one column of the first request to the next: the spacing of columns for each of its turns (S8)."""
-    return int(state[sx.P_PIM_SPACING] * state[head_at(state, base, 0) + sx.T_TURNS])
+    """Ticks from one column of the first request to the next: as many parts of the spacing as it has turns (S8)."""
+    parts = state[sx.P_PIM_PARTS]
+    return int((state[sx.P_PIM_SPACING] * state[pim_head_at(state, base, 0) + sx.T_TURNS] + parts - 1) // parts)

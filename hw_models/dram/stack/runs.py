@@ -5,7 +5,7 @@ from __future__ import annotations
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.queues import inner, routine
 from cairn.hw_models.dram.stack import layout as sx
-from cairn.hw_models.dram.stack.streams import begin_run, entering_at, extra_at, turn_at
+from cairn.hw_models.dram.stack.streams import begin_run, entering_at, extra_at, is_kept_out, next_bank, turn_at
 from cairn.hw_models.server import IntArray
 
 
@@ -35,11 +35,13 @@ def overdue_from(state: IntArray, base: int) -> int:
 
 @inner()
 def _turn_of_present(state: IntArray, base: int, now: int) -> int:
-    """Place of the request whose turn it is among those that have arrived, NONE when none has."""
+    """Place of the request whose turn it is among those that have arrived and whose next run may enter, NONE when there
+    is none (S3)."""
     extra = extra_at(state, base)
     turn = turn_at(state, base)
     for _ in range(state[extra + sx.X_ENTERING]):
-        if state[entering_at(state, base, turn) + sx.S_ARRIVED] <= now:
+        at = entering_at(state, base, turn)
+        if state[at + sx.S_ARRIVED] <= now and not is_kept_out(state, base, next_bank(state, at), now):
             return turn
         turn = turn + 1 if turn + 1 < state[extra + sx.X_ENTERING] else 0
     return ix.NONE

@@ -23,6 +23,53 @@ def slot_at(state: IntArray, base: int, slot: int) -> int:
 
 
 @inner()
+def is_claimed(state: IntArray, base: int, bank: int) -> bool:
+    """Whether the PIM units have claimed a bank (S7)."""
+    extra = extra_at(state, base)
+    return bool(state[extra + sx.X_PIM_LOW] <= bank < state[extra + sx.X_PIM_HIGH])
+
+
+@inner()
+def pim_head_at(state: IntArray, base: int, place: int) -> int:
+    """Where the PIM request `place` places behind the first one begins."""
+    number = state[extra_at(state, base) + sx.X_PIM_HEAD] + place
+    number = number if number < state[sx.P_PIM_REQUESTS] else number - state[sx.P_PIM_REQUESTS]
+    return int(base + state[sx.P_PIM_AT] + sx.PIM_WORDS * number)
+
+
+@inner()
+def low_of(state: IntArray, at: int) -> int:
+    """First bank that the PIM request at `at` claims (S7)."""
+    return int(0 if state[sx.P_PIM_EXCLUSIVE] else state[at + sx.T_BANK])
+
+
+@inner()
+def high_of(state: IntArray, at: int) -> int:
+    """The bank behind the last one that the PIM request at `at` claims (S7)."""
+    return int(state[ix.P_BANKS] if state[sx.P_PIM_EXCLUSIVE] else state[at + sx.T_BANK] + state[at + sx.T_COUNT])
+
+
+@inner()
+def next_bank(state: IntArray, at: int) -> int:
+    """Bank of the next run of the request whose slot begins at `at`."""
+    return int(state[at + sx.S_BANK_BASE] + state[at + sx.S_BANK])
+
+
+@inner()
+def is_kept_out(state: IntArray, base: int, bank: int, now: int) -> bool:
+    """Whether runs for a bank do not begin to enter at `now`: units have claimed it, or may do so by right (S3)."""
+    if state[sx.P_PIM] == 0:
+        return False
+    if is_claimed(state, base, bank):
+        return True
+    extra = extra_at(state, base)
+    if state[extra + sx.X_PIM_COUNT] == 0 or now < state[extra + sx.X_PIM_FROM]:
+        return False
+    at = pim_head_at(state, base, 0)
+    return bool(state[at + sx.T_ARRIVED] <= now and low_of(state, at) <= bank < high_of(state, at))
+
+
+@inner()
 def entering_at(state: IntArray, base: int, turn: int) -> int:
     """Where the slot begins of the request at place `turn` of those with bytes left to enter."""
     return slot_at(state, base, state[base + state[sx.P_ORDER_AT] + turn])

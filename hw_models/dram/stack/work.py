@@ -19,9 +19,9 @@ from cairn.hw_models.dram.control.queues import bank_at, inner, routine
 from cairn.hw_models.dram.control.step import refresh_timer
 from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.dram.stack.pim import ONE_RANK, next_step, step
-from cairn.hw_models.dram.stack.pim_requests import has_open_rows, is_at_rest, is_claimed
+from cairn.hw_models.dram.stack.pim_requests import has_open_rows, is_at_rest
 from cairn.hw_models.dram.stack.runs import enter_freed, is_newest, leave, offer, overdue_from, run_at, same_queue_next
-from cairn.hw_models.dram.stack.streams import announce, extra_at, free_slot, slot_at
+from cairn.hw_models.dram.stack.streams import announce, extra_at, free_slot, is_claimed, slot_at
 from cairn.hw_models.server import DONE, FIRST, IntArray
 
 
