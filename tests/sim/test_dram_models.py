@@ -76,3 +76,15 @@ def test_a_layer_ends_at_the_ticks_of_the_loop_over_single_bursts() -> None:
     assert sum(row[R_BYTES] for row in rows) > 1_000_000
     assert [done[task] for task in tasks.tolist()] == trace.end[tasks].tolist()
     assert first == {task: int(trace.first[task]) for task in first}
+
+
+def test_interleaved_tiles_on_fast_channels_complete_nothing_before_the_bound_of_the_channel() -> None:
+    """A bound that counted the turns of other requests once came too late here."""
+    record = simulate(
+        load(
+            "llama-2-13b-decode",
+            ["model.layers=1", "workload.lm_head=false", "mapping.banks=interleaved",
+             f"chip.dram.bandwidth_gb_per_s={24000 * 2**30 / 1e9}"],
+        )
+    )  # fmt: skip
+    assert record.trace.makespan > 0
