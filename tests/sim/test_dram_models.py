@@ -80,11 +80,7 @@ def test_a_layer_ends_at_the_ticks_of_the_loop_over_single_bursts() -> None:
 
 def test_interleaved_tiles_on_fast_channels_complete_nothing_before_the_bound_of_the_channel() -> None:
     """A bound that counted the turns of other requests once came too late here."""
-    record = simulate(
-        load(
-            "llama-2-13b-decode",
-            ["model.layers=1", "workload.lm_head=false", "mapping.banks=interleaved",
-             f"chip.dram.bandwidth_gb_per_s={24000 * 2**30 / 1e9}"],
-        )
-    )  # fmt: skip
-    assert record.trace.makespan > 0
+    settings = ["engine.tolerance=0.01", "mapping.banks=interleaved",
+                f"chip.dram.bandwidth_gb_per_s={24000 * 2**30 / 1e9}"]  # fmt: skip
+    record = simulate(load("llama-2-13b-decode", settings))
+    assert record.trace.end.min() >= 0
