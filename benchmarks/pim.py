@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from words import at_least_one
@@ -82,7 +83,7 @@ def step(repeat: int) -> bool:
         record = simulate(config)  # compiles, or loads what is compiled
         layers = config.model.layers
         simulated = max((each.simulated for each in record.repetitions), default=layers)
-        warm = best_s(lambda: simulate(config), repeat)  # noqa: B023
+        warm = best_s(partial(simulate, config), repeat)
         late = warm > STEP_TARGET_S
         what = f"{record.total_ps / 1e9:.3f} ms, {simulated} of {layers} layers simulated"
         print(f"{STEP:<38}{warm:>8.2f} s   {what}{'  MISSED' if late else ''}")

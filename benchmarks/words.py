@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
-MOST = 1_000_000_000
+MOST: Final = 1_000_000_000
 """A count beyond this is taken for a mistake."""
 
 

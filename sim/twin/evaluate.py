@@ -79,7 +79,7 @@ def estimate(config: RunConfig, graph: OperatorGraph, columns: Mapping[tuple[str
     """Designs that differ from `config` in parameters of the chip: `columns` has arrays (designs,) by path in the chip.
 
     The grid of cores, the topology, the mapping and the workload are those of `config`. CairnError for what the twin
-    does not know: dataflow, Voxel's estimator of the DRAM, operators of experts, recurrent states.
+    does not know: dataflow, Voxel's estimator of the DRAM, more than 16 experts, recurrent states.
     """
     check_asked(config.chip, config.mapping, graph)
     missing = unknown(config, graph)
