@@ -70,8 +70,8 @@ class Twin:
     def evaluate(self, columns: Mapping[str, Column], designs: int | None = None) -> TwinTable:
         """`columns` has values (n,) by key path, such as `chip.sram.capacity_kib` or `workload.batch`.
 
-        `designs` is n where there are no columns. What the twin does not know (dataflow, more than 16 experts, recurrent
-        states) is refused design by design.
+        `designs` is n where there are no columns. What the twin does not know (dataflow, more than 16 experts,
+        recurrent states) is refused design by design.
         """
         count = len(next(iter(columns.values()))) if columns else designs or 1
         apart: tuple[str, ...] = STRUCTURE
