@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,9 +14,9 @@ from cairn.hw_models.dram.spec import DramSpec
 from cairn.hw_models.dram.stack.device import tick_ps
 from cairn.hw_models.dram.stack.oracle import StackOracle
 from cairn.hw_models.dram.stack.server import build_stack_server
-from cairn.hw_models.server import server_kinds
+from cairn.hw_models.server import DONE, server_kinds
 
-from .server_contract import Timed, check_contract, run_requests
+from .server_contract import Driver, Timed, check_contract, run_requests
 
 BYTES = 7
 
@@ -90,6 +92,43 @@ def test_next_event_stays_a_lower_bound_where_stripes_and_granule_cut_runs_uneve
     even, uneven = (0, 0, 0, 1, 0, 64, 0, 3200), (0, 0, 1, 1, 0, 256, 0, 64_000)
     timed = [Timed(0, 0, even), Timed(0, 1, uneven)]
     assert run_requests(build_stack_server(spec, 1), timed) == StackOracle(spec, 1).run(timed)[0]
+
+
+def _long_lists(seed: int) -> tuple[DramSpec, list[Timed]]:
+    """Reads and writes of up to 64 KiB, many at once, so that bounds count the turns of others far ahead."""
+    draw = Random(seed)
+    one_of, tick = draw.choice, 0
+    spec = DramSpec(
+        bandwidth_gb_per_s=one_of([13.3, 46.875, 94.0, 200.0]),
+        banks_per_channel=one_of([4, 8, 16]),
+        row_bytes=one_of([1024, 2048, 8192]),
+        burst_bytes=one_of([32, 64]),
+        turn_bytes=one_of([128, 192, 256, 1024]),
+        queue_requests=one_of([4, 8, 32]),
+        write_wait_cycles=one_of([60, 256, 10**6]),
+        refresh="none",
+    )
+    timed = []
+    for task in range(draw.randint(4, 40)):
+        tick += one_of([0, 0, 0, 0, 100, 1000, 8000, 50_000, 400_000])
+        count = one_of([1, spec.banks_per_channel, spec.banks_per_channel // 2])
+        base = draw.randint(0, spec.banks_per_channel - count)
+        stripe, size = one_of([64, 256, spec.row_bytes]), one_of([64, 300, 1024, 4096, 16384, 65536])
+        flags, row, offset = one_of([0, 0, 0, 1, 1, 2]), draw.randint(0, 40), one_of([0, 0, 64 * draw.randint(0, 9)])
+        timed.append(Timed(tick, task, (flags, 0, base, count, row, stripe, offset, size)))
+    return spec, timed
+
+
+def test_nothing_completes_before_next_event_while_many_reads_and_writes_are_under_way() -> None:
+    """In the case of seed 947 reads ahead of a write once counted twice: by their number and by their time."""
+    for seed in range(700, 1000):
+        spec, timed = _long_lists(seed)
+        driver = Driver(build_stack_server(spec, 1))
+        for request in timed:
+            driver.advance_to(request.tick)
+            driver.enqueue(request)
+        driver.drain(leap=False)
+        assert sum(event == DONE for _, _, event in driver.completions) == len(timed), f"seed {seed}"
 
 
 @pytest.mark.parametrize("bandwidth", [13194.139533312 / 256, 12345.678912345678, 50.0])

@@ -13,14 +13,16 @@ from cairn.hw_models.dram.control.queues import bank_at, inner
 from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.dram.stack.pim import pim_bound
 from cairn.hw_models.dram.stack.pim_requests import is_at_rest
-from cairn.hw_models.dram.stack.runs import overdue_from
+from cairn.hw_models.dram.stack.runs import overdue_from, room
 from cairn.hw_models.dram.stack.streams import (
     bursts_of,
+    entering_at,
     extra_at,
     first_event,
     next_run_bytes,
     ps_of,
     slot_at,
+    turn_at,
 )
 from cairn.hw_models.server import IntArray
 
@@ -46,6 +48,42 @@ def _turns_left(state: IntArray, at: int) -> int:
 
 
 @inner()
+def _bursts_in_turns(state: IntArray, at: int, turns: int) -> int:
+    """Bursts that a request moves at least in its next `turns` turns, one each where runs are uneven."""
+    if turns <= 0:
+        return 0
+    if not _is_even(state, at):
+        return int(min(bursts_of(state, state[at + sx.S_LEFT]), turns))
+    more = (turns - 1) * _longest_run(state, at)
+    return bursts_of(state, min(state[at + sx.S_LEFT], next_run_bytes(state, at) + more))
+
+
+@inner()
+def _bursts_to_last_run(state: IntArray, base: int, write: int) -> int:
+    """Bursts that enter at least before all runs of any one of the reads, or writes, with bytes left have entered.
+
+    Take the one with the fewest turns left, of several the first to take its turn. Others, of either sort, take as many
+    turns until its last one where they come before it, one less behind it (S3). One that is not present yet misses
+    turns now, for each of which a read, or write, takes a free slot. NEVER where none has bytes left.
+    """
+    extra, clock = extra_at(state, base), state[base + ix.C_CLK]
+    count, turn = state[extra + sx.X_ENTERING], turn_at(state, base)
+    fewest, first = NEVER, 0
+    for number in range(count):
+        at = entering_at(state, base, turn + number if turn + number < count else turn + number - count)
+        if state[at + sx.S_WRITES] == write and _turns_left(state, at) < fewest:
+            fewest, first = _turns_left(state, at), number
+    if fewest == NEVER:
+        return NEVER
+    bursts = state[extra + sx.X_PENDING]
+    for number in range(count):
+        at = entering_at(state, base, turn + number if turn + number < count else turn + number - count)
+        missed = room(state, base, write) if state[at + sx.S_ARRIVED] > clock else 0
+        bursts += _bursts_in_turns(state, at, fewest - missed - (1 if number > first else 0))
+    return int(bursts)
+
+
+@inner()
 def _bursts_left(state: IntArray, base: int, write: int) -> int:
     """Bursts that reads, or writes, have at least yet to issue."""
     bursts = 0
@@ -57,9 +95,8 @@ def _bursts_left(state: IntArray, base: int, write: int) -> int:
 
 
 @inner()
-def _bursts_to_completion(state: IntArray, base: int, write: int) -> int:
-    """Column commands that issue at least until one of the reads, or writes, completes or begins, its own included: all
-    bursts of one must issue."""
+def _own_bursts(state: IntArray, base: int, write: int) -> int:
+    """Column commands of their own that reads, or writes, issue at least until one of them completes or begins."""
     least = NEVER
     for place in range(state[extra_at(state, base) + sx.X_USED]):
         at = slot_at(state, base, state[base + state[sx.P_USED_AT] + place])
@@ -67,9 +104,32 @@ def _bursts_to_completion(state: IntArray, base: int, write: int) -> int:
             continue
         if state[at + sx.S_WAITS_FIRST]:
             return 1
-        left = bursts_of(state, state[at + sx.S_LEFT]) if state[at + sx.S_LEFT] > 0 else 0
-        least = min(least, state[at + sx.S_WAITING] + left)
+        least = min(least, state[at + sx.S_WAITING] + bursts_of(state, state[at + sx.S_LEFT]))
     return int(min(least, state[sx.P_BURSTS_BOUND]))
+
+
+@inner()
+def _bursts_to_completion(state: IntArray, base: int, write: int) -> int:
+    """Column commands of any kind that issue at least until one of the reads, or writes, completes or begins, its own
+    included.
+
+    When the last burst of one has entered, all that entered before it have issued but for what queues and banks hold.
+    """
+    own, entered = _own_bursts(state, base, write), state[sx.P_BURSTS_BOUND]
+    for place in range(state[extra_at(state, base) + sx.X_USED]):
+        at = slot_at(state, base, state[base + state[sx.P_USED_AT] + place])
+        if state[at + sx.S_WRITES] == write and state[at + sx.S_WAITS_FIRST]:
+            return 1
+        if state[at + sx.S_WRITES] == write and state[at + sx.S_LEFT] == 0:
+            entered = min(entered, state[at + sx.S_WAITING])
+    if own >= entered or (state[sx.P_PIM] and not is_at_rest(state, base)):  # then turns are passed over (S3)
+        return own
+    waiting = state[base + ix.C_WAITING_READS] + state[base + ix.C_WAITING_WRITES] + state[base + ix.C_ACTIVE]
+    held = state[ix.P_BANKS]
+    held += min(state[ix.P_READS + write], _bursts_left(state, base, write))
+    if _bursts_left(state, base, 1 - write) > 0:
+        held += state[ix.P_READS + 1 - write]
+    return int(min(entered, max(own, waiting + _bursts_to_last_run(state, base, write) - held + 1)))
 
 
 @inner()
@@ -118,7 +178,8 @@ def bound(state: IntArray, base: int) -> int:
         return int(known)
     begin = max(state[extra + sx.X_LIMIT], state[base + state[ix.P_BUS_FREE_AT]])
     last = begin + (_bursts_to_completion(state, base, 0) - 1) * state[sx.P_SPACING]
-    writes = _bursts_to_completion(state, base, 1)
-    if writes < state[sx.P_BURSTS_BOUND]:
-        last = min(last, _writes_from(state, base, begin) + (writes - 1) * state[sx.P_SPACING])
+    writes = _own_bursts(state, base, 1)
+    if writes < state[sx.P_BURSTS_BOUND]:  # reads before them are counted once: by their time or by their number
+        alone = _writes_from(state, base, begin) + (writes - 1) * state[sx.P_SPACING]
+        last = min(last, max(alone, begin + (_bursts_to_completion(state, base, 1) - 1) * state[sx.P_SPACING]))
     return int(min(known, ps_of(state, last + state[ix.P_READ])))
