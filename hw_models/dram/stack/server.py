@@ -62,7 +62,7 @@ from cairn.hw_models.server import (
     server_kinds,
 )
 
-ASK_BURSTS: Final = 256
+ASK_BURSTS: Final = 64
 """assumed: from so many bursts on it takes less time to look up what a channel does than to work it out."""
 ASK_REQUESTS: Final = 16
 """assumed: more requests at once hardly meet twice in the same situation."""
