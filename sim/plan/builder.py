@@ -1,7 +1,10 @@
 """Writing plans: `compute`, `copy` and `sync`, for one tile or for arrays of tiles at once.
 
 All methods take scalars or arrays of equal length (one entry a task) and answer the task numbers. Dependences may only
-name tasks that exist already, so a plan written here has no cycle: every edge and every queue runs upwards in number.
+name tasks with smaller numbers, so a plan written here has no cycle: every edge and every queue runs upwards in number.
+
+Numbers are given in the order of the calls. Tasks of several kinds that take turns can be written kind by kind all the
+same: `reserve` their numbers, and name them (`tasks`) in one call for each kind.
 """
 
 from __future__ import annotations
@@ -13,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import CairnError
-from cairn.base.kernel import kernel
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram.request import IS_BUFFER, IS_PIM, TURNS
 from cairn.hw_models.server import FLAGS, IS_WRITE, WANTS_FIRST
+from cairn.sim.plan.edges import edges_of
 from cairn.sim.plan.growing import Growing
 from cairn.sim.plan.plan import (
     CAUSES,
@@ -30,7 +33,6 @@ from cairn.sim.plan.plan import (
     PIM,
     SRAM,
     SYNC,
-    Edges,
     Plan,
     Queue,
 )
@@ -136,6 +138,7 @@ class PlanBuilder:
         self._compute = Growing(len(COMPUTE_COLUMNS), by_rows=True)
         self._copies = Growing(len(COPY_COLUMNS), by_rows=True)
         self._edges = Growing(2, by_rows=False)  # event code (2 * task + event), successor
+        self._reserved = 0
 
     # -- names -------------------------------------------------------------------------------------------------
 
@@ -162,11 +165,17 @@ class PlanBuilder:
         """Let each of `cores` load through the queue of the core `leaders` says from now on, in the order written."""
         self._leader[cores] = leaders
 
+    def reserve(self, n: int) -> IntArray:
+        """The next `n` task numbers, for tasks that are written by later calls: each one by one call."""
+        self._reserved += n
+        self.n_tasks += n
+        return self._tasks.extend(n) + np.arange(n)
+
     # -- the three calls ----------------------------------------------------------------------------------------
 
     def compute(
         self, core: IntLike, unit: str, tile: Tile, cycles: IntLike, after: After = None, ops: IntLike = 0,
-        turns: IntLike = 1,
+        turns: IntLike = 1, tasks: IntArray | None = None,
     ) -> IntArray:  # fmt: skip
         """Tasks on the `unit` ("matrix", "vector" or "lut") of `core` that last `cycles` and execute `ops` operations,
         on the rows of the tile in `turns` equal parts."""
@@ -179,11 +188,11 @@ class PlanBuilder:
         issue = self.chip.synchronisation.task_issue_cycles
         duration = -(-(_column(cycles, n) + issue) * clock.num // clock.den)
         queue = self._queue(cores, unit)
-        return self._add(n, queue, duration, NO_SERVER, -1, tile.op, COMPUTE, row, after)
+        return self._add(n, queue, duration, NO_SERVER, -1, tile.op, COMPUTE, row, after, tasks)
 
     def copy(
         self, source: Region, destination: Region | Sequence[Region], op: IntLike, after: After = None,
-        cause: str = "unique", reduce: bool = False, port: str = "noc",
+        cause: str = "unique", reduce: bool = False, port: str = "noc", tasks: IntArray | None = None,
     ) -> IntArray:  # fmt: skip
         """Copies between a channel and the SRAM of a core on it, or between two SRAMs (then `source` sends). Where one
         end is the PIM units of a channel (`place`), the data goes to or comes from their buffers.
@@ -193,7 +202,11 @@ class PlanBuilder:
         `reduce` says that the data is added to what the destination holds, `relay` that the second network port sends.
         """
         if not isinstance(destination, Region):
-            rows = [self.copy(source, region, op, after, cause, reduce, port) for region in destination]
+            each = [None] * len(destination) if tasks is None else tasks
+            rows = [
+                self.copy(source, region, op, after, cause, reduce, port, mine)
+                for region, mine in zip(destination, each, strict=True)
+            ]
             return np.stack(rows) if rows else np.empty((0, 0), dtype=np.int64)
         n = max(np.size(v) for v in (source.place, destination.place, source.slice.bytes, source.slice.rows[0], op))
         part, row = source.slice, self._copy_rows(n, source, destination, cause, reduce)
@@ -201,18 +214,18 @@ class PlanBuilder:
             if np.any(np.asarray(source.place) == np.asarray(destination.place)):
                 raise CairnError("a copy from a core's SRAM to itself is no transfer")
             transfer = [0, source.place, destination.place, part.bytes]
-            return self._served(n, _column(source.place, n), port, NOC_SERVER, transfer, op, row, after)
+            return self._served(n, _column(source.place, n), port, NOC_SERVER, transfer, op, row, after, tasks)
         if source.kind == destination.kind:
             raise CairnError("a copy from DRAM to DRAM goes through a core: write it as a load and a store")
         if PIM in (source.kind, destination.kind):
-            return self._buffered(n, source, destination, op, row, after)
+            return self._buffered(n, source, destination, op, row, after, tasks)
         writes = destination.kind == DRAM
         memory, core = (destination, source) if writes else (source, destination)
         if memory.address is None:
             raise CairnError("a region in DRAM needs its address (banks, row, stripe, offset)")
         request = [IS_WRITE if writes else 0, memory.place, *memory.address, part.bytes]
         unit = "store" if writes else "load"
-        return self._served(n, _column(core.place, n), unit, DRAM_SERVER, request, op, row, after)
+        return self._served(n, _column(core.place, n), unit, DRAM_SERVER, request, op, row, after, tasks)
 
     def pim(
         self, core: IntLike, tile: Tile, operand: Region, after: After = None, ops: IntLike = 0, turns: IntLike = 1
@@ -249,8 +262,9 @@ class PlanBuilder:
         return len(self._of_core) * self.chip.core_count + core * len(PIM_QUEUES) + PIM_QUEUES.index(name)
 
     def _buffered(
-        self, n: int, source: Region, destination: Region, op: IntLike, row: IntArray, after: After
-    ) -> IntArray:
+        self, n: int, source: Region, destination: Region, op: IntLike, row: IntArray, after: After,
+        tasks: IntArray | None,
+    ) -> IntArray:  # fmt: skip
         """Transfers between the SRAM of cores and the buffers of PIM units above them."""
         fills = destination.kind == PIM
         units, core = (destination, source) if fills else (source, destination)
@@ -261,7 +275,7 @@ class PlanBuilder:
         flags = IS_BUFFER | (IS_WRITE if fills else 0)
         request = [flags, units.place, 0, 1, 0, self.chip.dram.row_bytes, 0, source.slice.bytes]
         queue = self._pim_queue(_column(core.place, n), "buffer")
-        return self._asked(n, queue, DRAM_SERVER, request, op, COPY, row, after)
+        return self._asked(n, queue, DRAM_SERVER, request, op, COPY, row, after, tasks)
 
     def fetch(
         self, source: Region, destination: Region, home: IntLike, op: IntLike, after: After = None,
@@ -292,16 +306,18 @@ class PlanBuilder:
         duration = -(-_column(cycles, n) * clock.num // clock.den)
         return self._add(n, _column(NO_QUEUE, n), duration, NO_SERVER, -1, op, COPY, row, after)
 
-    def sync(self, tasks: After, count: int = 1, cycles: IntLike = 0, op: IntLike = -1) -> IntArray:
+    def sync(
+        self, tasks: After, count: int = 1, cycles: IntLike = 0, op: IntLike = -1, joints: IntArray | None = None
+    ) -> IntArray:
         """`count` joints that end `cycles` after their tasks: each after its entry of every array in `tasks`, or, when
-        `tasks` is one array and `count` is 1, a barrier after all of them."""
+        `tasks` is one array and `count` is 1, a barrier after all of them. `joints` are reserved numbers for them."""
         clock = self._clock
         duration = -(-_column(cycles, count) * clock.num // clock.den)
         if isinstance(tasks, np.ndarray) and count == 1:
-            joint = self._add(1, _column(NO_QUEUE, 1), duration, NO_SERVER, -1, op, SYNC, -1, None)
+            joint = self._add(1, _column(NO_QUEUE, 1), duration, NO_SERVER, -1, op, SYNC, -1, None, joints)
             self.after(np.repeat(joint, tasks.size), tasks.ravel())
             return joint
-        return self._add(count, _column(NO_QUEUE, count), duration, NO_SERVER, -1, op, SYNC, -1, tasks)
+        return self._add(count, _column(NO_QUEUE, count), duration, NO_SERVER, -1, op, SYNC, -1, tasks, joints)
 
     def after(self, tasks: IntArray, predecessors: npt.NDArray[np.integer] | int, first_data: bool = False) -> None:
         """Let each of `tasks` wait for the end (or first data) of its predecessor; -1 means none."""
@@ -339,31 +355,36 @@ class PlanBuilder:
 
     def _served(
         self, n: int, core: IntArray, unit: str, server: int, request: Sequence[IntLike], op: IntLike, row: IntArray,
-        after: After,
+        after: After, tasks: IntArray | None,
     ) -> IntArray:  # fmt: skip
         if unit == "load":
             core = self._leader[core]
-        return self._asked(n, self._queue(core, unit), server, request, op, COPY, row, after)
+        return self._asked(n, self._queue(core, unit), server, request, op, COPY, row, after, tasks)
 
     def _asked(
         self, n: int, queue: IntArray, server: int, request: Sequence[IntLike], op: IntLike, kind: int, row: IntArray,
-        after: After,
+        after: After, tasks: IntArray | None = None,
     ) -> IntArray:  # fmt: skip
         """Tasks that a server serves, with a request each."""
         number = self._requests[server].count + np.arange(n)
         self._requests[server].append(n, request)
-        return self._add(n, queue, 0, server, number, op, kind, row, after)
+        return self._add(n, queue, 0, server, number, op, kind, row, after, tasks)
 
     def _queue(self, core: IntArray, name: str) -> IntArray:
         return core * len(self._of_core) + self._of_core.index(name)
 
     def _add(
         self, n: int, queue: IntArray, duration: IntLike, server: int, request: IntLike, op: IntLike, kind: int,
-        row: IntLike, after: After,
+        row: IntLike, after: After, tasks: IntArray | None = None,
     ) -> IntArray:  # fmt: skip
-        self._tasks.append(n, (queue, duration, server, request, op, self._block, kind, row))
-        tasks = self.n_tasks + np.arange(n)
-        self.n_tasks += n
+        columns = (queue, duration, server, request, op, self._block, kind, row)
+        if tasks is None:
+            self._tasks.append(n, columns)
+            tasks = self.n_tasks + np.arange(n)
+            self.n_tasks += n
+        else:
+            self._tasks.put(tasks, columns)
+            self._reserved -= n
         if after is not None:
             for predecessor in after if isinstance(after, (list, tuple)) else (after,):
                 self.after(tasks, predecessor)
@@ -371,10 +392,12 @@ class PlanBuilder:
 
     def build(self) -> Plan:
         """The plan of everything written so far. It takes over what the builder holds: a builder builds once."""
+        if self._reserved:
+            raise CairnError(f"{self._reserved} of the reserved tasks were not written")
         queue, duration, server, request, op, block, kind, row = self._tasks.take()
         codes, targets = self._edges.take()
         waits = np.bincount(targets, minlength=self.n_tasks).astype(np.int64, copy=False)
-        on_first, on_done = (_edges(codes, targets, event, self.n_tasks) for event in (0, 1))
+        on_first, on_done = (edges_of(codes, targets, event, self.n_tasks) for event in (0, 1))
         requests = tuple(table.take()[0] for table in self._requests)
         waited_first = np.flatnonzero(np.diff(on_first.start))
         for number in (DRAM_SERVER, NOC_SERVER):
@@ -386,26 +409,3 @@ class PlanBuilder:
             requests=requests, compute=self._compute.take()[0], copies=self._copies.take()[0],
             operators=tuple(self.operators), tensors=tuple(self.tensors), notes=dict(self.notes),
         )  # fmt: skip
-
-
-@kernel()
-def _edges_of(codes: IntArray, targets: IntArray, event: int, start: IntArray) -> IntArray:
-    """Successors of the edges of one kind of event, by task and as written; fills `start` (tasks + 1 entries)."""
-    for index in range(codes.size):
-        if codes[index] & 1 == event:
-            start[(codes[index] >> 1) + 1] += 1
-    for task in range(start.size - 1):
-        start[task + 1] += start[task]
-    place = start.copy()
-    ends = np.empty(start[-1], np.int64)
-    for index in range(codes.size):
-        if codes[index] & 1 == event:
-            task = codes[index] >> 1
-            ends[place[task]] = targets[index]
-            place[task] += 1
-    return ends
-
-
-def _edges(codes: IntArray, targets: IntArray, event: int, n: int) -> Edges:
-    start = np.zeros(n + 1, dtype=np.int64)
-    return Edges(start, _edges_of(codes, targets, event, start))

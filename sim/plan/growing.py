@@ -28,11 +28,21 @@ class Growing:
         shape = (self._room, width) if by_rows else (self._room,)
         self._parts = [np.empty(shape, dtype=np.int64) for _ in range(1 if by_rows else width)]
 
-    def append(self, n: int, columns: Sequence[IntLike]) -> None:
-        """Append `n` rows; each column is one value or `n` of them."""
+    def extend(self, n: int) -> int:
+        """Append `n` rows that are written later (`put`); answers the number of the first."""
         begin, self.count = self.count, self.count + n
         if self.count > self._room:
             self._grow(begin)
+        return begin
+
+    def put(self, rows: IntArray, columns: Sequence[IntLike]) -> None:
+        """Write the columns of rows that `extend` has appended to a table that is kept by columns."""
+        for part, value in zip(self._parts, columns, strict=True):
+            part[rows] = value
+
+    def append(self, n: int, columns: Sequence[IntLike]) -> None:
+        """Append `n` rows; each column is one value or `n` of them."""
+        begin = self.extend(n)
         if self._by_rows:
             rows = self._parts[0][begin : self.count]
             for index, value in enumerate(columns):

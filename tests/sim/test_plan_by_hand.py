@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from cairn.sim.plan import actions, storage
 from cairn.sim.plan.builder import PlanBuilder, Region, Slice, Tile
 from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.numbers import execute
-from cairn.sim.plan.plan import DRAM, SRAM, Plan, Trace
+from cairn.sim.plan.plan import COMPUTE, COPY, DRAM, SRAM, SYNC, Plan, Trace
 from cairn.sim.run import run_plan
 from cairn.workloads.graph import Block, Operator, OpKind, Role, Tensor
 
@@ -202,3 +203,27 @@ def test_a_saved_plan_runs_again_with_the_same_trace_and_the_same_numbers(chip: 
         np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
     results = [execute(p, t, INSTANCE, INPUTS).gathered("y") for p, t in ((plan, before), (again, after))]
     np.testing.assert_array_equal(*results)
+
+
+def test_reserved_tasks_stand_where_they_were_reserved_and_wait_for_any_before_them(chip: ChipSpec) -> None:
+    plan = PlanBuilder(chip)
+    numbers = plan.reserve(4)
+    data = Slice(0, (0, 1), (0, 8), 16)
+    plan.compute([1, 1], "vector", Tile(0, 0), 5, after=[numbers[[0, 2]]], tasks=numbers[[1, 3]])
+    sent = plan.copy(
+        Region(SRAM, np.array([0, 0]), data), Region(SRAM, np.array([1, 1]), data), 0,
+        after=[np.array([-1, 1])], tasks=numbers[[0, 2]],
+    )  # fmt: skip
+    joint = plan.sync([sent[-1:]], 1)
+    built = plan.build()
+    assert built.kind.tolist() == [COPY, COMPUTE, COPY, COMPUTE, SYNC]
+    edges = [sorted(built.on_done.targets[a:b].tolist()) for a, b in pairwise(built.on_done.start.tolist())]
+    assert edges == [[1], [2], [3, int(joint[0])], [], []]
+
+
+def test_a_plan_with_reserved_tasks_that_nobody_wrote_is_not_built(chip: ChipSpec) -> None:
+    plan = PlanBuilder(chip)
+    first, _ = plan.reserve(2)
+    plan.compute(0, "vector", Tile(0, 0), 5, tasks=np.array([first]))
+    with pytest.raises(CairnError, match="1 of the reserved tasks were not written"):
+        plan.build()

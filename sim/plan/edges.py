@@ -1,0 +1,35 @@
+"""Dependences of a plan by the task they come from."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.base.kernel import kernel
+from cairn.sim.plan.plan import Edges
+
+IntArray = npt.NDArray[np.int64]
+
+
+@kernel()
+def _sorted(codes: IntArray, targets: IntArray, event: int, start: IntArray) -> IntArray:
+    """Successors of the edges of one kind of event, by task and as written; fills `start` (tasks + 1 entries)."""
+    for index in range(codes.size):
+        if codes[index] & 1 == event:
+            start[(codes[index] >> 1) + 1] += 1
+    for task in range(start.size - 1):
+        start[task + 1] += start[task]
+    place = start.copy()
+    ends = np.empty(start[-1], np.int64)
+    for index in range(codes.size):
+        if codes[index] & 1 == event:
+            task = codes[index] >> 1
+            ends[place[task]] = targets[index]
+            place[task] += 1
+    return ends
+
+
+def edges_of(codes: IntArray, targets: IntArray, event: int, n: int) -> Edges:
+    """Edges (codes 2 * task + event, and successors) of one kind of event of `n` tasks."""
+    start = np.zeros(n + 1, dtype=np.int64)
+    return Edges(start, _sorted(codes, targets, event, start))
