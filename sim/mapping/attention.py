@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.mapping.attention_cache import Arrived, append_rows, bring_tile, place_blocks
-from cairn.sim.mapping.attention_job import SCORE_BYTES, Job, job_of, rows_of, steps_of, tell_used
+from cairn.sim.mapping.attention_decode import reads_own_keys, stream_own_keys
+from cairn.sim.mapping.attention_job import Job, job_of, steps_of, tell_used
+from cairn.sim.mapping.attention_visits import contexts, scores, soft_maxes
 from cairn.sim.mapping.context import NONE, Scope
 from cairn.sim.mapping.heads import apply_pending
 from cairn.sim.mapping.pieces import Pieces, wanted
@@ -66,13 +68,15 @@ def bring_queries(job: Job) -> IntArray:
 
 def _stream(job: Job, queries: IntArray) -> IntArray:
     """All visits step by step: scores, soft-max, context; answers each unit's last task."""
+    if reads_own_keys(job):
+        return stream_own_keys(job, queries)
     visits = job.visits
     done = np.full(job.units.count, NONE, dtype=np.int64)
     waiting: tuple[IntArray, IntArray, Arrived] | None = None
     for now, fresh in steps_of(visits):
         keys = bring_tile(job, job.keys, now, fresh)
         values = keys if job.values is None else bring_tile(job, job.values, now, fresh)
-        scored = _scores(job, now, queries, keys)
+        scored = soft_maxes(job, now, score_tasks(job, now, keys, [queries[visits.unit[now]]]))
         if waiting is not None:  # the matrix unit scores the next tile while the vector unit works on this one
             done[visits.unit[waiting[0]]] = context_tasks(job, *waiting)
         waiting = (now, scored, values)
@@ -81,48 +85,17 @@ def _stream(job: Job, queries: IntArray) -> IntArray:
     return done
 
 
-def _scores(job: Job, now: IntArray, queries: IntArray, keys: Arrived) -> IntArray:
-    """Scores and running soft-max of a step's visits."""
-    scored = score_tasks(job, now, keys, [queries[job.visits.unit[now]]])
-    unit, rows = job.visits.unit[now], rows_of(job, now)
-    n0, n1 = job.visits.n0[now], job.visits.n1[now]
-    group = job.group(job.units.request[unit], job.units.head[unit])
-    tile = Tile(job.op, actions.SOFTMAX, (rows.row0, rows.row1), (n0, n1), (0, 0), group)
-    elements = (rows.row1 - rows.row0) * job.queries_per_key * (n1 - n0)
-    return job.scope.vector(job.core(job.units.rank[unit]), tile, "softmax_online", elements, scored)
-
-
 def score_tasks(job: Job, now: IntArray, arrived: Arrived, after: list[IntArray]) -> IntArray:
     """Queries times the keys of a step's visits, after those arrived and `after`."""
-    scope, visits, units = job.scope, job.visits, job.units
-    unit = visits.unit[now]
-    rows, keys = rows_of(job, now), visits.n1[now] - visits.n0[now]
-    count = (rows.row1 - rows.row0) * job.queries_per_key
-    group = job.group(units.request[unit], units.head[unit])
-    core = job.core(units.rank[unit])
-    span = (rows.row0, rows.row1), (visits.n0[now], visits.n1[now])
-    width = job.attention.head_dim
-    tile = Tile(job.op, actions.SCORES, *span, (0, width), group)
-    bits = scope.bits(job.operator.inputs[0]), scope.bits(job.keys), 8.0 * SCORE_BYTES
-    scored = scope.matrix(core, tile, (count, keys, np.full_like(keys, width)), bits, [*after, arrived.ready])
-    tell_used(job, arrived.place, unit, scored)
+    scored = scores(job, now, [*after, arrived.ready])
+    tell_used(job, arrived.place, job.visits.unit[now], scored)
     return scored
 
 
 def context_tasks(job: Job, now: IntArray, after: IntArray, values: Arrived) -> IntArray:
     """Probabilities, there after `after`, times the values of a step's visits."""
-    scope, visits, units = job.scope, job.visits, job.units
-    unit = visits.unit[now]
-    rows, keys = rows_of(job, now), visits.n1[now] - visits.n0[now]
-    count = (rows.row1 - rows.row0) * job.queries_per_key
-    tile = Tile(
-        job.op, actions.CONTEXT, (rows.row0, rows.row1), (visits.n0[now], visits.n1[now]), (0, job.attention.value_dim),
-        job.group(units.request[unit], units.head[unit]),
-    )  # fmt: skip
-    sizes = count, np.full_like(keys, job.attention.value_dim), keys
-    bits = 8.0 * SCORE_BYTES, scope.bits(job.values or job.keys), 32.0
-    done = scope.matrix(job.core(units.rank[unit]), tile, sizes, bits, [after, values.ready])
-    tell_used(job, values.place, unit, done)
+    done = contexts(job, now, [after, values.ready])
+    tell_used(job, values.place, job.visits.unit[now], done)
     return done
 
 

@@ -177,19 +177,19 @@ class Scope:
         self.pieces[name] = pieces
 
     def vector(
-        self, core: IntArray, tile: Tile, kind: str, elements: IntArray, after: After, times: int = 1
-    ) -> IntArray:
+        self, core: IntArray, tile: Tile, kind: str, elements: IntArray, after: After, times: IntArray | int = 1,
+        tasks: IntArray | None = None,
+    ) -> IntArray:  # fmt: skip
         """Tasks of the vector unit over so many elements of a kind of work (a key of the vector unit's table), done in
         `times` equal parts one after the other."""
         unit = self.chip.vector_unit
         cycles = vector_cycles(unit, -(-elements // times), passes_of(unit, kind))
-        if times > 1:
-            cycles = times * cycles + (times - 1) * self.chip.synchronisation.task_issue_cycles
-        return self.plan.compute(core, "vector", tile, cycles, after, elements * operations_of(kind))
+        cycles = times * cycles + (times - 1) * self.chip.synchronisation.task_issue_cycles
+        return self.plan.compute(core, "vector", tile, cycles, after, elements * operations_of(kind), tasks=tasks)
 
     def matrix(
         self, core: IntArray, tile: Tile, sizes: tuple[IntArray, IntArray, IntArray], bits: tuple[float, float, float],
-        after: After, parts: Parts = WHOLE, weights: bool = False,
+        after: After, parts: Parts = WHOLE, weights: bool = False, tasks: IntArray | None = None,
     ) -> IntArray:  # fmt: skip
         """Tasks of the matrix unit, or with `weights` of the unit for weights of so many bits: products of `sizes`
         m, n, k of operands of `bits` (x, w, y)."""
@@ -197,7 +197,7 @@ class Scope:
         cycles = self.stage.matrix.of(sizes, bits, parts, weights)
         by_lut = weights and self.chip.lut_for(bits[0], bits[1]) is not None
         unit = LUT_QUEUE if by_lut else "matrix"
-        return self.plan.compute(core, unit, tile, cycles, after, 2 * m * n * k, parts.rows)
+        return self.plan.compute(core, unit, tile, cycles, after, 2 * m * n * k, parts.rows, tasks)
 
     def bring(self, name: str, want: Pieces, op: int, cause: str = "layout") -> Pieces:
         """The activation `name` where it is wanted; over an intermediate layout where that takes fewer copies and, by

@@ -6,12 +6,14 @@ groups of merged products a ring goes round in few steps (`schedule.py`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.mapping.context import NONE, row_bytes
 from cairn.sim.mapping.pieces import Pieces, redistribute, wanted
-from cairn.sim.mapping.product_work import Work, group_of, quantum_of, send, share_of, wanted_done
+from cairn.sim.mapping.product_work import Work, group_of, quantum_of, send_all, share_of, wanted_done
 from cairn.sim.mapping.tables import make_tables
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Slice, Tile
@@ -52,19 +54,33 @@ def _bring_x(work: Work, x: Pieces, block: tuple[IntArray, IntArray]) -> None:
         return
     for begin, end, ready in _own_parts(work, x, block):
         work.arrivals.append((begin, end, ready))
-        previous, own, steps = work.ranks.neighbour("n", -1), ready, work.group.turns(gn)
-        parts = []
-        for turns in steps:
-            holders = [work.ranks.neighbour("n", -turn) for turn in turns]
-            each = [row_bytes(end[holder] - begin[holder], product.x_bits) for holder in holders]
-            size = (work.m1 - work.m0) * np.sum(each, axis=0)
-            part = (begin[holders[0]], end[holders[0]]) if len(turns) == 1 else (work.k0, work.k1)
-            data = Slice(product.x, (work.m0, work.m1), part, size)
-            ready = send(work, previous, data, ready[previous], size > 0)
-            parts.append((*part, ready))
+        own, steps = ready, work.group.turns(gn)
+        parts = _pass_round(work, begin, end, ready, steps)
+        ready = parts[-1][2]
         if len(steps) < gn - 1:
             parts = [(work.k0, work.k1, _ring_ends(work, "n", own, ready, gn - 1 - len(steps)))]
         work.arrivals += parts
+
+
+def _pass_round(
+    work: Work, begin: IntArray, end: IntArray, own: IntArray, steps: list[range]
+) -> list[tuple[IntArray, IntArray, IntArray]]:
+    """Send a part [begin, end) of x of every core, there after `own`, round the ring of its n group; answers the parts
+    of each step, and the tasks that bring them."""
+    product, ranks = work.product, work.ranks
+    turns = np.arange(1, steps[-1].stop)
+    starts = [turn.start - 1 for turn in steps]
+    holder = np.stack([ranks.neighbour("n", -turn) for turn in turns.tolist()])
+    each = np.add.reduceat(row_bytes(end[holder] - begin[holder], product.x_bits), starts, axis=0)
+    size = (work.m1 - work.m0) * each
+    alone = np.array([len(turn) == 1 for turn in steps])[:, None]
+    low, high = np.where(alone, begin[holder[starts]], work.k0), np.where(alone, end[holder[starts]], work.k1)
+    there = size > 0
+    tasks = np.full(size.shape, NONE, dtype=np.int64)
+    tasks[there] = work.scope.plan.reserve(int(there.sum()))
+    ready = np.concatenate([own[None], tasks[:-1]])[:, ranks.neighbour("n", -1)]
+    send_all(work, ranks.neighbour("n", -1), Slice(product.x, (work.m0, work.m1), (low, high), size), ready, tasks)
+    return list(zip(low, high, tasks, strict=True))
 
 
 def _ring_ends(work: Work, dimension: str, begins: IntArray, last: IntArray, starts: int) -> IntArray:
@@ -138,22 +154,9 @@ def reduce_sums(work: Work, last: IntArray, n0: IntArray, n1: IntArray, rings: i
             np.minimum(n0 + units * (number + 1) // gk * quantum, n1),
         )
 
-    final = last
-    previous = work.ranks.neighbour("k", -1)
     each_turn = [range(turn, turn + 1) for turn in range(1, gk)]
     steps = each_turn if work.scope.stage.spmd else work.group.turns(gk)
-    for turns in steps:
-        if work.scope.stage.spmd:  # everyone sends its share of a part to the part's owner
-            source, numbers, ready = work.ranks.neighbour("k", -turns[0]), [work.ranks.k], last
-        else:  # the part travels round the ring towards its owner, growing by one share a step
-            source, numbers, ready = previous, [(work.ranks.k - 1 - turn) % gk for turn in turns], final
-        spans = [part(number) for number in numbers]
-        begin, end = spans[0] if len(spans) == 1 else (n0, n0 + sum(high - low for low, high in spans))
-        each = [row_bytes(high - low, work.product.shape.partial_bits) for low, high in spans]
-        size = (work.m1 - work.m0) * np.sum(each, axis=0)
-        data = Slice(work.product.y, (work.m0, work.m1), (begin, end), size)
-        sent = send(work, source, data, ready[source], size > 0, None, "reduce", reduce=True, port="reduce")
-        final = _add(work, begin, end, sent, final, rings * len(turns))
+    final = _add_round(work, last, steps, n0, part, rings)
     if len(steps) < gk - 1:
         final = _ring_ends(work, "k", last, final, (gk - 1) * rings - len(steps))
     elif rings > 1:
@@ -164,14 +167,44 @@ def reduce_sums(work: Work, last: IntArray, n0: IntArray, n1: IntArray, rings: i
     return wanted_done(work.core, (work.m0, work.m1, begin, end), final)
 
 
-def _add(work: Work, begin: IntArray, end: IntArray, sent: IntArray, before: IntArray, times: int) -> IntArray:
-    """Add what was sent, in `times` additions."""
-    tasks = before.copy()
-    pick = np.nonzero(sent >= 0)[0]
-    if pick.size:
-        elements = ((work.m1 - work.m0) * (end - begin))[pick]
-        rows, columns = (work.m0[pick], work.m1[pick]), (begin[pick], end[pick])
-        tile = Tile(work.product.op, actions.REDUCE, rows, columns)
-        after = [sent[pick], before[pick]]
-        tasks[pick] = work.scope.vector(work.core[pick], tile, "reduce_add", elements, after, times)
-    return tasks
+def _add_round(
+    work: Work, last: IntArray, steps: list[range], n0: IntArray, part: Callable[[IntArray], tuple[IntArray, IntArray]],
+    rings: int,
+) -> IntArray:  # fmt: skip
+    """Transfers of partial sums and the additions after them, step by step; answers each core's last addition."""
+    product, ranks, spmd = work.product, work.ranks, work.scope.stage.spmd
+    gk = work.mapping.split.sizes[2]
+    turns, starts = np.arange(1, gk), [turn.start - 1 for turn in steps]
+    if spmd:  # everyone sends its share of a part to the part's owner
+        source = np.stack([ranks.neighbour("k", -turn) for turn in turns.tolist()])
+        number = np.broadcast_to(ranks.k, source.shape)
+    else:  # the part travels round the ring towards its owner, growing by one share a step
+        source = np.broadcast_to(ranks.neighbour("k", -1), (len(steps), work.size))
+        number = (ranks.k - 1 - turns[:, None]) % gk
+    low, high = part(number)
+    size = (work.m1 - work.m0) * np.add.reduceat(row_bytes(high - low, product.shape.partial_bits), starts, axis=0)
+    count = np.array([len(turn) for turn in steps])[:, None]
+    begin = np.where(count == 1, low[starts], n0)
+    end = np.where(count == 1, high[starts], n0 + np.add.reduceat(high - low, starts, axis=0))
+    there = size > 0
+    both = np.concatenate([there, there], axis=1)
+    in_turn = np.full(both.shape, NONE, dtype=np.int64)
+    in_turn[both] = work.scope.plan.reserve(int(both.sum()))
+    sent, added = in_turn[:, : work.size], in_turn[:, work.size :]
+    before = np.empty_like(size)
+    final = last
+    for step in range(len(steps)):
+        before[step] = final
+        final = np.where(there[step], added[step], final)
+    if not there.any():
+        return final
+    ready = last[source] if spmd else np.take_along_axis(before, source, axis=1)
+    data = Slice(product.y, (work.m0, work.m1), (begin, end), size)
+    send_all(work, source, data, ready, sent, "reduce", reduce=True, port="reduce")
+    core = np.nonzero(there)[1]
+    tile = Tile(product.op, actions.REDUCE, (work.m0[core], work.m1[core]), (begin[there], end[there]))
+    elements = (work.m1 - work.m0)[core] * (end - begin)[there]
+    times = np.broadcast_to(rings * count, size.shape)[there]
+    after = [sent[there], before[there]]
+    work.scope.vector(work.core[core], tile, "reduce_add", elements, after, times, added[there])
+    return final

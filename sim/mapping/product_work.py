@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.sim.mapping.choose import MatmulMapping
-from cairn.sim.mapping.context import NONE, Scope
+from cairn.sim.mapping.context import Scope
 from cairn.sim.mapping.grid import Ranks, bounds, ranks_of
 from cairn.sim.mapping.matmul_cost import MatmulShape, elements_per_byte
 from cairn.sim.mapping.pieces import Pieces
@@ -17,7 +17,6 @@ from cairn.sim.plan.builder import Region, Slice
 from cairn.sim.plan.plan import SRAM
 
 IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -93,31 +92,26 @@ def share_of(work: Work, number: IntArray, parts: int) -> tuple[IntArray, IntArr
     return np.minimum(begin, work.k1), np.minimum(end, work.k1)
 
 
-def send(
-    work: Work, source: IntArray, data: Slice, after: IntArray, there: BoolArray, waits: list[IntArray] | None = None,
-    cause: str = "share", reduce: bool = False, port: str = "noc",
-) -> IntArray:  # fmt: skip
-    """Copies from grid index `source[i]` to grid index i where `there`; tasks by destination (-1 where none)."""
-    tasks = np.full(work.size, NONE, dtype=np.int64)
-    if not there.any():
-        return tasks
-    whole = bool(there.all())
-    pick = slice(None) if whole else np.nonzero(there)[0]
-    part = data if whole else part_of(data, np.nonzero(there)[0])
-    tasks[pick] = work.scope.plan.copy(
-        Region(SRAM, work.core[source[pick]], part), Region(SRAM, work.core[pick], part), work.product.op,
-        after=[after[pick], *(w[pick] for w in waits or ())], cause=cause, reduce=reduce, port=port,
+def send_all(
+    work: Work, source: IntArray, data: Slice, after: IntArray, tasks: IntArray, cause: str = "share",
+    reduce: bool = False, port: str = "noc",
+) -> None:  # fmt: skip
+    """Copies from grid index `source[step, i]` to grid index i, as the reserved `tasks` (steps, cores), -1 where there
+    is none. `source` and what `data` has are (steps, cores) or the same for all steps."""
+    mask = tasks >= 0
+    if not mask.any():
+        return
+
+    def pick(value: object) -> IntArray:
+        return np.broadcast_to(np.asarray(value, dtype=np.int64), tasks.shape)[mask]
+
+    rows, columns = ((pick(low), pick(high)) for low, high in (data.rows, data.columns))
+    part = Slice(data.tensor, rows, columns, pick(data.bytes), data.group)
+    core = work.core[np.nonzero(mask)[1]]
+    work.scope.plan.copy(
+        Region(SRAM, work.core[pick(source)], part), Region(SRAM, core, part), work.product.op, after=after[mask],
+        cause=cause, reduce=reduce, port=port, tasks=tasks[mask],
     )  # fmt: skip
-    return tasks
-
-
-def part_of(data: Slice, pick: IntArray) -> Slice:
-    def cut(value: object) -> IntArray:
-        array = np.asarray(value, dtype=np.int64)
-        return array[pick] if array.ndim else np.full(pick.size, array)
-
-    return Slice(data.tensor, (cut(data.rows[0]), cut(data.rows[1])), (cut(data.columns[0]), cut(data.columns[1])),
-                 cut(data.bytes), data.group)  # fmt: skip
 
 
 def wanted_done(core: IntArray, rect: tuple[IntArray, IntArray, IntArray, IntArray], ready: IntArray) -> Pieces:
