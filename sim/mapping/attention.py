@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from cairn.sim.mapping.attention_at_once import can_stream_at_once, stream_at_once
 from cairn.sim.mapping.attention_cache import Arrived, append_rows, bring_tile, place_blocks
-from cairn.sim.mapping.attention_decode import reads_own_keys, stream_own_keys
 from cairn.sim.mapping.attention_job import Job, job_of, steps_of, tell_used
 from cairn.sim.mapping.attention_visits import contexts, scores, soft_maxes
 from cairn.sim.mapping.context import NONE, Scope
@@ -68,8 +68,8 @@ def bring_queries(job: Job) -> IntArray:
 
 def _stream(job: Job, queries: IntArray) -> IntArray:
     """All visits step by step: scores, soft-max, context; answers each unit's last task."""
-    if reads_own_keys(job):
-        return stream_own_keys(job, queries)
+    if can_stream_at_once(job):
+        return stream_at_once(job, queries)
     visits = job.visits
     done = np.full(job.units.count, NONE, dtype=np.int64)
     waiting: tuple[IntArray, IntArray, Arrived] | None = None

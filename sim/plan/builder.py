@@ -279,15 +279,16 @@ class PlanBuilder:
 
     def fetch(
         self, source: Region, destination: Region, home: IntLike, op: IntLike, after: After = None,
-        cause: str = "unique",
+        cause: str = "unique", tasks: tuple[IntArray, IntArray] | None = None,
     ) -> tuple[IntArray, IntArray]:  # fmt: skip
         """Copies from DRAM over the core `home` below the channel to other cores' SRAM: two legs, streamed.
 
         The network leg starts on the first data of the DRAM leg; whoever needs the data waits for both results.
         """
         local = Region(SRAM, home, source.slice)
-        first = self.copy(source, local, op, after, cause)
-        second = self.copy(local, destination, op, None, "share")
+        loads, sends = (None, None) if tasks is None else tasks
+        first = self.copy(source, local, op, after, cause, tasks=loads)
+        second = self.copy(local, destination, op, None, "share", tasks=sends)
         self.after(second, first, first_data=True)
         return first, second
 

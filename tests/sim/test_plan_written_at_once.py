@@ -41,24 +41,27 @@ def _assert_same(one: Plan, other: Plan) -> None:
     assert _sorted(one.on_first) == _sorted(other.on_first)
 
 
+SMALL = "model=llama-3.2-1b", "chip.cores.rows=4", "chip.cores.columns=8"
+
+
 @pytest.mark.parametrize(
     "settings",
     [
         ("llama-2-13b-decode", "workload.batch=4", "workload.context=700", "chip.sram.capacity_kib=256"),
         ("llama-3-70b-decode", "workload.batch=2", "workload.context=[900,130]"),
         ("demo", "workload.kv_append=false"),
+        ("llama-2-13b-prefill", *SMALL, "workload.new_tokens=200"),
+        ("llama-2-13b-prefill", *SMALL, "workload.new_tokens=90", "workload.cached_tokens=70", "workload.batch=2"),
+        ("llama-2-13b-prefill", *SMALL, "model=mistral-7b", "workload.new_tokens=150", "workload.cached_tokens=4090"),
     ],
 )
-def test_decoding_streams_keys_as_step_by_step(settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attention_streams_keys_as_step_by_step(settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = _plan(*settings)
-    monkeypatch.setattr(attention, "reads_own_keys", lambda job: False)
+    monkeypatch.setattr(attention, "can_stream_at_once", lambda job: False)
     _assert_same(at_once, _plan(*settings))
 
 
-PREFILL = (
-    "llama-2-13b-prefill", "model=llama-3.2-1b", "workload.new_tokens=2048", "chip.cores.rows=4",
-    "chip.cores.columns=8", "chip.sram.capacity_kib=4096",
-)  # fmt: skip
+PREFILL = "llama-2-13b-prefill", *SMALL, "workload.new_tokens=2048", "chip.sram.capacity_kib=4096"
 
 
 @pytest.mark.parametrize("paradigm", ["compute_shift", "spmd"])
