@@ -156,9 +156,8 @@ class Sequence:
 
 
 def _unlike(plan: Plan, trace: Trace, first: int) -> int:
-    """By how much a block and the next one differ. Over the last part of the latter (LATE), that is the most by which
-    the time from where an operator finishes to where the block ends is longer in one than in the other; the whole of
-    a block is taken to differ by twice as much.
+    """By how much a block and the next one differ: over the last part of the latter (LATE), the most by which the time
+    from where an operator finishes to where the block ends is longer in one than in the other.
 
     The first of equal blocks begins unlike the others, since its input comes from elsewhere and its weights could not
     be loaded ahead. Where that is no longer felt at last, it hands the same state to the second block as the second
@@ -171,7 +170,7 @@ def _unlike(plan: Plan, trace: Trace, first: int) -> int:
     finish = np.maximum.accumulate(finish, axis=1)
     left = finish[:, -1:] - finish
     late = left[1] <= (1 - LATE) * (finish[1, -1] - finish[0, -1])
-    return 2 * int(np.abs(left[0, late] - left[1, late]).max())
+    return int(np.abs(left[0, late] - left[1, late]).max())
 
 
 def _cycle_of(ends: IntArray) -> tuple[int, float, float]:
