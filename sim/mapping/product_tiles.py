@@ -14,7 +14,7 @@ import numpy.typing as npt
 from cairn.sim.mapping.buffer import Entry
 from cairn.sim.mapping.context import NONE, row_bytes, tile_counts
 from cairn.sim.mapping.known_cycles import Parts
-from cairn.sim.mapping.product_work import Work, group_of, share_of
+from cairn.sim.mapping.product_work import Work, group_of, send_all, share_of
 from cairn.sim.mapping.schedule import Stretch
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import Region, Slice, Tile
@@ -69,9 +69,7 @@ def multiply_columns(work: Work, stretch: Stretch) -> IntArray:
         some = _numbered(work, column, part, turn, stretch.end, tile_k)
         passed = _bring_weights(work, some, passed)
         _compute(work, some)
-        there = some.computed >= 0
-        latest = some.computed.max(axis=0)
-        last = np.where(there.any(axis=0), latest, last)
+        last = np.maximum(last, some.computed.max(axis=0))
     return last
 
 
@@ -138,7 +136,8 @@ def _bring_weights(work: Work, steps: _Steps, passed: _Passed | None) -> _Passed
         if turn == 0 or not stage.spmd:
             passed = _Passed(place, brought)
     _write_loads(work, steps, addresses)
-    _write_transfers(work, steps, source, ready)
+    data = Slice(work.product.w, (steps.ka, steps.kb), (steps.na, steps.nb), steps.bytes, work.product.group)
+    send_all(work, source, data, ready, np.where((steps.turn > 0)[:, None], steps.brought, NONE), port="relay")
     if waiting:
         tasks, before = np.concatenate(waiting), np.concatenate(waited)
         there = tasks >= 0
@@ -153,27 +152,12 @@ def _write_loads(work: Work, steps: _Steps, addresses: IntArray) -> None:
     for mask, cause in ((loads & ~copies, first_time), (loads & copies, "duplicate")):
         step, core = np.nonzero(mask)
         if step.size:
-            part = _weights(work, steps, mask)
+            rows, columns = (steps.ka[mask], steps.kb[mask]), (steps.na[mask], steps.nb[mask])
+            part = Slice(work.product.w, rows, columns, steps.bytes[mask], work.product.group)
             above = work.scope.stage.above(work.core[core], part, tuple(addresses[step].T))
             work.scope.plan.copy(
                 above, Region(SRAM, work.core[core], part), work.product.op, cause=cause, tasks=steps.brought[mask]
             )
-
-
-def _write_transfers(work: Work, steps: _Steps, source: IntArray, ready: IntArray) -> None:
-    mask = (steps.turn > 0)[:, None] & (steps.brought >= 0)
-    if mask.any():
-        part, core = _weights(work, steps, mask), np.nonzero(mask)[1]
-        work.scope.plan.copy(
-            Region(SRAM, work.core[source[mask]], part), Region(SRAM, work.core[core], part), work.product.op,
-            after=ready[mask], cause="share", port="relay", tasks=steps.brought[mask],
-        )  # fmt: skip
-
-
-def _weights(work: Work, steps: _Steps, mask: BoolArray) -> Slice:
-    """The tiles of some steps and cores."""
-    rows, columns = (steps.ka[mask], steps.kb[mask]), (steps.na[mask], steps.nb[mask])
-    return Slice(work.product.w, rows, columns, steps.bytes[mask], work.product.group)
 
 
 def _compute(work: Work, steps: _Steps) -> None:
