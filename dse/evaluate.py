@@ -100,11 +100,14 @@ def simulated(config: RunConfig) -> Mapping[str, float]:
 def _simulate(config: RunConfig) -> Mapping[str, float] | InfeasibleError:
     from cairn.sim.mapping.kept import KeptPlan
     from cairn.sim.report.result import Result
+    from cairn.sim.report.work import count_work
     from cairn.sim.run import simulate
 
     global _kept
     _kept = _kept or KeptPlan()
     try:
-        return fields_of(Result(simulate(config, kept=_kept)))
+        record = simulate(config, kept=_kept)
     except InfeasibleError as trouble:
         return trouble
+    weight = tuple(record.block_weight.tolist())  # designs with one plan differ in the bandwidth and in this
+    return fields_of(Result(record, _kept.known(record.plan, weight, lambda: count_work(record))))

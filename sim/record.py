@@ -23,7 +23,8 @@ class Repetition:
 
     `period_ps` is the mean over the steady instances. `change` says how much it matters which of them are asked: by
     what part the time of all `repeat` instances would differ, at most, if the rest took the mean period of any half of
-    them in a row. It is at most `tolerance`, unless all instances or as many as allowed were simulated.
+    them in a row (of two or few: see `cairn.sim.mapping.steady`). It is at most `tolerance`, unless all instances or as
+    many as allowed were simulated.
     """
 
     block: str
@@ -32,6 +33,13 @@ class Repetition:
     period_ps: int
     change: float
     tolerance: float
+    lead_ps: int = 0
+    """Time of the last part of one instance that was simulated before them and counts for none of them."""
+
+    @property
+    def left_out_ps(self) -> int:
+        """What the instances that were not simulated add to the time of those that were."""
+        return (self.repeat - self.simulated) * self.period_ps - self.lead_ps
 
 
 @dataclass(frozen=True)

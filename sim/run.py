@@ -18,12 +18,14 @@ from cairn.sim.engine.trouble import own_plan
 from cairn.sim.mapping.kept import KeptPlan, plan_key
 from cairn.sim.mapping.options import Paradigm
 from cairn.sim.mapping.pim_asked import check_asked
-from cairn.sim.mapping.sequence import FEW, PAIR, PAIR_LARGE, Sequence, Written, pipelined, simulated_of, straight
+from cairn.sim.mapping.sequence import Sequence, pipelined, straight
+from cairn.sim.mapping.steady import FEW, LOOSE, PAIR, PAIR_LARGE, Written, simulated_of
 from cairn.sim.plan.builder import PlanBuilder
 from cairn.sim.plan.plan import Plan, Trace
 from cairn.sim.record import Repetition, RunRecord
 from cairn.workloads.build import build_graph
 from cairn.workloads.graph import OperatorGraph, Role
+from cairn.workloads.step import Phase
 
 Progress = Callable[[str, float], None]
 """Told what is being done and how much of it is done (0 to 1)."""
@@ -33,11 +35,6 @@ FIRST_TRY: Final = 13
 one that fills the buffers, two rounds of 4 whose periods can be seen to come round, one after them whose end is
 disturbed by what follows, and up to three so that whole rounds are left out. Where periods differ too much, from there
 on twice as many."""
-
-LOOSE: Final = 0.01
-"""A tolerance for which the periods of FEW blocks (two of them at least count) are enough to begin with, and of large
-ones those of a PAIR."""
-
 
 @dataclass(frozen=True)
 class _Attempt:
@@ -60,7 +57,7 @@ def simulate(config: RunConfig, *, progress: Progress | None = None, kept: KeptP
     check_asked(config.chip, config.mapping, graph)
     attempt = _simulate_blocks(config, graph, tell, kept or KeptPlan())
     sequence, plan, trace = attempt.sequence, attempt.plan, attempt.trace
-    extra = sum((r.repeat - r.simulated) * r.period_ps for r in attempt.repetitions)
+    extra = sum(each.left_out_ps for each in attempt.repetitions)
     provenance: dict[str, Any] = {
         "version": code_version(),
         "run_hash": run_hash(config),
@@ -96,8 +93,9 @@ def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress, ke
         was_few = any(r.simulated < simulated_of(r.repeat, blocks.most) for r in repetitions)
         if steady or (blocks.most >= most and not was_few):
             return _Attempt(plan, trace, sequence, repetitions)
+        led = any(run.lead for run in sequence.runs)
         del sequence, plan, trace  # before the next, larger ones are made
-        blocks = _next_try(blocks, most, was_few)
+        blocks = blocks._replace(lead=False) if led else _next_try(blocks, most, was_few)
 
 
 def _first_try(config: RunConfig) -> Written:
@@ -105,8 +103,8 @@ def _first_try(config: RunConfig) -> Written:
     if config.engine.exact:
         return Written(1 << 60, 1 << 60)
     most = config.engine.max_simulated_blocks
-    if config.engine.tolerance >= LOOSE:
-        return Written(min(FEW, most), PAIR, PAIR_LARGE)
+    if config.engine.tolerance >= LOOSE:  # then those of FEW, two of which count at least, and of large ones a PAIR
+        return Written(min(FEW, most), PAIR, PAIR_LARGE, lead=config.workload.phase is Phase.DECODE)
     return Written(min(FIRST_TRY, most), min(FEW, most))
 
 

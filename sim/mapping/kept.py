@@ -7,17 +7,20 @@ same way, have the same plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from cairn.sim.config.run_config import RunConfig, run_content
 from cairn.sim.mapping.choices import choose_block
-from cairn.sim.mapping.sequence import Sequence, Written, whole_grid
+from cairn.sim.mapping.sequence import Sequence, whole_grid
+from cairn.sim.mapping.steady import Written
 from cairn.sim.plan.plan import Plan
 from cairn.workloads.graph import OperatorGraph
 
 Key = tuple[object, ...]
 Work = tuple[Sequence, Plan]
+T = TypeVar("T")
 
 
 class KeptPlan:
@@ -26,14 +29,25 @@ class KeptPlan:
     def __init__(self) -> None:
         self._key: Key | None = None
         self._work: Work | None = None
+        self._known: dict[Hashable, Any] = {}
 
     def of(self, key: Key, write: Callable[[], Work]) -> Work:
         """The plan that is kept if it has this key, otherwise the one that `write` writes, which is kept then."""
         if self._work is None or self._key != key:
-            self._work = None  # before the next one is made
+            self._work, self._known = None, {}  # before the next one is made
             self._work = write()
             self._key = key
         return self._work
+
+    def known(self, plan: Plan, question: Hashable, find: Callable[[], T]) -> T:
+        """What `find` finds out about a plan, and nothing but the plan: found once for each question while it is kept.
+        """
+        if self._work is None or self._work[1] is not plan:
+            return find()
+        if question not in self._known:
+            self._known[question] = find()
+        answer: T = self._known[question]
+        return answer
 
 
 def plan_key(config: RunConfig, graph: OperatorGraph, blocks: Written) -> Key:

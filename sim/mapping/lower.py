@@ -33,10 +33,13 @@ ON_HEADS: Final = {OpKind.ATTENTION, OpKind.ATTENTION_SCORES, OpKind.ATTENTION_C
 """Operators that have whole heads on a core, and so do what is pending on heads."""
 
 
-def lower_block(scope: Scope) -> Pieces:
-    """Write all operators of the scope's block; answers where its output lies."""
+def lower_block(scope: Scope, begin: str | None = None) -> Pieces:
+    """Write all operators of the scope's block, or, where the plan skips, those from `begin` on; answers where its
+    output lies."""
     done: set[str] = set()
     for operator in scope.block.operators:
+        if operator.name == begin:
+            scope.plan.resume()
         if operator.name in done:
             continue
         if operator.kind is OpKind.ROPE or (operator.kind is OpKind.NORM and operator.attention is not None):

@@ -103,7 +103,7 @@ def _pairs(
     source, target = np.empty(max(16, have_row.size), np.int64), np.empty(max(16, have_row.size), np.int64)
     count = 0
     for piece in range(have_row.size):
-        first = count
+        first, last, ascending = count, -1, True
         for row in range(in_rows.shape[1]):
             if not in_rows[have_row[piece], row]:
                 continue
@@ -113,8 +113,11 @@ def _pairs(
             for index in range(begin[row], begin[row + 1]):
                 if in_columns[have_column[piece], want_column[member[index]]]:
                     source[count], target[count] = piece, member[index]
+                    ascending &= member[index] > last
+                    last = member[index]
                     count += 1
-        target[first:count].sort()
+        if not ascending:
+            target[first:count].sort()
     return source[:count].copy(), target[:count].copy()
 
 
@@ -146,23 +149,26 @@ class Move:
     joined: IntArray
 
 
-_KEPT_MOVES: Final = 128
-_KEPT_PAIRS: Final = 16_384
-"""Moves that a process keeps, and pairs of the largest of them: 1 MB each at most (assumed)."""
+_KEPT_PAIRS: Final = 1 << 19
+"""Pairs of all moves together that a process keeps: some 40 MB (assumed)."""
+_LARGEST_KEPT: Final = 1 << 17
+"""Pairs of the largest of them (assumed)."""
 
 _moves: dict[tuple[bytes, bytes, bytes, bytes, float], Move] = {}
 
 
 def move_of(have: Pieces, want: Pieces, bytes_per_element: float) -> Move:
-    """What brings `want` about. Layouts recur with every layer, so those that take few copies are kept."""
+    """What brings `want` about. Layouts recur with every layer, and are asked for before they are written, so that the
+    last ones are kept."""
     key = have.core.tobytes(), have.rect.tobytes(), want.core.tobytes(), want.rect.tobytes(), bytes_per_element
     move = _moves.get(key)
     if move is None:
         move = _move(have, want, bytes_per_element)
-        if move.source.size <= _KEPT_PAIRS:
-            if len(_moves) >= _KEPT_MOVES:
-                _moves.pop(next(iter(_moves)), None)
+        if move.source.size <= _LARGEST_KEPT:
             _moves[key] = move
+            kept = sum(each.source.size for each in _moves.values())
+            while kept > _KEPT_PAIRS:
+                kept -= _moves.pop(next(iter(_moves))).source.size
     return move
 
 

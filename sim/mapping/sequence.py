@@ -20,9 +20,10 @@ from cairn.sim.mapping.matmul_cost import STREAM_TILES
 from cairn.sim.mapping.options import MappingSpec
 from cairn.sim.mapping.past import Past
 from cairn.sim.mapping.pieces import Pieces
+from cairn.sim.mapping.steady import PAIR, Repeated, Written, lead_of, repetition_of, simulated_of
 from cairn.sim.plan.builder import PlanBuilder
 from cairn.sim.plan.instance import BlockInstance
-from cairn.sim.plan.plan import Plan, Trace
+from cairn.sim.plan.plan import LEAD_ONLY, Plan, Trace
 from cairn.sim.record import OperatorInfo, Repetition
 from cairn.workloads.build import build_graph
 from cairn.workloads.graph import Block, Operator, OperatorGraph, Request, Role, Segment
@@ -31,67 +32,7 @@ from cairn.workloads.step import Phase, RequestSpec, WorkloadSpec
 IntArray = npt.NDArray[np.int64]
 
 
-@dataclass
-class _Run:
-    """Instances of repeated blocks that follow each other: `first` .. `first + simulated - 1` of `repeat`."""
-
-    name: str
-    first: int
-    simulated: int
-    repeat: int
-
-    @property
-    def left_out(self) -> int:
-        return self.repeat - self.simulated
-
-    cycle: int = 0
-    """Blocks after which periods were seen to repeat; 0 where they were not."""
-
-    @property
-    def steady(self) -> range:
-        """The instances whose periods count: the last ones but one, which what follows disturbs, and never the first,
-        which fills the buffers. One cycle of them, or without one a power of two: where the buffer has its own cycle or
-        refreshes come in between, a mean over many sees whole rounds. Of PAIR large blocks the second counts.
-        """
-        if self.simulated <= PAIR:
-            return range(self.first + self.simulated - 1, self.first + self.simulated)
-        count = self.cycle or 1 << max(1, (self.simulated - 2).bit_length() - 1)
-        end = self.first + self.simulated - 1
-        return range(end - count, end)
-
-
-ROUND = 4
-"""Blocks after which tiles often lie in the same banks and buffer places again: there are four sets of banks."""
-
-
-LARGE = 300_000
-"""Tasks of a block beyond which fewer blocks are written at first: so large ones last long beside a refresh or a tile,
-and each takes some 150 MB (assumed)."""
-FEW = 7
-"""Large blocks that are written at first, at most."""
-PAIR = 2
-"""Blocks that are enough for a loose tolerance where the first two are alike towards their end."""
-PAIR_LARGE = 100_000
-"""Tasks of a block beyond which a PAIR may do (assumed: blocks of fewer take less time to simulate than to judge)."""
-LATE = 0.6
-"""Share of a block after which the first one should be like the second (assumed: its last large products)."""
-
-
-class Written(NamedTuple):
-    """How many of equal blocks are written: at most `most`, and of blocks with more than `large` tasks `of_large`."""
-
-    most: int
-    of_large: int
-    large: int = LARGE
-
-
-def simulated_of(repeat: int, count: int) -> int:
-    """How many of `repeat` equal blocks are simulated if at most `count` should be: whole rounds are left out, so that
-    what follows the last block finds banks and buffers as if all blocks had been there. A PAIR of large ones stays one,
-    for what follows is short beside them."""
-    if count == PAIR:
-        return min(repeat, PAIR)
-    return repeat if count >= repeat else count - (count - repeat) % ROUND
+NOTHING: IntArray = np.empty(0, dtype=np.int64)
 
 
 class Hidden(NamedTuple):
@@ -108,7 +49,7 @@ class Sequence:
     graph: OperatorGraph
     infos: tuple[OperatorInfo, ...]
     labels: list[str] = field(default_factory=list)
-    runs: list[_Run] = field(default_factory=list)
+    runs: list[Repeated] = field(default_factory=list)
     instances: list[BlockInstance] = field(default_factory=list)
     """The blocks in the order in which they were written, for running the plan on numbers."""
 
@@ -116,6 +57,7 @@ class Sequence:
         """Real blocks that each block instance of the plan stands for: those left out are shared by the steady ones."""
         weight = [1] * (int(plan.block.max(initial=-1)) + 1)
         for run in self.runs:
+            weight[run.first] -= run.lead
             if run.left_out:
                 count = len(run.steady)
                 for place, block in enumerate(run.steady):
@@ -123,75 +65,10 @@ class Sequence:
         return weight
 
     def repetitions(self, plan: Plan, trace: Trace, tolerance: float) -> tuple[Repetition, ...]:
-        """The mean period of each run of repeated blocks, and by how much the run's time is in doubt for it.
-
-        Periods vary from block to block, since tiles meet other banks, refreshes and places in buffers each time. Where
-        they come round, a cycle counts (`_cycle_of`); else the mean over all steady blocks, held against the means over
-        any half of them in a row. Of a PAIR the second period counts, in doubt by what `_unlike` says. The change is
-        by what part the run's time would differ, at most, if the blocks left out took one of the means that the one
-        that counts was held against.
-        """
+        """How each run of repeated blocks was simulated, and by how much its time is in doubt for it (`steady.py`)."""
         ends = np.zeros(int(plan.block.max(initial=-1)) + 2, dtype=np.int64)
         np.maximum.at(ends, plan.block, trace.end)
-        result = []
-        for run in self.runs:
-            period, change = 0, 0.0
-            if run.left_out and run.simulated == PAIR:
-                period = int(ends[run.first + 1] - ends[run.first])
-                change = run.left_out * _unlike(plan, trace, run.first) / max(run.repeat * period, 1)
-            elif run.left_out:
-                half = len(run.steady) // 2
-                steady = ends[run.steady[0] - 1 : run.steady[-1] + 1]
-                mean = float(steady[-1] - steady[0]) / (2 * half)
-                doubt = float(np.abs((steady[half:] - steady[:-half]) / half - mean).max())
-                run.cycle, cycle_mean, cycle_doubt = _cycle_of(ends[run.first : run.first + run.simulated - 1])
-                if run.cycle and cycle_doubt < doubt:
-                    mean, doubt = cycle_mean, cycle_doubt
-                else:
-                    run.cycle = 0
-                period = round(mean)
-                change = run.left_out * doubt / max(run.repeat * mean, 1.0)
-            result.append(Repetition(run.name, run.repeat, run.simulated, period, change, tolerance))
-        return tuple(result)
-
-
-def _unlike(plan: Plan, trace: Trace, first: int) -> int:
-    """By how much a block and the next one differ: over the last part of the latter (LATE), the most by which the time
-    from where an operator finishes to where the block ends is longer in one than in the other.
-
-    The first of equal blocks begins unlike the others, since its input comes from elsewhere and its weights could not
-    be loaded ahead. Where that is no longer felt at last, it hands the same state to the second block as the second
-    block does to the third, which therefore takes as long as the second.
-    """
-    operators = int(plan.op.max(initial=0)) + 2
-    finish = np.zeros((2, operators), dtype=np.int64)
-    mine = np.flatnonzero((plan.block == first) | (plan.block == first + 1))
-    np.maximum.at(finish, (plan.block[mine] - first, plan.op[mine] + 1), trace.end[mine])
-    finish = np.maximum.accumulate(finish, axis=1)
-    left = finish[:, -1:] - finish
-    late = left[1] <= (1 - LATE) * (finish[1, -1] - finish[0, -1])
-    return int(np.abs(left[0, late] - left[1, late]).max())
-
-
-def _cycle_of(ends: IntArray) -> tuple[int, float, float]:
-    """(cycle, mean, doubt): after how many blocks, ROUND at most, their periods come round, the mean period over the
-    last cycle, and by how much the mean over a cycle has moved within the last ROUND + 2 periods. The cycle that moved
-    least counts, a ROUND only where each of its periods can have come twice; 0 where there are fewer periods. `ends`
-    are those of blocks in a row.
-    """
-    best = 0, 0.0, float("inf")
-    periods = len(ends) - 1
-    if periods < ROUND + 2:
-        return best
-    last = ends[-(ROUND + 3) :]
-    for cycle in range(1, ROUND + 1):
-        if periods < 2 * cycle:
-            break
-        means = (last[cycle:] - last[:-cycle]) / cycle
-        doubt = float(np.abs(means - means[-1]).max())
-        if doubt < best[2]:
-            best = cycle, float(means[-1]), doubt
-    return best
+        return tuple(repetition_of(run, plan, trace, ends, tolerance) for run in self.runs)
 
 
 class _Writer:
@@ -217,8 +94,11 @@ class _Writer:
         self.sequence.labels.append(label)
         return number
 
-    def lower(self, stage: Stage, block: Block, hidden: Hidden | None, label: str, past: Past | None = None) -> Hidden:
-        """Write one block on a stage; `hidden` is its input. Answers its output."""
+    def lower(
+        self, stage: Stage, block: Block, hidden: Hidden | None, label: str, past: Past | None = None,
+        begin: str | None = None,
+    ) -> Hidden:  # fmt: skip
+        """Write one block on a stage, or its operators from `begin` on; `hidden` is its input. Answers its output."""
         scope = Scope(stage, block, label, self.numbers[block.name], past)
         begins: tuple[tuple[int, tuple[int, int, int, int]], ...] = ()
         if block.input is not None:
@@ -231,7 +111,10 @@ class _Writer:
         scope.tensor_of.update(resident)
         names = {name: self.plan.tensors[tensor] for name, tensor in resident.items()}
         self.sequence.instances.append(BlockInstance(self.plan.block, label, block, number, names, begins))
-        pieces = lower_block(scope)
+        if begin is not None:
+            self.plan.skip(NOTHING if hidden is None else hidden.pieces.ready)
+            self.plan.notes[LEAD_ONLY] = True
+        pieces = lower_block(scope, begin)
         for tensor in block.tensors:
             if past is not None and tensor.role in (Role.KV, Role.STATE) and tensor.name in scope.tensor_of:
                 past.tensors[tensor.name] = scope.tensor_of[tensor.name]
@@ -255,7 +138,8 @@ def straight(
     config: RunConfig, graph: OperatorGraph, blocks: Written | int
 ) -> tuple[Sequence, PlanBuilder]:
     """All cores work on one operator after the other; of equal blocks as many are written as `blocks` says."""
-    count, of_large, large = blocks if isinstance(blocks, Written) else Written(blocks, blocks)
+    blocks = blocks if isinstance(blocks, Written) else Written(blocks, blocks)
+    count, of_large, large, leads = blocks
     writer = _Writer(config.chip, graph)
     grid = whole_grid(config.chip, config.mapping)
     held = activation_bytes(config.chip, grid, config.mapping, graph)
@@ -264,16 +148,21 @@ def straight(
     for segment in graph.segments:
         simulated = simulated_of(segment.repeat, count)
         first, begun = len(writer.sequence.labels), writer.plan.n_tasks
+        lead = lead_of(segment.block) if leads and segment.repeat > of_large == PAIR else None
         for index in range(segment.repeat):
             if index == 1 and writer.plan.n_tasks - begun > large:
                 simulated = min(simulated, simulated_of(segment.repeat, of_large))
             if index >= simulated:
                 break
             label = f"{segment.block.name}[{index}]" if segment.repeat > 1 else segment.block.name
-            writer.begin(label)
-            hidden = writer.lower(stage, segment.block, hidden, label)
+            begin = lead if index == 0 else None
+            writer.begin(label if begin is None else f"{label} from {begin}")
+            hidden = writer.lower(stage, segment.block, hidden, label, begin=begin)
+            if begin is not None and writer.plan.n_tasks - begun <= large:  # written anew, for little was
+                return straight(config, graph, blocks._replace(lead=False))
         if segment.repeat > 1:
-            writer.sequence.runs.append(_Run(segment.block.name, first, simulated, segment.repeat))
+            with_lead = lead is not None
+            writer.sequence.runs.append(Repeated(segment.block.name, first, simulated, segment.repeat, with_lead))
     return writer.sequence, writer.plan
 
 
@@ -342,7 +231,7 @@ def pipelined(config: RunConfig, graph: OperatorGraph, count: int) -> tuple[Sequ
                 before = past.setdefault((s, index), Past(parts)) if parts else None
                 label = f"slot{slot}.stage{s}.layer{index}"
                 hidden[j] = writer.lower(places[s], layers[j].block, hidden[j], label, before)
-        writer.sequence.runs.append(_Run(f"slot {slot}", first, simulated, each))
+        writer.sequence.runs.append(Repeated(f"slot {slot}", first, simulated, each))
         for s, j in active:
             if s == stages - 1 and graphs[j].segments[-1].block is not layers[j].block:
                 writer.begin(f"slot {slot} epilogue")

@@ -20,7 +20,7 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram.request import IS_BUFFER, IS_PIM, TURNS
 from cairn.hw_models.server import FLAGS, IS_WRITE, WANTS_FIRST
 from cairn.sim.plan.edges import edges_of
-from cairn.sim.plan.growing import Growing
+from cairn.sim.plan.growing import Growing, Unwritten
 from cairn.sim.plan.plan import (
     CAUSES,
     COMPUTE,
@@ -36,6 +36,7 @@ from cairn.sim.plan.plan import (
     Plan,
     Queue,
 )
+from cairn.sim.plan.skipped import Skipped, as_written
 
 IntArray = npt.NDArray[np.int64]
 IntLike = int | Sequence[int] | npt.NDArray[np.integer]
@@ -139,6 +140,10 @@ class PlanBuilder:
         self._copies = Growing(len(COPY_COLUMNS), by_rows=True)
         self._edges = Growing(2, by_rows=False)  # event code (2 * task + event), successor
         self._reserved = 0
+        self._skipped: list[Skipped] = []
+        self._gone = 0
+        self._put_by: tuple[Growing, ...] = ()
+        """The tables, while a stretch is skipped."""
 
     # -- names -------------------------------------------------------------------------------------------------
 
@@ -168,8 +173,31 @@ class PlanBuilder:
     def reserve(self, n: int) -> IntArray:
         """The next `n` task numbers, for tasks that are written by later calls: each one by one call."""
         self._reserved += n
+        self._tasks.extend(n)
         self.n_tasks += n
-        return self._tasks.extend(n) + np.arange(n)
+        return self.n_tasks - n + np.arange(n)
+
+    def skip(self, ready: IntArray) -> None:
+        """From here to `resume`, number tasks and write none. A joint after the tasks `ready` (-1: none) stands for all
+        of them: whoever waits for any, now or later, waits for it."""
+        if self._put_by or self._reserved:
+            raise CairnError("a stretch of a plan is skipped by itself, and reserved tasks are written before it")
+        joint = self.sync(None)
+        self.after(np.repeat(joint, ready.size), ready)
+        self._skipped.append(Skipped(int(joint[0]), 0))
+        self._put_by = (self._tasks, self._compute, self._copies, self._edges, *self._requests)
+        self._tasks = self._compute = self._copies = self._edges = Unwritten()
+        self._requests = tuple(Unwritten() for _ in self._requests)
+
+    def resume(self) -> int:
+        """Write tasks again; answers how many were skipped."""
+        if not self._put_by:
+            raise CairnError("no stretch of this plan is being skipped")
+        self._tasks, self._compute, self._copies, self._edges, *requests = self._put_by
+        self._requests, self._put_by = tuple(requests), ()
+        self._skipped[-1] = stretch = Skipped(self._skipped[-1].begin, self.n_tasks)
+        self._gone += stretch.gone
+        return stretch.gone
 
     # -- the three calls ----------------------------------------------------------------------------------------
 
@@ -322,6 +350,8 @@ class PlanBuilder:
 
     def after(self, tasks: IntArray, predecessors: npt.NDArray[np.integer] | int, first_data: bool = False) -> None:
         """Let each of `tasks` wait for the end (or first data) of its predecessor; -1 means none."""
+        if self._put_by:
+            return
         codes = _column(predecessors, tasks.size)
         there = codes >= 0
         if not there.all():
@@ -384,7 +414,7 @@ class PlanBuilder:
             tasks = self.n_tasks + np.arange(n)
             self.n_tasks += n
         else:
-            self._tasks.put(tasks, columns)
+            self._tasks.put(tasks - self._gone, columns)
             self._reserved -= n
         if after is not None:
             for predecessor in after if isinstance(after, (list, tuple)) else (after,):
@@ -395,10 +425,16 @@ class PlanBuilder:
         """The plan of everything written so far. It takes over what the builder holds: a builder builds once."""
         if self._reserved:
             raise CairnError(f"{self._reserved} of the reserved tasks were not written")
+        if self._put_by:
+            raise CairnError("a stretch of this plan is still being skipped")
         queue, duration, server, request, op, block, kind, row = self._tasks.take()
         codes, targets = self._edges.take()
-        waits = np.bincount(targets, minlength=self.n_tasks).astype(np.int64, copy=False)
-        on_first, on_done = (edges_of(codes, targets, event, self.n_tasks) for event in (0, 1))
+        n = self.n_tasks - self._gone
+        if self._skipped:
+            codes = 2 * as_written(codes >> 1, self._skipped) + (codes & 1)
+            targets = as_written(targets, self._skipped)
+        waits = np.bincount(targets, minlength=n).astype(np.int64, copy=False)
+        on_first, on_done = (edges_of(codes, targets, event, n) for event in (0, 1))
         requests = tuple(table.take()[0] for table in self._requests)
         waited_first = np.flatnonzero(np.diff(on_first.start))
         for number in (DRAM_SERVER, NOC_SERVER):

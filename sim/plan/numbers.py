@@ -37,6 +37,7 @@ from cairn.sim.plan.plan import (
     COPY,
     COPY_COLUMNS,
     DRAM,
+    LEAD_ONLY,
     NO_SERVER,
     PIM,
     SHORT_RINGS,
@@ -117,6 +118,8 @@ def execute(
     """
     if plan.notes.get(SHORT_RINGS):
         raise CairnError("a plan whose rings are shortened has no numbers: lower it with fidelity.products: full")
+    if plan.notes.get(LEAD_ONLY):
+        raise CairnError("a plan that begins in the middle of a block has no numbers: lower it with engine.exact: true")
     machine = Machine(plan, instances, inputs)
     for piece in held:
         if piece.tensor not in machine.numbers:

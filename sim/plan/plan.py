@@ -15,6 +15,8 @@ SCHEMA: Final = "cairn.plan/2"
 
 SHORT_RINGS: Final = "short_rings"
 """Note of a plan whose rings have fewer steps than cores: it has the time, the bytes and the sums, not the numbers."""
+LEAD_ONLY: Final = "lead_only"
+"""Note of a plan that begins a row of equal blocks with the last part of one: it has no numbers either."""
 
 NO_QUEUE: Final = -1
 NO_SERVER: Final = -1

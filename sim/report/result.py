@@ -39,11 +39,13 @@ class Result:
     """A finished run: headline numbers as properties, details as DataFrames whose columns carry their units.
 
     Time is charged to operators by the rule of `cairn.sim.report.attribution`, so `operators["time_us"]` sums to
-    the latency. `record` is everything that was run, for those who want more than is reported.
+    the latency. `record` is everything that was run, for those who want more than is reported. `work` is what
+    `count_work` says of it, for a caller who knows that already.
     """
 
-    def __init__(self, record: RunRecord):
+    def __init__(self, record: RunRecord, work: Work | None = None):
         self.record = record
+        self._counted = work
 
     def __repr__(self) -> str:
         return f"<Result {self.record.name}: {self.latency_s * 1e3:,.3f} ms, {self.tokens_per_s:,.0f} tokens/s>"
@@ -253,7 +255,7 @@ class Result:
 
     @cached_property
     def _work(self) -> Work:
-        return count_work(self.record)
+        return count_work(self.record) if self._counted is None else self._counted
 
     @cached_property
     def unit_counts(self) -> dict[str, int]:

@@ -9,7 +9,8 @@ import pytest
 
 from cairn.sim.config.run_config import RunConfig, load
 from cairn.sim.mapping.kept import KeptPlan, Work, plan_key
-from cairn.sim.mapping.sequence import Written, straight
+from cairn.sim.mapping.sequence import straight
+from cairn.sim.mapping.steady import Written
 from cairn.sim.plan.plan import Plan
 from cairn.sim.run import simulate
 from cairn.workloads.build import build_graph

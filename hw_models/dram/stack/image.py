@@ -29,6 +29,9 @@ OUTCOMES: Final = 6 + ix.KINDS_OF_COMMAND
 COUNTS: Final = OUTCOMES + ix.DRAIN + 3
 O_ROWS: Final = O_COUNTS + COUNTS
 """Words of the origin: then a row of each bank, then the slots of the requests under way."""
+ROW_AND_COLUMN: Final = ix.PRE + 1
+"""Commands whose moments count: these, and where the channel refreshes those up to REFPB; none has RDA or WRA (S4)."""
+WITH_REFRESHES: Final = ix.REFPB + 1
 UNBOUNDED: Final = -(1 << 62)
 BANK_IMAGE: Final = 13
 """Numbers that the image has of a bank, at most."""
@@ -135,8 +138,10 @@ def _of_moments(state: IntArray, base: int, image: int, back: bool) -> int:
     """Earliest moments, and the rings of those that count several, oldest first."""
     origin = state[sx.P_ORIGIN_AT]
     clock, oldest = state[origin + O_CLOCK], state[origin + O_OLDEST]
-    gates, count = base + state[ix.P_GATES_AT], ix.KINDS_OF_COMMAND * (state[ix.P_TOPS] + state[ix.P_BANKS])
-    image = _words(state, gates, count, image, clock * ix.MOMENT, oldest * ix.MOMENT, back)
+    commands = ROW_AND_COLUMN if state[ix.P_REFRESH] == ix.NO_REFRESH else WITH_REFRESHES
+    gates, ready = base + state[ix.P_GATES_AT], base + state[ix.P_READY_AT]
+    image = _words(state, gates, commands * state[ix.P_TOPS], image, clock * ix.MOMENT, oldest * ix.MOMENT, back)
+    image = _words(state, ready, commands * state[ix.P_BANKS], image, clock * ix.MOMENT, oldest * ix.MOMENT, back)
     for at in range(base + state[ix.P_RINGS_AT], base + state[ix.P_BUS_FREE_AT], ix.RING_WORDS):
         place = state[at + ix.RING]
         for _ in range(ix.RING):

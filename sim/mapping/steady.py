@@ -1,0 +1,222 @@
+"""Repeated blocks: how many of them are simulated, when they are steady, and what the others take.
+
+The rules are told in docs/architecture.md ("Repetition"), how far they are off in docs/assumptions.md (8).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.sim.plan.plan import NO_SERVER, Plan, Trace
+from cairn.sim.record import Repetition
+from cairn.workloads.graph import Block
+
+IntArray = npt.NDArray[np.int64]
+
+DRAM: Final = "dram"
+ROUND = 4
+"""Blocks after which tiles often lie in the same banks and buffer places again: there are four sets of banks."""
+
+LARGE = 300_000
+"""Tasks of a block beyond which fewer blocks are written at first: so large ones last long beside a refresh or a tile,
+and each takes some 150 MB (assumed)."""
+FEW = 7
+"""Large blocks that are written at first, at most."""
+PAIR = 2
+"""Blocks that are enough for a loose tolerance where the first two are alike towards their end."""
+PAIR_LARGE = 100_000
+"""Tasks of a block beyond which a PAIR may do (assumed: blocks of fewer take less time to simulate than to judge)."""
+LATE = 0.6
+"""Share of a block after which the first one should be like the second (assumed: its last large products)."""
+LEAD_OPS, LEAD_BYTES = 1 / 2, 1 / 5
+"""Shares of the operations of a block, and of the bytes that it reads and writes, that are left in the last part of one
+that is enough before a whole one (assumed; the errors that come with it are measured: docs/assumptions.md)."""
+LATE_OF_LEAD = 0.4
+"""Share of such a part after which it should be like the end of a whole block (assumed)."""
+OF_MEANS = 2
+"""How many times the difference between mean ends of an operator's tasks counts then (assumed: less did not tell those
+that were off by more than 1 %)."""
+COLD = 1 / 8
+"""By what part of a block the first one lasts longer than the others, at most, as far as was measured of decode steps:
+nobody knows where only its last part was simulated."""
+LOOSE = 0.01
+"""A tolerance for which few blocks may do, so that it is also asked whether loads keep pace with them."""
+
+
+@dataclass
+class Repeated:
+    """Instances of repeated blocks that follow each other: `first` .. `first + simulated - 1` of `repeat`."""
+
+    name: str
+    first: int
+    simulated: int
+    repeat: int
+    lead: bool = False
+    """Whether only the last part of the first one was written, so that it counts for none."""
+    cycle: int = 0
+    """Blocks after which periods were seen to repeat; 0 where they were not."""
+
+    @property
+    def whole(self) -> int:
+        """Instances that were simulated from their beginning to their end."""
+        return self.simulated - self.lead
+
+    @property
+    def left_out(self) -> int:
+        return self.repeat - self.whole
+
+    @property
+    def steady(self) -> range:
+        """The instances whose periods count: the last ones but one, which what follows disturbs, and never the first,
+        which fills the buffers. One cycle of them, or without one a power of two: where the buffer has its own cycle or
+        refreshes come in between, a mean over many sees whole rounds. Of PAIR large blocks the second counts.
+        """
+        if self.simulated <= PAIR:
+            return range(self.first + self.simulated - 1, self.first + self.simulated)
+        count = self.cycle or 1 << max(1, (self.simulated - 2).bit_length() - 1)
+        end = self.first + self.simulated - 1
+        return range(end - count, end)
+
+
+class Written(NamedTuple):
+    """How many of equal blocks are written: at most `most`, and of blocks with more than `large` tasks `of_large`; of
+    the first one of a PAIR of large ones, with `lead`, the last part alone."""
+
+    most: int
+    of_large: int
+    large: int = LARGE
+    lead: bool = False
+
+
+def simulated_of(repeat: int, count: int) -> int:
+    """How many of `repeat` equal blocks are simulated if at most `count` should be: whole rounds are left out, so that
+    what follows the last block finds banks and buffers as if all blocks had been there. A PAIR of large ones stays one,
+    for what follows is short beside them."""
+    if count == PAIR:
+        return min(repeat, PAIR)
+    return repeat if count >= repeat else count - (count - repeat) % ROUND
+
+
+def lead_of(block: Block) -> str | None:
+    """The last operator of a block from which on LEAD_OPS of its operations and LEAD_BYTES of the bytes that it reads
+    and writes are left; None where that is the first."""
+    ops = np.array([op.matrix_ops + op.vector_ops for op in block.operators], dtype=np.float64)
+    moved = np.array([sum(count for _, count in (*op.reads, *op.writes)) for op in block.operators], dtype=np.float64)
+    left = [np.cumsum(each[::-1])[::-1] >= part * each.sum() for part, each in ((LEAD_OPS, ops), (LEAD_BYTES, moved))]
+    last = int(np.flatnonzero(left[0] & left[1])[-1])
+    return block.operators[last].name if last > 0 else None
+
+
+def repetition_of(run: Repeated, plan: Plan, trace: Trace, ends: IntArray, tolerance: float) -> Repetition:
+    """The mean period of a run of repeated blocks, and by how much the run's time is in doubt for it; `ends` are those
+    of the plan's blocks.
+
+    Periods vary from block to block, since tiles meet other banks, refreshes and places in buffers each time. Where
+    they come round, a cycle counts (`_cycle_of`); else the mean over all steady blocks, held against the means over any
+    half of them in a row, and of few blocks against the pace of their loads too. Of a PAIR the second period counts, in
+    doubt by what `_unlike` says, and of one with a lead also by the first block (COLD). The change is by what part the
+    run's time would differ, at most, if the blocks left out took one of the means that the one that counts was held
+    against.
+    """
+    period, change, lead = 0, 0.0, 0
+    if run.left_out and run.simulated == PAIR:
+        period = int(ends[run.first + 1] - ends[run.first])
+        lead = int(ends[run.first] - ends[: run.first].max(initial=0)) if run.lead else 0
+        doubt = run.left_out * _unlike(plan, trace, run.first, lead) + run.lead * COLD * period
+        change = doubt / max(run.repeat * period, 1)
+    elif run.left_out:
+        half = len(run.steady) // 2
+        steady = ends[run.steady[0] - 1 : run.steady[-1] + 1]
+        mean = float(steady[-1] - steady[0]) / (2 * half)
+        doubt = float(np.abs((steady[half:] - steady[:-half]) / half - mean).max())
+        run.cycle, cycle_mean, cycle_doubt = _cycle_of(ends[run.first : run.first + run.simulated - 1])
+        if run.cycle and cycle_doubt < doubt:
+            mean, doubt = cycle_mean, cycle_doubt
+        else:
+            run.cycle = 0
+        if run.simulated <= FEW and tolerance >= LOOSE:
+            doubt = max(doubt, _drift_of_loads(plan, trace, run.steady, mean))
+        period = round(mean)
+        change = run.left_out * doubt / max(run.repeat * mean, 1.0)
+    return Repetition(run.name, run.repeat, run.whole, period, change, tolerance, lead)
+
+
+def _unlike(plan: Plan, trace: Trace, first: int, lead: int) -> int:
+    """By how much a block and the next one differ: over the last part of the latter (LATE), the most by which the time
+    from where an operator finishes to where the block ends is longer in one than in the other, or that from the mean
+    end of its loads.
+
+    The first of equal blocks begins unlike the others, since its input comes from elsewhere and its weights could not
+    be loaded ahead. Where that is no longer felt at last, it hands the same state to the second block as the second
+    block does to the third, which therefore takes as long as the second. That state is also how far loads are ahead.
+    Of a first block that took only `lead` ticks, since it was not written from its beginning, no more than the last
+    part is looked at (LATE_OF_LEAD), and OF_MEANS times what the mean ends of all tasks differ counts too; where no
+    operator finishes in it, nothing is known and the whole period is in doubt.
+    """
+    operators = int(plan.op.max(initial=0)) + 2
+    finish = np.zeros((2, operators), dtype=np.int64)
+    mine = np.flatnonzero((plan.block == first) | (plan.block == first + 1))
+    place, end = (plan.block[mine] - first) * operators + plan.op[mine] + 1, trace.end[mine]
+    np.maximum.at(finish.reshape(-1), place, end)
+    last = finish.max(axis=1, keepdims=True)
+    left = last - np.maximum.accumulate(finish, axis=1)
+    period = int(last[1, 0] - last[0, 0])
+    late = left[1] <= (1 - LATE) * period
+    if lead:
+        late &= left[1] <= (1 - LATE_OF_LEAD) * lead
+        if not left[1, late].any():
+            return period
+
+    def means_apart(tasks: npt.NDArray[np.bool_] | slice) -> float:
+        count, total = (
+            np.bincount(place[tasks], weights=weights, minlength=2 * operators).reshape(2, operators)
+            for weights in (None, end[tasks])
+        )
+        before_end = np.where(count.all(axis=0), last - total / np.maximum(count, 1), 0)[:, late]
+        return float(np.abs(before_end[0] - before_end[1]).max())
+
+    doubt = max(float(np.abs(left[0, late] - left[1, late]).max()), means_apart(_is_load(plan)[mine]))
+    return int(max(doubt, OF_MEANS * means_apart(slice(None))) if lead else doubt)
+
+
+def _drift_of_loads(plan: Plan, trace: Trace, steady: range, period: float) -> float:
+    """By how much the time from block to block between the mean ends of their loads, over the steady ones, differs from
+    their period: where loads run ahead of the blocks, or fall behind, the blocks will not go on as they did."""
+    loads = np.flatnonzero(_is_load(plan))
+    count, total = (np.bincount(plan.block[loads], weights=each) for each in (None, trace.end[loads]))
+    before, last = steady[0] - 1, steady[-1]
+    if count.size <= last or not count[[before, last]].all():
+        return 0.0
+    pace = (total[last] / count[last] - total[before] / count[before]) / len(steady)
+    return abs(float(pace) - period)
+
+
+def _is_load(plan: Plan) -> npt.NDArray[np.bool_]:
+    """Which tasks the DRAM serves."""
+    served: npt.NDArray[np.bool_] = plan.server == (plan.servers.index(DRAM) if DRAM in plan.servers else NO_SERVER - 1)
+    return served
+
+
+def _cycle_of(ends: IntArray) -> tuple[int, float, float]:
+    """(cycle, mean, doubt): after how many blocks, ROUND at most, their periods come round, the mean period over the
+    last cycle, and by how much the mean over a cycle has moved within the last ROUND + 2 periods. The cycle that moved
+    least counts, a ROUND only where each of its periods can have come twice; 0 where there are fewer periods. `ends`
+    are those of blocks in a row.
+    """
+    best = 0, 0.0, float("inf")
+    periods = len(ends) - 1
+    if periods < ROUND + 2:
+        return best
+    last = ends[-(ROUND + 3) :]
+    for cycle in range(1, ROUND + 1):
+        if periods < 2 * cycle:
+            break
+        means = (last[cycle:] - last[:-cycle]) / cycle
+        doubt = float(np.abs(means - means[-1]).max())
+        if doubt < best[2]:
+            best = cycle, float(means[-1]), doubt
+    return best

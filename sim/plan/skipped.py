@@ -1,0 +1,30 @@
+"""Stretches of a plan that are gone through and not written: their task numbers, of which one joint is left."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+
+
+class Skipped(NamedTuple):
+    """Task numbers [begin, end) of which the first is a joint and the others were never written."""
+
+    begin: int
+    end: int
+
+    @property
+    def gone(self) -> int:
+        return self.end - self.begin - 1
+
+
+def as_written(numbers: IntArray, skipped: list[Skipped]) -> IntArray:
+    """Places of tasks among those that were written, by their numbers; of one that was not, the place of the joint.
+    The stretches ascend."""
+    written = numbers
+    for stretch in skipped:
+        written = written - np.clip(numbers - stretch.begin, 0, stretch.gone)
+    return written
