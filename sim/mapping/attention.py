@@ -67,7 +67,7 @@ def bring_queries(job: Job) -> IntArray:
 
 
 def _stream(job: Job, queries: IntArray) -> IntArray:
-    """All visits step by step: scores, soft-max, context; answers each unit's last task."""
+    """All visits, step by step or written at once: scores, soft-max, context; answers each unit's last task."""
     if can_stream_at_once(job):
         return stream_at_once(job, queries)
     visits = job.visits
