@@ -193,6 +193,8 @@ class PlanBuilder:
         """Write tasks again; answers how many were skipped."""
         if not self._put_by:
             raise CairnError("no stretch of this plan is being skipped")
+        if self._reserved:
+            raise CairnError(f"{self._reserved} tasks that were reserved in a skipped stretch belong to it")
         self._tasks, self._compute, self._copies, self._edges, *requests = self._put_by
         self._requests, self._put_by = tuple(requests), ()
         self._skipped[-1] = stretch = Skipped(self._skipped[-1].begin, self.n_tasks)

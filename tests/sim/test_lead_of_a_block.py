@@ -73,9 +73,14 @@ def test_a_stretch_is_skipped_by_itself_and_to_its_end() -> None:
     with pytest.raises(CairnError, match="still being skipped"):
         plan.build()
     plan.resume()
+    plan.skip(nothing)
     plan.reserve(1)
+    with pytest.raises(CairnError, match="belong to it"):
+        plan.resume()
+    other = PlanBuilder(load("demo").chip)
+    other.reserve(1)
     with pytest.raises(CairnError, match="reserved"):
-        plan.skip(nothing)
+        other.skip(nothing)
 
 
 # -- plans ------------------------------------------------------------------------------------------------------------
