@@ -16,11 +16,12 @@ status 1 when the target is missed: 200,000 designs/s for many designs at once, 
 
 `--refine` goes on from the enumerated space as a search does: the analytical front, and every design within 5 % of it
 (none is better by more than that in both area and latency), are simulated cycle by cycle in `--jobs` processes, those
-that differ in the bandwidth of the DRAM alone one after the other in one process. Of more than N designs, N are taken,
-evenly along the front. Wall time (enumeration included), CPU time, that of a design, the memory of the largest process
-and how many simulations failed are printed, and the sums over all workloads. Without N, and with two jobs, exit status
-1 when the target is missed: 5 minutes for all, in 2 GB for all processes together, and no failure. Where other work
-shares the machine, the CPU time over the number of jobs says what the wall time would be without it.
+that differ in the bandwidth of the DRAM alone one after the other, the largest and the smallest plans at the same time.
+Of more than N designs of a workload, N are taken, evenly along the front. CPU time (enumeration included), that of a
+design, the memory of the largest process and how many simulations failed are printed, and wall time and memory of all
+together. Without N, and with two jobs, exit status 1 when the target is missed: 5 minutes for all, in 2 GB for all
+processes together, and no failure. Where other work shares the machine, the CPU time over the number of jobs says what
+the wall time would be without it.
 """
 
 from __future__ import annotations
@@ -33,14 +34,16 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from cairn.dse.space import Space
+    from cairn.dse.sweep import Sweep
 
 SWEEPS: Final = {"decode": "voxel-decode", "prefill": "voxel-prefill"}
 NEAR: Final = 0.05
@@ -49,6 +52,21 @@ BANDWIDTH: Final = "chip.dram.bandwidth_gb_per_s"
 TARGET_WALL_S: Final = 300.0
 TARGET_MB: Final = 2000.0
 ONE_THREAD: Final = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+
+
+class Design(NamedTuple):
+    """A design of a sweep, by its number."""
+
+    sweep: str
+    number: int
+
+
+class Taken(NamedTuple):
+    """CPU seconds of a simulation, peak memory of its process so far in MB, and what went wrong."""
+
+    cpu_s: float
+    peak_mb: float
+    trouble: str
 
 
 def cpu_s(work: Callable[[], object]) -> float:
@@ -123,22 +141,26 @@ def near_front(sweep_name: str, share: float) -> npt.NDArray[Any]:
     return np.asarray(numbers[values[:, 1] <= (1 + share) * rival])
 
 
-def refine(task: tuple[str, list[int]]) -> list[tuple[float, float, str]]:
-    """CPU seconds of the cycle simulation of each design, peak memory of its process in MB, and what went wrong."""
-    from cairn.base.errors import CairnError
-    from cairn.dse.evaluate import configured, simulated
+@cache
+def swept(name: str) -> Sweep:
+    """The sweep of this name."""
     from cairn.dse.sweep import load_sweep
 
-    name, numbers = task
-    sweep, found = load_sweep(name), []
-    for number in numbers:
-        begin, trouble = time.process_time(), ""
-        try:
-            simulated(configured(sweep.workloads[0], sweep, number))
-        except (CairnError, MemoryError) as error:
-            trouble = str(error) or type(error).__name__
-        found.append((time.process_time() - begin, peak_mb(), trouble))
-    return found
+    return load_sweep(name)
+
+
+def refine(design: Design) -> Taken:
+    """What the cycle simulation of a design takes."""
+    from cairn.base.errors import CairnError
+    from cairn.dse.evaluate import configured, simulated
+
+    sweep = swept(design.sweep)
+    begin, trouble = time.process_time(), ""
+    try:
+        simulated(configured(sweep.workloads[0], sweep, design.number))
+    except (CairnError, MemoryError) as error:
+        trouble = str(error) or type(error).__name__
+    return Taken(time.process_time() - begin, peak_mb(), trouble)
 
 
 def peak_mb() -> float:
@@ -147,33 +169,17 @@ def peak_mb() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-def alike(sweep_name: str, numbers: list[int]) -> list[list[int]]:
-    """The designs in groups of those that differ in the bandwidth of the DRAM alone; chips of many cores first, since
-    they take longest."""
-    from cairn.dse.sweep import load_sweep
+def in_order(designs: list[Design]) -> list[Design]:
+    """The designs with those that differ in the bandwidth of the DRAM alone next to each other, chips of many cores
+    first and of those with as many the ones with little SRAM: their plans are the largest."""
 
-    space = load_sweep(sweep_name).space
-    groups: dict[str, list[int]] = {}
-    cores: dict[str, int] = {}
-    for number in numbers:
-        settings = space.settings(number)
-        key = repr([value for name, value in settings.items() if name != BANDWIDTH])
-        groups.setdefault(key, []).append(number)
-        cores[key] = settings["chip.cores.rows"] * settings["chip.cores.columns"]
-    ordered = sorted(groups, key=lambda key: -cores[key])
-    return [sorted(groups[key], key=lambda number: float(space.settings(number)[BANDWIDTH])) for key in ordered]
+    def place(design: Design) -> tuple[int, int, str, float]:
+        settings = swept(design.sweep).space.settings(design.number)
+        cores = settings["chip.cores.rows"] * settings["chip.cores.columns"]
+        rest = repr((design.sweep, [value for name, value in settings.items() if name != BANDWIDTH]))
+        return -cores, settings["chip.sram.capacity_kib"], rest, float(settings[BANDWIDTH])
 
-
-@dataclass(frozen=True)
-class Refined:
-    """What simulating the designs near the front of a workload took."""
-
-    near: int
-    wall_s: float
-    cpu_s: list[float]
-    enumeration_cpu_s: float
-    largest_mb: float
-    failed: int
+    return sorted(designs, key=place)
 
 
 def enumerated(sweep_name: str) -> tuple[list[int], float]:
@@ -182,46 +188,69 @@ def enumerated(sweep_name: str) -> tuple[list[int], float]:
     return near_front(sweep_name, NEAR).tolist(), time.process_time() - begin
 
 
-def refined(workload: str, most: int, jobs: int) -> Refined:
-    """Enumerate a workload's space, then simulate the front and what is near it."""
-    from concurrent.futures import ProcessPoolExecutor
+def refined(designs: list[Design], jobs: int) -> tuple[dict[Design, Taken], float]:
+    """What simulating each design takes, and the sum of the peak memory of all `jobs` processes in MB.
+
+    Every other process takes the largest design that is left, the others the smallest, so that the largest plans are
+    never in memory together.
+    """
+    from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
     from multiprocessing import get_context
 
     from cairn.base.memory import keep_memory
 
-    begin, name = time.perf_counter(), SWEEPS[workload]
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # whose memory is free again before the rest begins
-        near, enumeration_cpu_s = pool.submit(enumerated, name).result()
-    count = min(most, len(near))
-    picked = sorted({(len(near) - 1) * index // max(count - 1, 1) for index in range(count)})
-    groups = alike(name, [near[place] for place in picked])
-    with ProcessPoolExecutor(jobs, get_context("spawn"), keep_memory) as pool:  # as the workers of a search do
-        found = [design for group in pool.map(refine, [(name, group) for group in groups]) for design in group]
-    cpu, peak, troubles = zip(*found, strict=True)
-    wall = time.perf_counter() - begin
-    return Refined(len(near), wall, list(cpu), enumeration_cpu_s, max(peak), sum(map(bool, troubles)))
+    left, found, peaks = deque(in_order(designs)), {}, [0.0] * jobs
+    workers = [ProcessPoolExecutor(1, get_context("spawn"), keep_memory) for _ in range(jobs)]  # as those of a search
+    running: dict[Future[Taken], tuple[int, Design]] = {}
+
+    def go_on(worker: int) -> None:
+        if left:
+            design = left.pop() if worker % 2 else left.popleft()
+            running[workers[worker].submit(refine, design)] = worker, design
+
+    for worker in range(jobs):
+        go_on(worker)
+    while running:
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            worker, design = running.pop(future)
+            found[design] = future.result()
+            peaks[worker] = max(peaks[worker], found[design].peak_mb)
+            go_on(worker)
+    for pool in workers:
+        pool.shutdown()
+    return found, sum(peaks)
 
 
 def report_refined(workloads: list[str], most: int, jobs: int) -> list[str]:
     """Simulate what is near the fronts and print what that took; answers the targets that were missed."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    begin = time.perf_counter()
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:  # whose memory is free again before the rest begins
+        near = dict(zip(workloads, pool.map(enumerated, [SWEEPS[workload] for workload in workloads]), strict=True))
+    picked: dict[str, list[Design]] = {}
+    for workload, (numbers, _) in near.items():
+        count = min(most, len(numbers))
+        places = sorted({(len(numbers) - 1) * index // max(count - 1, 1) for index in range(count)})
+        picked[workload] = [Design(SWEEPS[workload], numbers[place]) for place in places]
+    found, peak = refined([design for designs in picked.values() for design in designs], jobs)
+    wall, memory = time.perf_counter() - begin, peak_mb() + peak
     print(
-        f"{'cycle tier':<36}{'designs':>9}{'wall s':>9}{'CPU s':>9}{'CPU/jobs':>10}{'median':>8}{'most':>8}"
-        f"{'peak MB':>9}{'failed':>8}"
+        f"{'cycle tier':<36}{'designs':>9}{'CPU s':>9}{'CPU/jobs':>10}{'median':>8}{'most':>8}{'peak MB':>9}"
+        f"{'failed':>8}"
     )
-    every = []
-    for workload in workloads:
-        one = refined(workload, most, jobs)
-        every.append(one)
-        total = sum(one.cpu_s) + one.enumeration_cpu_s
+    for workload, designs in picked.items():
+        took = [found[design] for design in designs]
+        cpu = [each.cpu_s for each in took]
+        total = sum(cpu) + near[workload][1]
         print(
-            f"{f'{workload}: {len(one.cpu_s)} of {one.near} near the front':<36}{len(one.cpu_s):>9}{one.wall_s:>9.0f}"
-            f"{total:>9.0f}{total / jobs:>10.0f}{statistics.median(one.cpu_s):>8.2f}{max(one.cpu_s):>8.1f}"
-            f"{one.largest_mb:>9.0f}{one.failed:>8}",
-            flush=True,
+            f"{f'{workload}: {len(cpu)} of {len(near[workload][0])} near the front':<36}{len(cpu):>9}{total:>9.0f}"
+            f"{total / jobs:>10.0f}{statistics.median(cpu):>8.2f}{max(cpu):>8.1f}"
+            f"{max(each.peak_mb for each in took):>9.0f}{sum(bool(each.trouble) for each in took):>8}"
         )
-    wall, failed = sum(one.wall_s for one in every), sum(one.failed for one in every)
-    memory = peak_mb() + jobs * max(one.largest_mb for one in every)
-    whole = all(len(one.cpu_s) == one.near for one in every) and jobs == 2
+    failed = sum(bool(each.trouble) for each in found.values())
+    whole = all(len(picked[workload]) == len(near[workload][0]) for workload in workloads) and jobs == 2
     print(f"together: {wall:.0f} s, at most {memory:.0f} MB in {jobs} processes and this one"
           + (f"; target {TARGET_WALL_S:.0f} s and {TARGET_MB:.0f} MB" if whole else ""))  # fmt: skip
     missed = (

@@ -15,17 +15,17 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.cost import dram_die_shortage
 from cairn.sim.config.run_config import Engine, RunConfig, resolved, run_hash
 from cairn.sim.engine.trouble import own_plan
+from cairn.sim.mapping.choices import busy_share
 from cairn.sim.mapping.kept import KeptPlan, plan_key
 from cairn.sim.mapping.options import Paradigm
 from cairn.sim.mapping.pim_asked import check_asked
-from cairn.sim.mapping.sequence import Sequence, pipelined, straight
-from cairn.sim.mapping.steady import FEW, LOOSE, PAIR, PAIR_LARGE, Written, simulated_of
+from cairn.sim.mapping.sequence import Sequence, pipelined, straight, whole_grid
+from cairn.sim.mapping.steady import COLD, FEW, LEADS, LOOSE, PAIR, PAIR_LARGE, Lead, Written, simulated_of
 from cairn.sim.plan.builder import PlanBuilder
 from cairn.sim.plan.plan import Plan, Trace
 from cairn.sim.record import Repetition, RunRecord
 from cairn.workloads.build import build_graph
 from cairn.workloads.graph import OperatorGraph, Role
-from cairn.workloads.step import Phase
 
 Progress = Callable[[str, float], None]
 """Told what is being done and how much of it is done (0 to 1)."""
@@ -78,7 +78,7 @@ def simulate(config: RunConfig, *, progress: Progress | None = None, kept: KeptP
 def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress, kept: KeptPlan) -> _Attempt:
     """Simulate repeated blocks until the change of their period is below the tolerance, or all of them."""
     most = config.engine.max_simulated_blocks
-    blocks = _first_try(config)
+    blocks = _first_try(config, graph)
     while True:
         tell("mapping", 0.0)
         sequence, plan = _written(config, graph, blocks, kept)
@@ -93,19 +93,30 @@ def _simulate_blocks(config: RunConfig, graph: OperatorGraph, tell: Progress, ke
         was_few = any(r.simulated < simulated_of(r.repeat, blocks.most) for r in repetitions)
         if steady or (blocks.most >= most and not was_few):
             return _Attempt(plan, trace, sequence, repetitions)
-        led = any(run.lead for run in sequence.runs)
+        led = any(run.lead is not None for run in sequence.runs)
         del sequence, plan, trace  # before the next, larger ones are made
-        blocks = blocks._replace(lead=False) if led else _next_try(blocks, most, was_few)
+        blocks = blocks._replace(lead=None) if led else _next_try(blocks, most, was_few)
 
 
-def _first_try(config: RunConfig) -> Written:
+def _first_try(config: RunConfig, graph: OperatorGraph) -> Written:
     """How many of equal blocks are written at first."""
     if config.engine.exact:
         return Written(1 << 60, 1 << 60)
     most = config.engine.max_simulated_blocks
     if config.engine.tolerance >= LOOSE:  # then those of FEW, two of which count at least, and of large ones a PAIR
-        return Written(min(FEW, most), PAIR, PAIR_LARGE, lead=config.workload.phase is Phase.DECODE)
+        return Written(min(FEW, most), PAIR, PAIR_LARGE, _lead(config, graph))
     return Written(min(FIRST_TRY, most), min(FEW, most))
+
+
+def _lead(config: RunConfig, graph: OperatorGraph) -> Lead | None:
+    """The lead that the first of a PAIR of equal blocks has; None where it has none. The plan follows from it."""
+    lead, repeated = LEADS.get(config.workload.phase), [each for each in graph.segments if each.repeat > PAIR]
+    if lead is None or any(config.engine.tolerance * each.repeat < COLD for each in repeated):
+        return None
+    grid = whole_grid(config.chip, config.mapping)
+    blocks = (each.block for each in repeated) if lead.busy > 0 else ()
+    shares = [busy_share(block, config.chip, grid, config.mapping) for block in blocks]
+    return lead if min(shares, default=lead.busy) >= lead.busy else None
 
 
 def _next_try(blocks: Written, most: int, was_few: bool) -> Written:

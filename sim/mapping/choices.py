@@ -56,6 +56,16 @@ def choose_block(block: Block, chip: ChipSpec, grid: Grid, options: MappingSpec)
     return following if again == left else mappings
 
 
+def busy_share(block: Block, chip: ChipSpec, grid: Grid, options: MappingSpec) -> float:
+    """For what part of the estimated time of a block's products the matrix units have work; 0 where none is on them."""
+    mappings = choose_block(block, chip, grid, options)
+    took = sum(mapping.cycles for mapping in mappings.values())
+    if chip.lut_unit is not None or chip.peak_macs_per_cycle == 0 or took == 0:
+        return 0.0
+    work = sum(operator.matrix_ops for operator in block.operators if operator.name in mappings) / 2
+    return work / (chip.peak_macs_per_cycle * took)
+
+
 def _choose(
     block: Block, chip: ChipSpec, grid: Grid, options: MappingSpec, before: Split | None
 ) -> tuple[dict[str, MatmulMapping], Split | None]:

@@ -20,7 +20,7 @@ from cairn.sim.mapping.matmul_cost import STREAM_TILES
 from cairn.sim.mapping.options import MappingSpec
 from cairn.sim.mapping.past import Past
 from cairn.sim.mapping.pieces import Pieces
-from cairn.sim.mapping.steady import PAIR, Repeated, Written, lead_of, repetition_of, simulated_of
+from cairn.sim.mapping.steady import PAIR, Repeated, Written, begin_of, repetition_of, simulated_of
 from cairn.sim.plan.builder import PlanBuilder
 from cairn.sim.plan.instance import BlockInstance
 from cairn.sim.plan.plan import LEAD_ONLY, Plan, Trace
@@ -57,7 +57,7 @@ class Sequence:
         """Real blocks that each block instance of the plan stands for: those left out are shared by the steady ones."""
         weight = [1] * (int(plan.block.max(initial=-1)) + 1)
         for run in self.runs:
-            weight[run.first] -= run.lead
+            weight[run.first] -= run.lead is not None
             if run.left_out:
                 count = len(run.steady)
                 for place, block in enumerate(run.steady):
@@ -139,7 +139,7 @@ def straight(
 ) -> tuple[Sequence, PlanBuilder]:
     """All cores work on one operator after the other; of equal blocks as many are written as `blocks` says."""
     blocks = blocks if isinstance(blocks, Written) else Written(blocks, blocks)
-    count, of_large, large, leads = blocks
+    count, of_large, large, lead = blocks
     writer = _Writer(config.chip, graph)
     grid = whole_grid(config.chip, config.mapping)
     held = activation_bytes(config.chip, grid, config.mapping, graph)
@@ -148,21 +148,21 @@ def straight(
     for segment in graph.segments:
         simulated = simulated_of(segment.repeat, count)
         first, begun = len(writer.sequence.labels), writer.plan.n_tasks
-        lead = lead_of(segment.block) if leads and segment.repeat > of_large == PAIR else None
+        lead_begin = begin_of(lead, segment.block) if lead is not None and segment.repeat > of_large == PAIR else None
         for index in range(segment.repeat):
             if index == 1 and writer.plan.n_tasks - begun > large:
                 simulated = min(simulated, simulated_of(segment.repeat, of_large))
             if index >= simulated:
                 break
             label = f"{segment.block.name}[{index}]" if segment.repeat > 1 else segment.block.name
-            begin = lead if index == 0 else None
+            begin = lead_begin if index == 0 else None
             writer.begin(label if begin is None else f"{label} from {begin}")
             hidden = writer.lower(stage, segment.block, hidden, label, begin=begin)
             if begin is not None and writer.plan.n_tasks - begun <= large:  # written anew, for little was
-                return straight(config, graph, blocks._replace(lead=False))
+                return straight(config, graph, blocks._replace(lead=None))
         if segment.repeat > 1:
-            with_lead = lead is not None
-            writer.sequence.runs.append(Repeated(segment.block.name, first, simulated, segment.repeat, with_lead))
+            written = lead if lead_begin is not None else None
+            writer.sequence.runs.append(Repeated(segment.block.name, first, simulated, segment.repeat, written))
     return writer.sequence, writer.plan
 
 

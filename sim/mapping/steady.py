@@ -11,9 +11,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cairn.sim.plan.plan import NO_SERVER, Plan, Trace
+from cairn.sim.plan.plan import COMPUTE, NO_SERVER, Plan, Trace
 from cairn.sim.record import Repetition
 from cairn.workloads.graph import Block
+from cairn.workloads.step import Phase
 
 IntArray = npt.NDArray[np.int64]
 
@@ -32,20 +33,38 @@ PAIR_LARGE = 100_000
 """Tasks of a block beyond which a PAIR may do (assumed: blocks of fewer take less time to simulate than to judge)."""
 LATE = 0.6
 """Share of a block after which the first one should be like the second (assumed: its last large products)."""
-LEAD_OPS, LEAD_BYTES = 1 / 2, 1 / 5
-"""Shares of the operations of a block, and of the bytes that it reads and writes, that are left in the last part of one
-that is enough before a whole one (assumed; the errors that come with it are measured: docs/assumptions.md)."""
 LATE_OF_LEAD = 0.4
-"""Share of such a part after which it should be like the end of a whole block (assumed)."""
+"""Share of a lead after which it should be like the end of a whole block (assumed)."""
 OF_MEANS = 2
-"""How many times the difference between mean ends of an operator's tasks counts then (assumed: less did not tell those
-that were off by more than 1 %)."""
+"""How many times the difference between mean ends of an operator's tasks counts where loads bind (assumed: less did not
+tell those that were off by more than 1 %)."""
 COLD = 1 / 8
 """By what part of a block the first one lasts longer than the others, which nobody knows where only its last part was
 simulated (assumed: at most that in the decodes of Llama-2-13B looked at; 18 % for Qwen3-8B and 60 % for Mamba-2.8B on
-the default chip, which the pace of their loads keeps from having a lead)."""
+the default chip, which the pace of their loads keeps from having a lead; at most that in the prefills looked at whose
+units are busy)."""
 LOOSE = 0.01
 """A tolerance for which few blocks may do, so that it is also asked whether loads keep pace with them."""
+
+
+class Lead(NamedTuple):
+    """The last part of a block that is enough before a whole one."""
+
+    ops: float
+    bytes: float
+    """Shares of the operations of a block, and of the bytes that it reads and writes, that are left in it."""
+    busy: float
+    """Least share of the estimated time of a block's products for which the matrix units have work."""
+    streams: bool
+    """Whether blocks wait for their loads."""
+
+
+LEADS: Final = {
+    Phase.DECODE: Lead(1 / 2, 1 / 5, 0.0, streams=True),
+    Phase.PREFILL: Lead(1 / 5, 1 / 5, 0.7, streams=False),
+}
+"""Leads by phase (assumed; the errors that come with them are measured: docs/assumptions.md). Prefills whose units are
+less busy wait for the network or the DRAM, and their blocks differ from one to the next by more than a lead may."""
 
 
 @dataclass
@@ -56,15 +75,15 @@ class Repeated:
     first: int
     simulated: int
     repeat: int
-    lead: bool = False
-    """Whether only the last part of the first one was written, so that it counts for none."""
+    lead: Lead | None = None
+    """The last part of the first one, if only that was written; it counts for none."""
     cycle: int = 0
     """Blocks after which periods were seen to repeat; 0 where they were not."""
 
     @property
     def whole(self) -> int:
         """Instances that were simulated from their beginning to their end."""
-        return self.simulated - self.lead
+        return self.simulated - (self.lead is not None)
 
     @property
     def left_out(self) -> int:
@@ -85,12 +104,12 @@ class Repeated:
 
 class Written(NamedTuple):
     """How many of equal blocks are written: at most `most`, and of blocks with more than `large` tasks `of_large`; of
-    the first one of a PAIR of large ones, with `lead`, the last part alone."""
+    the first one of a PAIR of large ones, with a `lead`, the last part alone."""
 
     most: int
     of_large: int
     large: int = LARGE
-    lead: bool = False
+    lead: Lead | None = None
 
 
 def simulated_of(repeat: int, count: int) -> int:
@@ -102,12 +121,11 @@ def simulated_of(repeat: int, count: int) -> int:
     return repeat if count >= repeat else count - (count - repeat) % ROUND
 
 
-def lead_of(block: Block) -> str | None:
-    """The last operator of a block from which on LEAD_OPS of its operations and LEAD_BYTES of the bytes that it reads
-    and writes are left; None where that is the first."""
+def begin_of(lead: Lead, block: Block) -> str | None:
+    """The last operator of a block from which on the shares of a lead are left; None where that is the first."""
     ops = np.array([op.matrix_ops + op.vector_ops for op in block.operators], dtype=np.float64)
     moved = np.array([sum(count for _, count in (*op.reads, *op.writes)) for op in block.operators], dtype=np.float64)
-    left = [np.cumsum(each[::-1])[::-1] >= part * each.sum() for part, each in ((LEAD_OPS, ops), (LEAD_BYTES, moved))]
+    left = [np.cumsum(each[::-1])[::-1] >= part * each.sum() for part, each in ((lead.ops, ops), (lead.bytes, moved))]
     last = int(np.flatnonzero(left[0] & left[1])[-1])
     return block.operators[last].name if last > 0 else None
 
@@ -126,8 +144,9 @@ def repetition_of(run: Repeated, plan: Plan, trace: Trace, ends: IntArray, toler
     period, change, lead = 0, 0.0, 0
     if run.left_out and run.simulated == PAIR:
         period = int(ends[run.first + 1] - ends[run.first])
-        lead = int(ends[run.first] - ends[: run.first].max(initial=0)) if run.lead else 0
-        doubt = run.left_out * _unlike(plan, trace, run.first, lead) + run.lead * COLD * period
+        lead = int(ends[run.first] - ends[: run.first].max(initial=0)) if run.lead is not None else 0
+        streams = run.lead is None or run.lead.streams
+        doubt = run.left_out * _unlike(plan, trace, run.first, lead, streams) + (lead > 0) * COLD * period
         change = doubt / max(run.repeat * period, 1)
     elif run.left_out:
         half = len(run.steady) // 2
@@ -146,7 +165,7 @@ def repetition_of(run: Repeated, plan: Plan, trace: Trace, ends: IntArray, toler
     return Repetition(run.name, run.repeat, run.whole, period, change, tolerance, lead)
 
 
-def _unlike(plan: Plan, trace: Trace, first: int, lead: int) -> int:
+def _unlike(plan: Plan, trace: Trace, first: int, lead: int, streams: bool) -> int:
     """By how much a block and the next one differ: over the last part of the latter (LATE), the most by which the time
     from where an operator finishes to where the block ends is longer in one than in the other, or that from the mean
     end of its loads.
@@ -155,8 +174,10 @@ def _unlike(plan: Plan, trace: Trace, first: int, lead: int) -> int:
     be loaded ahead. Where that is no longer felt at last, it hands the same state to the second block as the second
     block does to the third, which therefore takes as long as the second. That state is also how far loads are ahead.
     Of a first block that took only `lead` ticks, since it was not written from its beginning, no more than the last
-    part is looked at (LATE_OF_LEAD), and OF_MEANS times what the mean ends of all tasks differ counts too; where no
-    operator finishes in it, nothing is known and the whole period is in doubt.
+    part is looked at (LATE_OF_LEAD), and OF_MEANS times what the mean ends of all tasks differ counts too. Where it is
+    not loads that blocks wait for (not `streams`), it is when the cores hand their results on that they hand over: then
+    the mean ends of computations count, of operators that begin in that part, and not those of loads. Where no operator
+    does or finishes in it, nothing is known and the whole period is in doubt.
     """
     operators = int(plan.op.max(initial=0)) + 2
     finish = np.zeros((2, operators), dtype=np.int64)
@@ -169,19 +190,26 @@ def _unlike(plan: Plan, trace: Trace, first: int, lead: int) -> int:
     late = left[1] <= (1 - LATE) * period
     if lead:
         late &= left[1] <= (1 - LATE_OF_LEAD) * lead
-        if not left[1, late].any():
-            return period
+    begun = late & np.append(False, late[:-1])
 
-    def means_apart(tasks: npt.NDArray[np.bool_] | slice) -> float:
+    def means_apart(tasks: npt.NDArray[np.bool_] | slice, of: npt.NDArray[np.bool_]) -> float | None:
         count, total = (
             np.bincount(place[tasks], weights=weights, minlength=2 * operators).reshape(2, operators)
             for weights in (None, end[tasks])
         )
-        before_end = np.where(count.all(axis=0), last - total / np.maximum(count, 1), 0)[:, late]
-        return float(np.abs(before_end[0] - before_end[1]).max())
+        of = of & count.all(axis=0)
+        before_end = last - total / np.maximum(count, 1)
+        return float(np.abs(before_end[0, of] - before_end[1, of]).max()) if of.any() else None
 
-    doubt = max(float(np.abs(left[0, late] - left[1, late]).max()), means_apart(_is_load(plan)[mine]))
-    return int(max(doubt, OF_MEANS * means_apart(slice(None))) if lead else doubt)
+    doubts = [float(np.abs(left[0, late] - left[1, late]).max())]
+    if streams:
+        doubts.append(means_apart(_is_load(plan)[mine], late) or 0.0)
+    if lead and streams:
+        doubts.append(OF_MEANS * (means_apart(slice(None), late) or 0.0))
+    elif lead:
+        computed = means_apart(plan.kind[mine] == COMPUTE, begun)
+        doubts.append(period if computed is None else computed)
+    return int(max(doubts)) if not lead or left[1, late].any() else period
 
 
 def _drift_of_loads(plan: Plan, trace: Trace, steady: range, period: float) -> float:

@@ -10,7 +10,7 @@ from cairn.base.errors import CairnError
 from cairn.sim.config.run_config import RunConfig, load
 from cairn.sim.mapping.kept import KeptPlan
 from cairn.sim.mapping.sequence import Sequence, straight
-from cairn.sim.mapping.steady import COLD, PAIR, Written, lead_of
+from cairn.sim.mapping.steady import COLD, LEADS, PAIR, Lead, Written, begin_of
 from cairn.sim.plan import actions
 from cairn.sim.plan.builder import PlanBuilder, Tile
 from cairn.sim.plan.numbers import execute
@@ -20,6 +20,14 @@ from cairn.sim.report.result import Result
 from cairn.sim.report.work import count_work
 from cairn.sim.run import _first_try, simulate
 from cairn.workloads.build import build_graph
+from cairn.workloads.step import Phase
+
+LARGE_BLOCKS = ["model=llama-3.2-1b", "workload.new_tokens=2048", "workload.lm_head=false", "chip.cores.rows=8",
+                "chip.cores.columns=8", "chip.sram.capacity_kib=384", "fidelity.products=merged"]  # fmt: skip
+"""Blocks of more than 100,000 tasks."""
+FEW = "model.layers=12"
+"""So few that the first one may be an eighth longer by more than 1 % of all."""
+DECODE, PREFILL = LEADS[Phase.DECODE], LEADS[Phase.PREFILL]
 
 
 def sequence_of(config: RunConfig, blocks: Written) -> tuple[Sequence, Plan]:
@@ -86,12 +94,12 @@ def test_a_stretch_is_skipped_by_itself_and_to_its_end() -> None:
 # -- plans ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("run", ["llama-2-13b-prefill", "llama-2-13b-decode"])
-def test_a_plan_with_a_lead_is_the_plan_of_two_blocks_without_the_beginning(run: str) -> None:
+@pytest.mark.parametrize(("run", "asked"), [("llama-2-13b-prefill", PREFILL), ("llama-2-13b-decode", DECODE)])
+def test_a_plan_with_a_lead_is_the_plan_of_two_blocks_without_the_beginning(run: str, asked: Lead) -> None:
     config = load(run, ["model=llama-3.2-1b", "chip.cores.rows=4", "chip.cores.columns=4"])
-    (sequence, lead), (_, whole) = (sequence_of(config, Written(7, PAIR, 100, lead=on)) for on in (True, False))
+    (sequence, lead), (_, whole) = (sequence_of(config, Written(7, PAIR, 100, each)) for each in (asked, None))
     first, begin = sequence.runs[0].first, 0
-    name = lead_of(next(s.block for s in sequence.graph.segments if s.repeat > 1))
+    name = begin_of(asked, next(s.block for s in sequence.graph.segments if s.repeat > 1))
     number = whole.operators.index(f"layer/{name}")
     mine = np.flatnonzero(whole.block == first)
     begin = int(mine[np.flatnonzero(whole.op[mine] == number)[0]])
@@ -121,7 +129,8 @@ def test_a_plan_with_a_lead_is_the_plan_of_two_blocks_without_the_beginning(run:
 
 def test_blocks_of_few_tasks_are_written_as_without_a_lead() -> None:
     config = load("demo")
-    (one, with_lead), (other, without) = (sequence_of(config, Written(7, PAIR, lead=on)) for on in (True, False))
+    leads = LEADS[Phase.DECODE], None
+    (one, with_lead), (other, without) = (sequence_of(config, Written(7, PAIR, lead=lead)) for lead in leads)
     assert one.labels == other.labels
     assert LEAD_ONLY not in with_lead.notes
     for column in ("queue", "duration", "op", "row", "waits"):
@@ -129,10 +138,12 @@ def test_blocks_of_few_tasks_are_written_as_without_a_lead() -> None:
 
 
 def test_the_last_part_has_enough_of_operations_and_bytes() -> None:
-    for run, name in (("llama-2-13b-prefill", "gate_up"), ("llama-2-13b-decode", "gate_up")):
+    for run, lead, name in (("llama-2-13b-prefill", PREFILL, "down"), ("llama-2-13b-decode", DECODE, "gate_up")):
         config = load(run)
         graph = build_graph(config.model, config.workload, config.routing, config.seed)
-        assert lead_of(next(s.block for s in graph.segments if s.repeat > 1)) == name
+        block = next(s.block for s in graph.segments if s.repeat > 1)
+        assert begin_of(lead, block) == name
+        assert begin_of(lead._replace(ops=1.0), block) is None
 
 
 # -- runs -------------------------------------------------------------------------------------------------------------
@@ -156,12 +167,34 @@ def test_a_lead_and_a_block_give_the_time_of_all(runs: tuple[RunRecord, RunRecor
     assert pair.change >= COLD / pair.repeat
 
 
-def test_prefills_have_no_lead() -> None:
-    """Their blocks wait longer for what came before them: some were off by 1.9 %."""
-    config = load("llama-2-13b-prefill", ["engine.tolerance=0.01"])
-    assert not _first_try(config).lead
-    assert _first_try(load("llama-2-13b-decode", ["engine.tolerance=0.01"])).lead
-    assert not _first_try(load("llama-2-13b-decode")).lead
+def test_loose_tolerances_alone_ask_for_a_lead() -> None:
+    for run, phase in (("llama-2-13b-prefill", Phase.PREFILL), ("llama-2-13b-decode", Phase.DECODE)):
+        for more, lead in (["engine.tolerance=0.01"], LEADS[phase]), ([], None), (["engine.tolerance=0.01", FEW], None):
+            config = load(run, more)
+            graph = build_graph(config.model, config.workload, config.routing, config.seed)
+            assert _first_try(config, graph).lead == lead
+    assert Phase.MIXED not in LEADS
+
+
+def test_a_prefill_whose_units_wait_for_the_network_has_no_lead() -> None:
+    loose = "engine.tolerance=0.01"
+    for more, lead in (([], LEADS[Phase.PREFILL]), (["chip.noc.link_bytes_per_cycle=2"], None)):
+        config = load("llama-2-13b-prefill", [loose, *more])
+        graph = build_graph(config.model, config.workload, config.routing, config.seed)
+        assert _first_try(config, graph).lead == lead
+
+
+def test_a_prefill_with_a_lead_takes_about_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load("llama-2-13b-prefill", [*LARGE_BLOCKS, "engine.tolerance=0.01"])
+    lead = simulate(config)
+    monkeypatch.setattr("cairn.sim.run.LEADS", {})
+    whole = simulate(config)
+    ((pair,), (both,)) = lead.repetitions, whole.repetitions
+    assert (pair.simulated, both.simulated) == (1, 2)
+    assert lead.plan.n_tasks < 0.7 * whole.plan.n_tasks
+    assert COLD / pair.repeat <= pair.change <= pair.tolerance
+    assert lead.total_ps == pytest.approx(whole.total_ps, rel=pair.change)
+    assert Result(lead).operators["time_us"].sum() == pytest.approx(lead.total_ps * 1e-6)
 
 
 def test_a_lead_counts_for_nothing(runs: tuple[RunRecord, RunRecord]) -> None:

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from cairn.sim.config.run_config import load
 from cairn.sim.mapping.sequence import Sequence
-from cairn.sim.mapping.steady import COLD, LATE, LOOSE, OF_MEANS, ROUND, Repeated, simulated_of
-from cairn.sim.plan.plan import Plan, Trace
+from cairn.sim.mapping.steady import COLD, LATE, LEADS, LOOSE, OF_MEANS, ROUND, Lead, Repeated, simulated_of
+from cairn.sim.plan.plan import COMPUTE, COPY, Plan, Trace
 from cairn.sim.record import RunRecord
 from cairn.sim.run import simulate
 from cairn.workloads.graph import OperatorGraph
+from cairn.workloads.step import Phase
 
 IntArray = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 TOLERANCE = 1e-3
@@ -61,7 +62,8 @@ def plan_of(block: IntArray, op: IntArray, loads: IntArray | None = None) -> Pla
     """As much of a plan as is looked at; the DRAM serves the tasks `loads`."""
     server = np.full(block.size, -1)
     server[np.empty(0, np.int64) if loads is None else loads] = 0
-    return cast(Plan, SimpleNamespace(block=block, op=op, server=server, servers=("dram",)))
+    kind = np.where(server < 0, COMPUTE, COPY)
+    return cast(Plan, SimpleNamespace(block=block, op=op, server=server, servers=("dram",), kind=kind))
 
 
 def of_periods(periods: list[int], simulated: int, repeat: int) -> tuple[int, float]:
@@ -142,7 +144,11 @@ LARGE_BLOCKS = ("model=llama-3.2-1b", "workload.new_tokens=2048", "workload.lm_h
                 "chip.cores.columns=8", "chip.sram.capacity_kib=384", "fidelity.products=merged")  # fmt: skip
 
 
-def test_a_pair_of_large_blocks_is_enough_for_a_loose_tolerance_where_they_are_alike() -> None:
+def test_a_pair_of_large_blocks_is_enough_for_a_loose_tolerance_where_they_are_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cairn.sim.run.LEADS", {})
+
     def prefill(*overrides: str) -> RunRecord:
         return simulate(load("llama-2-13b-prefill", [*LARGE_BLOCKS, *overrides]))
 
@@ -167,22 +173,35 @@ def test_a_pair_is_in_doubt_by_what_its_last_parts_differ(spent: list[int], star
     assert pair.change == pytest.approx(38 * seen / (40 * pair.period_ps))
 
 
+def with_lead(plan: Plan, lead: Lead, ends: list[int]) -> tuple[int, float, int]:
+    """Period, change and time of the lead of 40 blocks after a lead and a block whose tasks end so."""
+    sequence = Sequence(OperatorGraph("m", "", 0, ()), (), runs=[Repeated("layer", 0, 2, 40, lead)])
+    (pair,) = sequence.repetitions(plan, cast(Trace, SimpleNamespace(end=np.array(ends))), TOLERANCE)
+    return pair.period_ps, pair.change, pair.lead_ps
+
+
 def test_of_a_lead_no_more_than_its_end_is_looked_at() -> None:
     """Two operators in the lead, three in the block after it; the last but one ends 8 before the end in both."""
-    plan = plan_of(np.array([0, 0, 1, 1, 1]), np.array([1, 2, 0, 1, 2]))
-    graph = OperatorGraph("m", "", 0, ())
-
-    def change(ends: list[int]) -> tuple[int, float, int]:
-        runs = [Repeated("layer", 0, 2, 40, lead=True)]
-        trace = cast(Trace, SimpleNamespace(end=np.array(ends)))
-        (pair,) = Sequence(graph, (), runs=runs).repetitions(plan, trace, TOLERANCE)
-        return pair.period_ps, pair.change, pair.lead_ps
-
-    assert change([22, 30, 80, 122, 130]) == (100, COLD / 40, 30)
-    period, doubt, lead = change([22, 30, 80, 120, 130])
-    assert (period, lead) == (100, 30)
+    plan, lead = plan_of(np.array([0, 0, 1, 1, 1]), np.array([1, 2, 0, 1, 2])), LEADS[Phase.DECODE]
+    assert with_lead(plan, lead, [22, 30, 80, 122, 130]) == (100, COLD / 40, 30)
+    period, doubt, took = with_lead(plan, lead, [22, 30, 80, 120, 130])
+    assert (period, took) == (100, 30)
     assert doubt == pytest.approx((39 * OF_MEANS * 2 + 100 * COLD) / (40 * 100))
-    assert change([2, 30, 80, 102, 130])[1] == pytest.approx((39 + COLD) / 40)  # 28 of 30: nothing is known
+    nothing_known = with_lead(plan, lead, [2, 30, 80, 102, 130])  # 28 of 30
+    assert nothing_known[1] == pytest.approx((39 + COLD) / 40)
+
+
+def test_what_a_prefill_hands_on_is_when_its_last_results_are_there() -> None:
+    """The last operator computes twice in the lead and in the block after it; loads of the one before count for
+    nothing, nor does when that one computes."""
+    plan = plan_of(np.repeat([0, 1], 5), np.tile([1, 1, 1, 2, 2], 2), loads=np.array([0, 5]))
+    lead = LEADS[Phase.PREFILL]
+    ends = [3, 15, 22, 26, 30, 35, 120, 122, 126, 130]
+    assert with_lead(plan, lead, ends) == (100, COLD / 40, 30)
+    ends[3] = 24  # 2 earlier, the mean end by 1
+    assert with_lead(plan, lead, ends)[1] == pytest.approx((39 * 1 + 100 * COLD) / (40 * 100))
+    alone = plan_of(np.repeat([0, 1], 2), np.tile([1, 1], 2))  # one operator in it: nothing is known
+    assert with_lead(alone, lead, [20, 30, 100, 130])[1] == pytest.approx((39 + COLD) / 40)
 
 
 def test_loads_that_are_not_as_far_ahead_put_a_pair_in_doubt() -> None:
