@@ -109,7 +109,8 @@ def _first_try(config: RunConfig, graph: OperatorGraph) -> Written:
 
 
 def _lead(config: RunConfig, graph: OperatorGraph) -> Lead | None:
-    """The lead that the first of a PAIR of equal blocks has; None where it has none. The plan follows from it."""
+    """The lead that the first of a PAIR of equal blocks has; None where it has none. Asked before a plan is written or
+    taken as kept: how busy units are depends on the bandwidth of the DRAM, which the key of a kept plan leaves out."""
     lead, repeated = LEADS.get(config.workload.phase), [each for each in graph.segments if each.repeat > PAIR]
     if lead is None or any(config.engine.tolerance * each.repeat < COLD for each in repeated):
         return None

@@ -63,8 +63,9 @@ LEADS: Final = {
     Phase.DECODE: Lead(1 / 2, 1 / 5, 0.0, streams=True),
     Phase.PREFILL: Lead(1 / 5, 1 / 5, 0.7, streams=False),
 }
-"""Leads by phase (assumed; the errors that come with them are measured: docs/assumptions.md). Prefills whose units are
-less busy wait for the network or the DRAM, and their blocks differ from one to the next by more than a lead may."""
+"""Leads by phase (assumed, 0.7 on prefills near the front of `voxel-prefill`; the errors that come with them are
+measured: docs/assumptions.md). Prefills whose units are less busy wait for the network or the DRAM, and their blocks
+differ from one to the next by more than a lead may."""
 
 
 @dataclass
