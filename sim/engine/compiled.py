@@ -63,7 +63,7 @@ def simulate_plan(
 
 
 def _prepare(plan: Plan, servers: list[Server]) -> Loop:
-    """The arrays the loop works on: the plan's in compact form, and room for what is under way."""
+    """The arrays the loop works on: the plan's own, and room for what is under way."""
     n, q, s = plan.n_tasks, len(plan.queues), len(servers)
     states = [server.fresh() for server in servers]
     widths = np.array([table.shape[1] for table in plan.requests], np.int64)
@@ -76,12 +76,12 @@ def _prepare(plan: Plan, servers: list[Server]) -> Loop:
         following=np.empty(n, np.int32),
         duration=_flat(plan.duration),
         server=_small(plan.server),
-        request=_flat(plan.request),
-        first_start=_flat(plan.on_first.start),
+        request=_small(plan.request),
+        first_start=_small(plan.on_first.start),
         first_targets=_small(plan.on_first.targets),
-        done_start=_flat(plan.on_done.start),
+        done_start=_small(plan.on_done.start),
         done_targets=_small(plan.on_done.targets),
-        waits=_small(plan.waits, copy=True),
+        waits=plan.waits.copy(),
         start=np.full(n, -1, np.int64),
         first=np.full(n, -1, np.int64),
         end=np.full(n, -1, np.int64),
@@ -111,8 +111,9 @@ def _flat(values: IntArray) -> IntArray:
     return np.require(values, np.int64, ["C", "A", "W"])
 
 
-def _small(values: IntArray, copy: bool = False) -> SmallIntArray:
-    return values.astype(np.int32, copy=copy)
+def _small(values: SmallIntArray) -> SmallIntArray:
+    """The same of int32."""
+    return np.require(values, np.int32, ["C", "A", "W"])
 
 
 def _offsets(sizes: IntArray) -> IntArray:

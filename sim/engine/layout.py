@@ -1,4 +1,4 @@
-"""What the compiled loop works on: the plan in compact form, and what is under way."""
+"""What the compiled loop works on: the arrays of the plan, and what is under way."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Loop(NamedTuple):
     following: SmallIntArray  # (n,) next task of the same queue, -1 for none
     duration: IntArray  # (n,)
     server: SmallIntArray  # (n,)
-    request: IntArray  # (n,)
-    first_start: IntArray  # (n + 1,)
+    request: SmallIntArray  # (n,)
+    first_start: SmallIntArray  # (n + 1,)
     first_targets: SmallIntArray
-    done_start: IntArray  # (n + 1,)
+    done_start: SmallIntArray  # (n + 1,)
     done_targets: SmallIntArray
     waits: SmallIntArray  # (n,) predecessor events that are still to come
     start: IntArray  # (n,) ticks, -1 while unknown

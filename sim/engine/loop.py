@@ -28,7 +28,6 @@ from cairn.sim.engine.layout import (
     TROUBLE,
     TROUBLE_DETAIL,
     TROUBLE_SERVER,
-    IntArray,
     Loop,
     SmallIntArray,
 )
@@ -157,7 +156,7 @@ def commit(loop: Loop, event: int, now: int) -> None:
 
 
 @kernel(**_INLINE)
-def release(loop: Loop, start: IntArray, targets: SmallIntArray, task: int) -> None:
+def release(loop: Loop, start: SmallIntArray, targets: SmallIntArray, task: int) -> None:
     """Count one event less for every successor."""
     for index in range(start[task], start[task + 1]):
         successor = targets[index]

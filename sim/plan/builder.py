@@ -61,6 +61,9 @@ DRAM_SERVER, NOC_SERVER = 0, 1
 DRAM_REQUEST_COLUMNS = 8
 NOC_REQUEST_COLUMNS = 4
 
+_TASK_TYPES = (np.int32, np.int64, *(np.int32,) * 6)
+"""Of queue, duration, server, request, op, block, kind and row."""
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -134,11 +137,11 @@ class PlanBuilder:
         self.n_tasks = 0
         self._leader = np.arange(chip.core_count)
         self._block = 0
-        self._tasks = Growing(8, by_rows=False)  # queue, duration, server, request, op, block, kind, row
+        self._tasks = Growing(8, by_rows=False, types=_TASK_TYPES)
         self._requests = tuple(Growing(width, by_rows=True) for width in (DRAM_REQUEST_COLUMNS, NOC_REQUEST_COLUMNS))
         self._compute = Growing(len(COMPUTE_COLUMNS), by_rows=True)
         self._copies = Growing(len(COPY_COLUMNS), by_rows=True)
-        self._edges = Growing(2, by_rows=False)  # event code (2 * task + event), successor
+        self._edges = Growing(2, by_rows=False, types=(np.int64, np.int32))  # 2 * task + event, successor
         self._reserved = 0
         self._skipped: list[Skipped] = []
         self._gone = 0
@@ -435,7 +438,7 @@ class PlanBuilder:
         if self._skipped:
             codes = 2 * as_written(codes >> 1, self._skipped) + (codes & 1)
             targets = as_written(targets, self._skipped)
-        waits = np.bincount(targets, minlength=n).astype(np.int64, copy=False)
+        waits = np.bincount(targets, minlength=n).astype(np.int32)
         on_first, on_done = (edges_of(codes, targets, event, n) for event in (0, 1))
         requests = tuple(table.take()[0] for table in self._requests)
         waited_first = np.flatnonzero(np.diff(on_first.start))

@@ -6,18 +6,26 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from cairn.base.errors import CairnError
 from cairn.base.registry import nearest_hint
 from cairn.base.ticks import NEVER
 from cairn.hw_models.server import Server
 from cairn.sim.plan.cycles import find_cycle
-from cairn.sim.plan.plan import COMPUTE, COMPUTE_COLUMNS, COPY, COPY_COLUMNS, NO_SERVER, SYNC, Edges, Plan
+from cairn.sim.plan.plan import (
+    COMPUTE,
+    COMPUTE_COLUMNS,
+    COPY,
+    COPY_COLUMNS,
+    INDEX_COLUMNS,
+    NO_SERVER,
+    SYNC,
+    Edges,
+    IndexArray,
+    Plan,
+)
 
-IntArray = npt.NDArray[np.int64]
-
-_PER_TASK: Final = ("queue", "duration", "server", "request", "waits", "op", "block", "kind", "row")
+_PER_TASK: Final = ("duration", *INDEX_COLUMNS)
 
 
 def check_plan(plan: Plan, servers: Mapping[str, Server]) -> None:
@@ -45,18 +53,18 @@ def _check_arrays(plan: Plan) -> None:
     if n >= np.iinfo(np.int32).max:
         raise CairnError(f"plan: {n:,} tasks; an engine runs at most 2**31 - 2 tasks at a time: simulate fewer blocks")
     for name in _PER_TASK:
-        _check_array(name, getattr(plan, name), (n,))
+        _check_array(name, getattr(plan, name), (n,), np.int32 if name in INDEX_COLUMNS else np.int64)
     for name, edges in (("on_first", plan.on_first), ("on_done", plan.on_done)):
-        _check_array(f"{name}.start", edges.start, (n + 1,))
-        _check_array(f"{name}.targets", edges.targets, (edges.targets.size,))
+        _check_array(f"{name}.start", edges.start, (n + 1,), np.int32)
+        _check_array(f"{name}.targets", edges.targets, (np.size(edges.targets),), np.int32)
     _check_array("compute", plan.compute, (len(plan.compute), len(COMPUTE_COLUMNS)))
     _check_array("copies", plan.copies, (len(plan.copies), len(COPY_COLUMNS)))
 
 
-def _check_array(name: str, values: object, shape: tuple[int, ...]) -> None:
-    if not isinstance(values, np.ndarray) or values.dtype != np.int64:
+def _check_array(name: str, values: object, shape: tuple[int, ...], wanted: type[np.integer] = np.int64) -> None:
+    if not isinstance(values, np.ndarray) or values.dtype != wanted:
         kind = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
-        raise CairnError(f"plan: {name} must be an int64 array, not {kind}")
+        raise CairnError(f"plan: {name} must be an {wanted.__name__} array, not {kind}")
     if values.shape != shape:
         raise CairnError(f"plan: {name} has shape {values.shape}, it must be {shape}")
 
@@ -102,7 +110,7 @@ def _check_tables(plan: Plan) -> None:
         raise CairnError(f"plan: row of task {int(np.argmin(plan.row))} is {plan.row.min()}; -1 means not described")
 
 
-def _check_range(name: str, values: IntArray, low: int, high: int, why: str) -> None:
+def _check_range(name: str, values: IndexArray, low: int, high: int, why: str) -> None:
     """CairnError unless low <= values < high; `why` may name the bound as {}."""
     if values.size and (values.min() < low or values.max() >= high):
         task = int(np.argmax((values < low) | (values >= high)))

@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from cairn.base.kernel import kernel
-from cairn.sim.plan.plan import NO_QUEUE, Edges, Plan
-
-IntArray = npt.NDArray[np.int64]
+from cairn.sim.plan.plan import NO_QUEUE, Edges, IndexArray, Plan
 
 _SHOWN: Final = 12
 """Steps of a cycle that a message names; assumed: what a person can follow."""
@@ -42,7 +39,7 @@ def find_cycle(plan: Plan) -> str | None:
 
 
 @kernel()
-def _forward(start: IntArray, targets: IntArray) -> bool:
+def _forward(start: IndexArray, targets: IndexArray) -> bool:
     """Whether all edges lead to later tasks, as queue order does: then there is no cycle."""
     for task in range(start.size - 1):
         for index in range(start[task], start[task + 1]):
@@ -52,10 +49,10 @@ def _forward(start: IntArray, targets: IntArray) -> bool:
 
 
 @kernel()
-def _following(queue: IntArray, n_queues: int) -> IntArray:
+def _following(queue: IndexArray, n_queues: int) -> IndexArray:
     """The next task of the same queue, -1 for none."""
-    following = np.full(queue.size, -1, np.int64)
-    head = np.full(n_queues, -1, np.int64)
+    following = np.full(queue.size, -1, np.int32)
+    head = np.full(n_queues, -1, np.int32)
     for task in range(queue.size - 1, -1, -1):
         if queue[task] >= 0:
             following[task] = head[queue[task]]
@@ -65,20 +62,20 @@ def _following(queue: IntArray, n_queues: int) -> IntArray:
 
 @kernel()
 def _leftover(
-    waits: IntArray,
-    following: IntArray,
-    first_start: IntArray,
-    first_targets: IntArray,
-    done_start: IntArray,
-    done_targets: IntArray,
-) -> IntArray:
+    waits: IndexArray,
+    following: IndexArray,
+    first_start: IndexArray,
+    first_targets: IndexArray,
+    done_start: IndexArray,
+    done_targets: IndexArray,
+) -> IndexArray:
     """For each task that never becomes ready (Kahn's algorithm) a predecessor that never does either, else -1."""
     n = waits.size
     left = waits.copy()
     for task in range(n):
         if following[task] >= 0:
             left[following[task]] += 1
-    stack = np.empty(n, np.int64)
+    stack = np.empty(n, np.int32)
     size = 0
     for task in range(n):
         if left[task] == 0:
@@ -99,7 +96,7 @@ def _leftover(
             if left[after] == 0:
                 stack[size] = after
                 size += 1
-    before = np.full(n, -1, np.int64)
+    before = np.full(n, -1, np.int32)
     for task in range(n):
         if left[task] > 0:
             if following[task] >= 0:
@@ -139,7 +136,7 @@ def _link(plan: Plan, task: int, after: int) -> str:
     return _IN_QUEUE
 
 
-def _successors(edges: Edges, task: int) -> IntArray:
+def _successors(edges: Edges, task: int) -> IndexArray:
     return edges.targets[edges.start[task] : edges.start[task + 1]]
 
 

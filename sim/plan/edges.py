@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from cairn.base.kernel import kernel
-from cairn.sim.plan.plan import Edges
-
-IntArray = npt.NDArray[np.int64]
+from cairn.sim.plan.plan import Edges, IndexArray, IntArray
 
 
 @kernel()
-def _sorted(codes: IntArray, targets: IntArray, event: int, start: IntArray) -> IntArray:
+def _sorted(codes: IntArray, targets: IndexArray, event: int, start: IndexArray) -> IndexArray:
     """Successors of the edges of one kind of event, by task and as written; fills `start` (tasks + 1 entries)."""
     for index in range(codes.size):
         if codes[index] & 1 == event:
@@ -20,7 +17,7 @@ def _sorted(codes: IntArray, targets: IntArray, event: int, start: IntArray) -> 
     for task in range(start.size - 1):
         start[task + 1] += start[task]
     place = start.copy()
-    ends = np.empty(start[-1], np.int64)
+    ends = np.empty(start[-1], np.int32)
     for index in range(codes.size):
         if codes[index] & 1 == event:
             task = codes[index] >> 1
@@ -29,7 +26,7 @@ def _sorted(codes: IntArray, targets: IntArray, event: int, start: IntArray) -> 
     return ends
 
 
-def edges_of(codes: IntArray, targets: IntArray, event: int, n: int) -> Edges:
+def edges_of(codes: IntArray, targets: IndexArray, event: int, n: int) -> Edges:
     """Edges (codes 2 * task + event, and successors) of one kind of event of `n` tasks."""
-    start = np.zeros(n + 1, dtype=np.int64)
+    start = np.zeros(n + 1, dtype=np.int32)
     return Edges(start, _sorted(codes, targets, event, start))

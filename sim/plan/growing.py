@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +18,18 @@ _FIRST_ROWS: Final = 1 << 22
 class Growing:
     """Rows of `width` integers, kept by columns (each of them contiguous) or by rows (one contiguous table).
 
+    Columns may have a type each (`types`); without, all are int64.
+
     Room doubles when it is used up. Spare room is address space: memory that was never written takes no place.
     """
 
-    def __init__(self, width: int, *, by_rows: bool):
+    def __init__(self, width: int, *, by_rows: bool, types: Sequence[type[np.integer]] = ()):
         self.count = 0
         self._by_rows = by_rows
         self._room = _FIRST_ROWS
         shape = (self._room, width) if by_rows else (self._room,)
-        self._parts = [np.empty(shape, dtype=np.int64) for _ in range(1 if by_rows else width)]
+        types = types or (np.int64,) * (1 if by_rows else width)
+        self._parts: list[npt.NDArray[Any]] = [np.empty(shape, dtype=each) for each in types]
 
     def extend(self, n: int) -> int:
         """Append `n` rows that are written later (`put`); answers the number of the first."""
@@ -51,7 +54,7 @@ class Growing:
             for part, value in zip(self._parts, columns, strict=True):
                 part[begin : self.count] = value
 
-    def take(self) -> list[IntArray]:
+    def take(self) -> list[npt.NDArray[Any]]:
         """The columns, or the one table of rows. The table is given away: nothing can be appended any more."""
         parts, self._parts = self._parts, []
         for part in parts:
@@ -61,7 +64,7 @@ class Growing:
     def _grow(self, used: int) -> None:
         self._room = max(self.count, 2 * self._room)
         for index, old in enumerate(self._parts):  # one after the other: at most one stands in memory twice
-            self._parts[index] = np.empty((self._room, *old.shape[1:]), dtype=np.int64)
+            self._parts[index] = np.empty((self._room, *old.shape[1:]), dtype=old.dtype)
             self._parts[index][:used] = old[:used]
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int64]
+IndexArray = npt.NDArray[np.int32]
+"""Numbers of tasks, rows, queues and the like: plans are large, and have fewer than 2**31 of each."""
 
 SCHEMA: Final = "cairn.plan/2"
 
@@ -59,17 +61,35 @@ class Queue:
     depth: int = 1
 
 
+INDEX_COLUMNS: Final = ("queue", "server", "request", "waits", "op", "block", "kind", "row")
+"""Columns of the tasks that are numbers of things."""
+
+
+def _take_as_indices(holder: object, names: tuple[str, ...]) -> None:
+    """Make int64 arrays whose numbers fit int32 arrays; others are left for `check_plan` to refuse."""
+    for name in names:
+        values = getattr(holder, name)
+        if isinstance(values, np.ndarray) and values.dtype == np.int64 and values.size <= np.iinfo(np.int32).max:
+            small = values.astype(np.int32)
+            if np.array_equal(small, values):
+                object.__setattr__(holder, name, small)
+
+
 @dataclass(frozen=True)
 class Edges:
     """Dependences in CSR form: the successors of `task` are `targets[start[task]:start[task + 1]]`."""
 
-    start: IntArray
-    targets: IntArray
+    start: IndexArray
+    targets: IndexArray
+
+    def __post_init__(self) -> None:
+        _take_as_indices(self, ("start", "targets"))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Tasks 0..n-1 in plan order, and what they index.
+    """Tasks 0..n-1 in plan order, and what they index. Numbers of things are int32 (int64 ones that fit are taken as
+    such), durations and tables int64.
 
     queue       (n,) queue of each task, NO_QUEUE for tasks that start as soon as they are ready
     duration    (n,) ticks of tasks that no server serves
@@ -83,17 +103,17 @@ class Plan:
     kind, row   (n,) SYNC, COMPUTE or COPY, and the row in that side table (-1: not described)
     """
 
-    queue: IntArray
+    queue: IndexArray
     duration: IntArray
-    server: IntArray
-    request: IntArray
-    waits: IntArray
+    server: IndexArray
+    request: IndexArray
+    waits: IndexArray
     on_first: Edges
     on_done: Edges
-    op: IntArray
-    block: IntArray
-    kind: IntArray
-    row: IntArray
+    op: IndexArray
+    block: IndexArray
+    kind: IndexArray
+    row: IndexArray
     queues: tuple[Queue, ...]
     servers: tuple[str, ...]
     requests: tuple[IntArray, ...]
@@ -102,6 +122,9 @@ class Plan:
     operators: tuple[str, ...] = ()
     tensors: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _take_as_indices(self, INDEX_COLUMNS)
 
     @property
     def n_tasks(self) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
+T = TypeVar("T", np.int32, np.int64)
 
 
 class Skipped(NamedTuple):
@@ -21,7 +21,7 @@ class Skipped(NamedTuple):
         return self.end - self.begin - 1
 
 
-def as_written(numbers: IntArray, skipped: list[Skipped]) -> IntArray:
+def as_written(numbers: npt.NDArray[T], skipped: list[Skipped]) -> npt.NDArray[T]:
     """Places of tasks among those that were written, by their numbers; of one that was not, the place of the joint.
     The stretches ascend."""
     written = numbers

@@ -11,17 +11,17 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from cairn.base.errors import CairnError
-from cairn.sim.plan.plan import COMPUTE_COLUMNS, COPY_COLUMNS, SCHEMA, Edges, Plan, Queue
+from cairn.sim.plan.plan import COMPUTE_COLUMNS, COPY_COLUMNS, INDEX_COLUMNS, SCHEMA, Edges, Plan, Queue
 
-IntArray = npt.NDArray[np.int64]
+T = TypeVar("T", np.int32, np.int64)
 
-_ARRAYS: Final = ("queue", "duration", "server", "request", "waits", "op", "block", "kind", "row", "compute", "copies")
+_TABLES: Final = ("duration", "compute", "copies")
 _EDGES: Final = ("on_first", "on_done")
 _NARROW: Final = (np.int8, np.int16, np.int32)
 _UNREADABLE: Final = (
@@ -39,7 +39,7 @@ def save(plan: Plan, path: str | os.PathLike[str]) -> None:
     cannot be written.
     """
     target = Path(path)
-    arrays = {name: _narrow(getattr(plan, name)) for name in _ARRAYS}
+    arrays = {name: _narrow(getattr(plan, name)) for name in (*INDEX_COLUMNS, *_TABLES)}
     for name in _EDGES:
         edges: Edges = getattr(plan, name)
         arrays[f"{name}.start"], arrays[f"{name}.targets"] = _narrow(edges.start), _narrow(edges.targets)
@@ -98,7 +98,7 @@ def _plain(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} {value!r} is not JSON")
 
 
-def _narrow(values: IntArray) -> npt.NDArray[Any]:
+def _narrow(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     low, high = values.min(initial=0), values.max(initial=0)
     for kind in _NARROW:
         if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
@@ -109,16 +109,17 @@ def _narrow(values: IntArray) -> npt.NDArray[Any]:
 def _read(path: str | os.PathLike[str], archive: Any) -> Plan:
     meta = json.loads(archive["meta"].tobytes())
     _check_schema(path, meta)
-    parts: dict[str, Any] = {name: _wide(path, name, archive[name]) for name in _ARRAYS}
+    parts: dict[str, Any] = {name: _whole(path, name, archive[name], np.int32) for name in INDEX_COLUMNS}
+    parts |= {name: _whole(path, name, archive[name], np.int64) for name in _TABLES}
     for name in _EDGES:
-        start, targets = f"{name}.start", f"{name}.targets"
-        parts[name] = Edges(_wide(path, start, archive[start]), _wide(path, targets, archive[targets]))
+        start, targets = (_whole(path, each, archive[each], np.int32) for each in (f"{name}.start", f"{name}.targets"))
+        parts[name] = Edges(start, targets)
     tables = [f"requests.{index}" for index in range(len(meta["servers"]))]
     return Plan(
         **parts,
         queues=tuple(Queue(str(name), str(unit), int(core), int(depth)) for name, unit, core, depth in meta["queues"]),
         servers=tuple(meta["servers"]),
-        requests=tuple(_wide(path, name, archive[name]) for name in tables),
+        requests=tuple(_whole(path, name, archive[name], np.int64) for name in tables),
         operators=tuple(meta["operators"]),
         tensors=tuple(meta["tensors"]),
         notes=meta["notes"],
@@ -137,7 +138,8 @@ def _check_schema(path: str | os.PathLike[str], meta: Any) -> None:
             raise CairnError(f"{path}: {key} are {meta[key]}, this version of Cairn reads {list(columns)}")
 
 
-def _wide(path: str | os.PathLike[str], name: str, values: npt.NDArray[Any]) -> IntArray:
-    if values.dtype.kind != "i":
-        raise CairnError(f"{path}: array {name!r} holds {values.dtype}, not integers")
-    return values.astype(np.int64)
+def _whole(path: str | os.PathLike[str], name: str, values: npt.NDArray[Any], wanted: type[T]) -> npt.NDArray[T]:
+    """Integers of a file in the type that a plan has them in."""
+    if values.dtype.kind != "i" or not np.can_cast(values.dtype, wanted):
+        raise CairnError(f"{path}: array {name!r} holds {values.dtype}, not integers that fit {wanted.__name__}")
+    return values.astype(wanted)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cairn.sim.plan.plan import IndexArray
 from cairn.sim.record import RunRecord
 from cairn.sim.report.tasks import weight_of_blocks
 
@@ -70,9 +71,9 @@ def charge(record: RunRecord) -> Steps:
     return Steps(of_task, block, op, weight, begin, finish, start, end, charged)
 
 
-def _steps_of(block: IntArray, op: IntArray, n_ops: int) -> tuple[IntArray, IntArray, IntArray]:
+def _steps_of(block: IndexArray, op: IndexArray, n_ops: int) -> tuple[IntArray, IntArray, IntArray]:
     """Step of each task, then block and operator of each step, in plan order."""
-    key = (block + 1) * (n_ops + 1) + np.where(op < 0, n_ops, op)
+    key = (block.astype(np.int64) + 1) * (n_ops + 1) + np.where(op < 0, n_ops, op)
     present = np.bincount(key) > 0
     rank = np.cumsum(present) - 1
     keys = np.flatnonzero(present)

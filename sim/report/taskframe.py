@@ -11,12 +11,10 @@ from cairn.sim.plan.plan import CAUSES, COMPUTE_COLUMNS
 from cairn.sim.record import RunRecord
 from cairn.sim.report.tasks import TaskView, tiles
 
-IntArray = npt.NDArray[np.int64]
-
 _KINDS = ("sync", "compute", "copy")
 
 
-def named(codes: IntArray, names: tuple[str, ...]) -> pd.Series:
+def named(codes: npt.NDArray[np.integer], names: tuple[str, ...]) -> pd.Series:
     """Codes as categories; -1 is missing."""
     return pd.Series(pd.Categorical.from_codes(codes, pd.Index(_unique(names), dtype="str")))
 

@@ -85,9 +85,10 @@ class TaskView:
         return np.flatnonzero(self.unit_class == _index(self.classes, name))
 
 
-def weight_of_blocks(block: IntArray, weight: IntArray) -> IntArray:
+def weight_of_blocks(block: npt.NDArray[np.integer], weight: IntArray) -> IntArray:
     """`weight[block]`, and 1 for what belongs to no block (-1)."""
-    return np.append(weight, 1)[block]
+    weights: IntArray = np.append(weight, 1)[block]
+    return weights
 
 
 def tiles(plan: Plan) -> tuple[IntArray, IntArray]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cairn.base.errors import CairnError
 from cairn.sim.plan.checks import check_plan
-from cairn.sim.plan.plan import COMPUTE_COLUMNS, COPY, Edges, Plan, Queue
+from cairn.sim.plan.plan import COMPUTE_COLUMNS, COPY, INDEX_COLUMNS, Edges, Plan, Queue
 from tests.sim.random_plans import edges, make_plan, plans
 from tests.sim.toy_pipe import pipe
 
@@ -44,12 +44,23 @@ def test_a_right_plan_passes(plan: Plan) -> None:
     check_plan(plan, SERVERS)
 
 
+def test_numbers_of_things_are_taken_as_int32_where_they_fit() -> None:
+    plan = dataclasses.replace(GOOD, op=ints(0, (1 << 31) - 1, -1), on_done=Edges(ints(0, 1, 1, 1), ints(2)))
+    assert plan.op.tolist() == [0, (1 << 31) - 1, -1]
+    indices = [getattr(plan, name) for name in INDEX_COLUMNS]
+    indices += [part for edges in (plan.on_first, plan.on_done) for part in (edges.start, edges.targets)]
+    assert {each.dtype for each in indices} == {np.dtype(np.int32)}
+    assert {each.dtype for each in (plan.duration, plan.compute, *plan.requests)} == {np.dtype(np.int64)}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"queue": [0, 1, 1]}, "plan: queue must be an array with one entry for each task"),
         ({"duration": ints(1, 0)}, "plan: duration has shape (2,), it must be (3,)"),
-        ({"op": np.zeros(3)}, "plan: op must be an int64 array, not float64"),
+        ({"op": np.zeros(3)}, "plan: op must be an int32 array, not float64"),
+        ({"row": ints(-1, 1 << 31, -1)}, "plan: row must be an int32 array, not int64"),
+        ({"duration": ints(1, 0, 1).astype(np.int32)}, "plan: duration must be an int64 array, not int32"),
         ({"queue": ints(0, 2, 1)}, "plan: queue of task 1 is 2, but the plan has 2 queues (-1: none)"),
         ({"queue": ints(0, 1, -2)}, "plan: queue of task 2 is -2, but the plan has 2 queues (-1: none)"),
         (

@@ -169,14 +169,14 @@ class Replay:
             place[over == network] = np.arange(len(table))
         none = np.full(n, NO_SERVER)
         delays = (reads.issue - self.spec.start_cycles, zeros, zeros + self._responder, zeros)
-        following = np.concatenate([np.arange(3 * n), np.full(n + 1, 3 * n)])
+        following = np.concatenate([np.arange(3 * n), np.full(n + 1, 3 * n)]).astype(np.int32)
         return Plan(
             queue=np.full(4 * n, NO_QUEUE), duration=np.concatenate(delays) * CYCLE.num,
             server=np.concatenate([none, reads.network, none, reads.network]),
             request=np.concatenate([none, place[:n], none, place[n:]]),
             waits=np.repeat([0, 1], [n, 3 * n]),
-            on_first=Edges(np.zeros(4 * n + 1, np.int64), np.empty(0, np.int64)),
-            on_done=Edges(following, n + np.arange(3 * n)),
+            on_first=Edges(np.zeros(4 * n + 1, np.int32), np.empty(0, np.int32)),
+            on_done=Edges(following, n + np.arange(3 * n, dtype=np.int32)),
             op=np.full(4 * n, -1), block=np.zeros(4 * n, np.int64), kind=np.full(4 * n, SYNC), row=np.full(4 * n, -1),
             queues=(), servers=NETWORKS, requests=tables,
             compute=np.empty((0, len(COMPUTE_COLUMNS)), np.int64), copies=np.empty((0, len(COPY_COLUMNS)), np.int64),
