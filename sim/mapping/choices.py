@@ -7,6 +7,9 @@ of a repeated block are lowered alike, and the analytical twin finds the same on
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping
+
 from cairn.hw_models.chip import ChipSpec
 from cairn.sim.mapping.by_tables import ByTables, by_tables
 from cairn.sim.mapping.choose import MatmulMapping, choose_matmul
@@ -43,17 +46,25 @@ def columns_together(block: Block, name: str) -> int:
     return 1
 
 
-def choose_block(block: Block, chip: ChipSpec, grid: Grid, options: MappingSpec) -> dict[str, MatmulMapping]:
+_recent: deque[tuple[Block, ChipSpec, Grid, MappingSpec, Mapping[str, MatmulMapping]]] = deque(maxlen=16)
+"""What was chosen last: a run asks for the same blocks several times."""
+
+
+def choose_block(block: Block, chip: ChipSpec, grid: Grid, options: MappingSpec) -> Mapping[str, MatmulMapping]:
     """The mapping of every matmul operator of a block, by its name.
 
     A block whose output may become its own input (a layer) is taken as following itself if that settles: the split of
     the product that leaves the output then counts for the first one.
     """
+    for known_block, known_chip, known_grid, known_options, chosen in _recent:
+        if known_block is block and known_chip is chip and known_options is options and known_grid == grid:
+            return chosen
     mappings, left = _choose(block, chip, grid, options, None)
-    if block.input is None or left is None:
-        return mappings
-    following, again = _choose(block, chip, grid, options, left)
-    return following if again == left else mappings
+    if block.input is not None and left is not None:
+        following, again = _choose(block, chip, grid, options, left)
+        mappings = following if again == left else mappings
+    _recent.append((block, chip, grid, options, mappings))
+    return mappings
 
 
 def busy_share(block: Block, chip: ChipSpec, grid: Grid, options: MappingSpec) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +74,7 @@ class Stage:
     matrix: KnownCycles
     merged: bool = False
     """Whether steps of a product that are alike are written as one: see `cairn.sim.mapping.schedule`."""
-    choices: dict[str, dict[str, MatmulMapping]] = field(default_factory=dict)
+    choices: dict[str, Mapping[str, MatmulMapping]] = field(default_factory=dict)
     """Mapping of every product, by block and operator name."""
 
     @classmethod

@@ -48,8 +48,10 @@ class Growing:
         begin = self.extend(n)
         if self._by_rows:
             rows = self._parts[0][begin : self.count]
+            rows[:] = [value if type(value) is int else 0 for value in columns]  # at once what is the same in all rows
             for index, value in enumerate(columns):
-                rows[:, index] = value
+                if type(value) is not int:
+                    rows[:, index] = value
         else:
             for part, value in zip(self._parts, columns, strict=True):
                 part[begin : self.count] = value

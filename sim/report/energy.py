@@ -12,7 +12,8 @@ from cairn.hw_models import cost
 from cairn.hw_models.chip import ChipSpec
 from cairn.sim.record import RunRecord
 from cairn.sim.report.dram_energy import Activates, row_bits
-from cairn.sim.report.work import NOC, READ, WRITE, Work
+from cairn.sim.report.sums import NOC, READ, WRITE
+from cairn.sim.report.work import Work
 
 FloatArray = npt.NDArray[np.float64]
 

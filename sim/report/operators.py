@@ -16,8 +16,9 @@ from cairn.sim.record import RunRecord
 from cairn.sim.report.attribution import Steps
 from cairn.sim.report.busy import ClassBusy
 from cairn.sim.report.hardware import Peaks
+from cairn.sim.report.sums import NOC, READ, WRITE
 from cairn.sim.report.tasks import SYNC_CLASS
-from cairn.sim.report.work import NOC, READ, WRITE, Work, graph_operators
+from cairn.sim.report.work import Work, graph_operators
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]

@@ -11,8 +11,9 @@ import pandas as pd
 from cairn.base.ticks import PS_PER_US
 from cairn.sim.plan.plan import CAUSES
 from cairn.sim.report.busy import ClassBusy
+from cairn.sim.report.sums import NOC, READ, WRITE
 from cairn.sim.report.tasks import TaskView
-from cairn.sim.report.work import NOC, READ, WRITE, Work
+from cairn.sim.report.work import Work
 
 FloatArray = npt.NDArray[np.float64]
 

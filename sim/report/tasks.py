@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -101,19 +101,35 @@ def _index(names: tuple[str, ...], name: str) -> int:
     return names.index(name) if name in names else -1
 
 
+class Classes(NamedTuple):
+    """Names of classes of units, and which of them the tasks of each queue and server are of; the last queue and server
+    are none (-1)."""
+
+    names: tuple[str, ...]
+    of_queue: IntArray
+    of_server: IntArray
+    by_units: BoolArray
+    """Queues of units that work in a server: of the tasks that it serves, theirs are of their own class."""
+
+
+def classes_of(plan: Plan) -> Classes:
+    """All classes that a task may be of, in a fixed order."""
+    units = [queue.unit for queue in plan.queues]
+    names = tuple(dict.fromkeys([MATRIX, LUT, VECTOR, PIM, DRAM_SERVER, NOC_SERVER, *units, *plan.servers, SYNC_CLASS]))
+    order = {name: index for index, name in enumerate(names)}
+    of_queue = np.array([*(order[unit] for unit in units), order[SYNC_CLASS]], dtype=np.int64)
+    of_server = np.array([*(order[name] for name in plan.servers), -1], dtype=np.int64)
+    return Classes(names, of_queue, of_server, np.array([*(unit == PIM for unit in units), False]))
+
+
 def _classify(plan: Plan) -> tuple[tuple[str, ...], IntArray]:
     """Class names (only those in use, in a fixed order) and the class of each task."""
-    queue_units = [queue.unit for queue in plan.queues]
-    names = [MATRIX, LUT, VECTOR, PIM, DRAM_SERVER, NOC_SERVER, *queue_units, *plan.servers, SYNC_CLASS]
-    order = {name: index for index, name in enumerate(dict.fromkeys(names))}
-    of_queue = np.array([*(order[unit] for unit in queue_units), order[SYNC_CLASS]], dtype=np.int64)
-    of_server = np.array([*(order[name] for name in plan.servers), -1], dtype=np.int64)
+    names, of_queue, of_server, by_units = classes_of(plan)
     served = of_server[plan.server]
-    by_units = np.array([*(unit == PIM for unit in queue_units), False])[plan.queue]
-    chosen = np.where((served >= 0) & ~by_units, served, of_queue[plan.queue])
-    used = np.bincount(chosen, minlength=len(order)) > 0
+    chosen = np.where((served >= 0) & ~by_units[plan.queue], served, of_queue[plan.queue])
+    used = np.bincount(chosen, minlength=len(names)) > 0
     dense = np.cumsum(used) - 1
-    kept = tuple(name for name, keep in zip(order, used, strict=True) if keep)
+    kept = tuple(name for name, keep in zip(names, used, strict=True) if keep)
     return kept, dense[chosen].astype(np.int64)
 
 

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from cairn.hw_models.dram.request import R_BYTES
+from cairn.hw_models.dram.request import R_BYTES, REQUEST_COLUMNS
+from cairn.hw_models.noc.routing import hops
+from cairn.hw_models.server import FLAGS, IS_WRITE
 from cairn.sim.plan import actions
-from cairn.sim.plan.plan import CAUSES, COMPUTE_COLUMNS, COPY, COPY_COLUMNS, SRAM
+from cairn.sim.plan.plan import CAUSES, COMPUTE_COLUMNS, COPY_COLUMNS, IndexArray, Plan
 from cairn.sim.record import RunRecord
-from cairn.sim.report.hardware import task_hops
 from cairn.sim.report.lut_work import BIT_SCALE, add_lut_bits, lookups
 from cairn.sim.report.padding import burst_padding
-from cairn.sim.report.tasks import LUT, MATRIX, PIM, VECTOR, TaskView, tiles
+from cairn.sim.report.sums import BYTES, READ, WRITE, Tasks, add_at, sum_copies, sum_tiles
+from cairn.sim.report.tasks import DRAM_SERVER, LUT, MATRIX, NOC_SERVER, PIM, VECTOR, classes_of
 from cairn.workloads.graph import Operator
 
 IntArray = npt.NDArray[np.int64]
-
-READ: Final = 0
-WRITE: Final = 1
-NOC: Final = 2
+BoolArray = npt.NDArray[np.bool_]
 
 PADDING: Final = CAUSES.index("padding")
-OPS: Final = COMPUTE_COLUMNS.index("ops")
-ACTION: Final = COMPUTE_COLUMNS.index("action")
 TURNS: Final = COMPUTE_COLUMNS.index("turns")
+SOURCE: Final = COPY_COLUMNS.index("source")
+DESTINATION: Final = COPY_COLUMNS.index("destination")
 
 PART: Final = 1 << 16
 """Tasks that are looked at together: their arrays of half a MB each stay in a processor's cache."""
-_COUNTED: Final = ("queue", "duration", "server", "request", "waits", "op", "block", "kind", "row")
 
 
 @dataclass(frozen=True)
@@ -75,109 +74,76 @@ def graph_operators(record: RunRecord) -> list[Operator | None]:
 
 
 def count_work(record: RunRecord) -> Work:
-    """Sum what the tasks did. Tasks are looked at PART at a time, so that what is known of each of them for the moment
-    takes no memory to speak of; all sums are of integers, so their order does not matter."""
-    n_rows = len(record.operators) + 1
-    none = np.zeros(n_rows, dtype=np.int64)
-    total = Work(np.zeros((n_rows, 3, len(CAUSES)), dtype=np.int64), *(none.copy() for _ in range(10)))
-    shapes = operand_shapes(record)
-    for begin in range(0, record.plan.n_tasks, PART):
-        part = _count_part(_part(record, slice(begin, begin + PART)), shapes)
-        for name, sums in vars(total).items():
-            sums += getattr(part, name)
-    return total
+    """Sum what the tasks did."""
+    plan, chip, n_rows = record.plan, record.chip, len(record.operators) + 1
+    moved = np.zeros((n_rows, 3, len(CAUSES)), dtype=np.int64)
+    hop_bytes, sram_bytes, pim_bytes, looked_up, lut_groups, table_adds = np.zeros((6, n_rows), dtype=np.int64)
+    tasks, names = _tasks_of(record)
+    dram, noc, matrix, vector, pim, lut = map(names.index, (DRAM_SERVER, NOC_SERVER, MATRIX, VECTOR, PIM, LUT))
+    one, other = np.empty((2, plan.n_tasks), dtype=np.int32)
 
+    by_server = dict(zip(plan.servers, plan.requests, strict=True))
+    requests = by_server.get(DRAM_SERVER, np.empty((0, len(REQUEST_COLUMNS)), dtype=np.int64))
+    on_dram, on_noc = sum_copies(tasks, plan.copies, dram, requests, noc, moved, sram_bytes, one, other)
+    padding = np.zeros((2, n_rows), dtype=np.int64)
+    for mine in _parts(one[:on_dram]):
+        asked, writes = requests[plan.request[mine]], requests[plan.request[mine], FLAGS] & IS_WRITE != 0
+        idle = burst_padding(chip.dram, asked) * _weight(tasks, mine)
+        for way, chosen in ((READ, ~writes), (WRITE, writes)):
+            add_at(padding[way], plan.op[mine[chosen]], idle[chosen])
+    moved[:, (READ, WRITE), PADDING] += padding[[READ, WRITE]].T
+    for mine in _parts(other[:on_noc]):
+        rows = plan.copies[plan.row[mine]]
+        crossed = hops(chip.noc, chip.cores.rows, chip.cores.columns, rows[:, SOURCE], rows[:, DESTINATION])
+        add_at(hop_bytes, plan.op[mine], crossed * rows[:, BYTES] * _weight(tasks, mine))
 
-def _part(record: RunRecord, tasks: slice) -> RunRecord:
-    """The record with some of its tasks. Dependences and times stay those of the whole: no sum looks at them."""
-    columns = {name: getattr(record.plan, name)[tasks] for name in _COUNTED}
-    return replace(record, plan=replace(record.plan, **columns))
-
-
-def _count_part(record: RunRecord, shapes: IntArray) -> Work:
-    plan, view = record.plan, TaskView.of(record)
-    n_rows = len(record.operators) + 1
-    moved = np.zeros(n_rows * 3 * len(CAUSES), dtype=np.int64)
-    for served, way in (
-        (view.is_dram & ~view.is_write, READ),
-        (view.is_dram & view.is_write, WRITE),
-        (view.is_noc, NOC),
-    ):
-        mine = np.flatnonzero(served & (view.cause >= 0))
-        slot = ((plan.op[mine] % n_rows) * 3 + way) * len(CAUSES)
-        np.add.at(moved, slot + view.cause[mine], view.bytes[mine] * view.weight[mine])
-        if way != NOC:
-            np.add.at(moved, slot + PADDING, _padding(record, mine) * view.weight[mine])
-    computing, table = tiles(plan)
-    executed = table[:, OPS] * view.weight[computing]
-    ops = {
-        name: _per_operator(record, computing, executed * (view.unit_class[computing] == index))
-        for index, name in enumerate(view.classes)
-        if name in (MATRIX, VECTOR, LUT, PIM)
-    }
-    none = np.zeros(n_rows, dtype=np.int64)
-    every = np.arange(plan.n_tasks)
-    hops = task_hops(record.chip, plan, view)
-    copied = _copied_sram_bytes(record, view)
-    copied[computing] += _tile_sram_bytes(record, view, computing, table, shapes)
-    making = executed * (table[:, ACTION] == actions.PRECOMPUTE)
-    looked_up, groups = lookups(record, table, shapes)
+    ops, shapes = np.zeros((len(names), n_rows), dtype=np.int64), operand_shapes(record)
+    count = sum_tiles(tasks, plan.compute, ops, table_adds, one, other)
+    for mine, unit in zip(_parts(one[:count]), _parts(other[:count]), strict=True):
+        table, op, weight = plan.compute[plan.row[mine]], plan.op[mine], _weight(tasks, mine)
+        add_at(sram_bytes, op, _tile_sram_bytes(record, unit == matrix, unit == pim, table, shapes) * weight)
+        if chip.lut_unit is not None:
+            for sums, each in zip((looked_up, lut_groups), lookups(record, table, shapes), strict=True):
+                add_at(sums, op, each * weight)
+    by_units = np.flatnonzero(tasks.by_units[plan.queue])
+    add_at(pim_bytes, plan.op[by_units], _worked_bytes(plan, by_units) * _weight(tasks, by_units))
     return Work(
-        moved=moved.reshape(n_rows, 3, len(CAUSES)),
-        matrix_ops=ops.get(MATRIX, none) + ops.get(LUT, none),
-        vector_ops=ops.get(VECTOR, none),
-        hop_bytes=_per_operator(record, every, view.bytes * hops * view.is_noc * view.weight),
-        sram_bytes=_per_operator(record, every, copied * view.weight),
-        pim_ops=ops.get(PIM, none),
-        pim_bytes=_per_operator(record, every, _worked_bytes(record, view) * view.weight),
-        lut_ops=ops.get(LUT, none),
-        lookups=_per_operator(record, computing, looked_up * view.weight[computing]),
-        lut_groups=_per_operator(record, computing, groups * view.weight[computing]),
-        table_adds=_per_operator(record, computing, making),
-    )
+        moved, ops[matrix] + ops[lut], ops[vector], hop_bytes, sram_bytes, ops[pim], pim_bytes, ops[lut], looked_up,
+        lut_groups, table_adds,
+    )  # fmt: skip
 
 
-def _worked_bytes(record: RunRecord, view: TaskView) -> IntArray:
-    """Bytes of banks that each task has PIM units work on, 0 for others."""
-    plan, result = record.plan, np.zeros(record.plan.n_tasks, dtype=np.int64)
-    tasks = view.of_class(PIM)
-    for server in np.unique(plan.server[tasks]).tolist():
-        mine = tasks[plan.server[tasks] == server]
-        result[mine] = plan.requests[server][plan.request[mine], R_BYTES]
-    return result
+def _tasks_of(record: RunRecord) -> tuple[Tasks, tuple[str, ...]]:
+    """The plan's tasks as they are summed up, and the names of the classes of units."""
+    plan, classes = record.plan, classes_of(record.plan)
+    columns = (plan.queue, plan.server, plan.request, plan.op, plan.block, plan.kind, plan.row)
+    weight = np.append(record.block_weight, 1)
+    return Tasks(*columns, weight, classes.of_queue, classes.of_server, classes.by_units), classes.names
 
 
-def _per_operator(record: RunRecord, tasks: IntArray, values: IntArray) -> IntArray:
-    result = np.zeros(len(record.operators) + 1, dtype=np.int64)
-    np.add.at(result, record.plan.op[tasks], values)
-    return result
+def _parts(tasks: IndexArray) -> Iterator[IndexArray]:
+    """PART of the tasks at a time, so that what is known of each of them for the moment takes no memory to speak of."""
+    return (tasks[begin : begin + PART] for begin in range(0, tasks.size, PART))
 
 
-def _padding(record: RunRecord, tasks: IntArray) -> IntArray:
-    """Burst padding of tasks that DRAM serves."""
-    plan = record.plan
+def _weight(tasks: Tasks, mine: npt.NDArray[np.integer]) -> IntArray:
+    weight: IntArray = tasks.weight[tasks.block[mine]]
+    return weight
+
+
+def _worked_bytes(plan: Plan, tasks: IntArray) -> IntArray:
+    """Bytes of banks that each of these tasks has PIM units work on."""
     result = np.zeros(tasks.size, dtype=np.int64)
     for server in np.unique(plan.server[tasks]).tolist():
-        mine = np.flatnonzero(plan.server[tasks] == server)
-        result[mine] = burst_padding(record.chip.dram, plan.requests[server][plan.request[tasks[mine]]])
+        mine = plan.server[tasks] == server
+        result[mine] = plan.requests[server][plan.request[tasks[mine]], R_BYTES]
     return result
-
-
-def _copied_sram_bytes(record: RunRecord, view: TaskView) -> IntArray:
-    """Bytes that each copy reads from and writes to SRAM: once at every end that is SRAM."""
-    plan = record.plan
-    ends = np.zeros(plan.n_tasks, dtype=np.int64)
-    copied = np.flatnonzero((plan.kind == COPY) & (plan.row >= 0))
-    rows = plan.copies[plan.row[copied]]
-    for end in ("source_kind", "destination_kind"):
-        ends[copied] += rows[:, COPY_COLUMNS.index(end)] == SRAM
-    return ends * view.bytes
 
 
 def _tile_sram_bytes(
-    record: RunRecord, view: TaskView, computing: IntArray, table: IntArray, shapes: IntArray
+    record: RunRecord, of_matrix: BoolArray, of_pim: BoolArray, table: IntArray, shapes: IntArray
 ) -> IntArray:
-    """Bytes that a unit moves from and to SRAM for each tile.
+    """Bytes that a unit moves from and to SRAM for each tile, whether a matrix unit or the PIM units do it or another.
 
     What a matrix unit moves, the unit's own model says (`tile_traffic`), and of tables and look-ups `lut.py`; a vector
     tile reads every input and writes its result once, element by element; PIM units take nothing from SRAM but by
@@ -189,8 +155,7 @@ def _tile_sram_bytes(
     m, n, k = (table[:, end] - table[:, end - 1] for end in (4, 6, 8))
     m = m * np.where(np.isin(action, _ON_QUERIES), shape[:, 4], 1)
     bits = m * n * (x * shape[:, 3] + y)
-    matrix = view.classes.index(MATRIX) if MATRIX in view.classes else -1
-    chosen = np.flatnonzero(view.unit_class[computing] == matrix)
+    chosen = np.flatnonzero(of_matrix)
     turned = action[chosen] == actions.CONTEXT  # its columns are the value dimension, and it reduces over the keys
     both = np.where(action[chosen] == actions.STATE, 2, 1)  # k^T v and q s
     m, n, k = m[chosen], n[chosen], k[chosen]
@@ -205,8 +170,7 @@ def _tile_sram_bytes(
             + (traffic.outputs_written + traffic.outputs_read) * y[chosen]
         )
     add_lut_bits(record, table, shapes, bits)
-    units = view.classes.index(PIM) if PIM in view.classes else -1
-    bits[view.unit_class[computing] == units] = 0
+    bits[of_pim] = 0
     moved: IntArray = bits // (8 * BIT_SCALE)
     return moved
 

@@ -15,7 +15,8 @@ from cairn.sim.mapping.schedule import GROUPS, RING_STEPS, Group, every_step, gr
 from cairn.sim.plan.numbers import execute
 from cairn.sim.plan.plan import CAUSES, SHORT_RINGS
 from cairn.sim.record import RunRecord
-from cairn.sim.report.work import NOC, count_work
+from cairn.sim.report.sums import NOC
+from cairn.sim.report.work import count_work
 from cairn.sim.run import simulate
 
 COUNTS = st.integers(1, 300)
