@@ -109,15 +109,18 @@ def _first_try(config: RunConfig, graph: OperatorGraph) -> Written:
 
 
 def _lead(config: RunConfig, graph: OperatorGraph) -> Lead | None:
-    """The lead that the first of a PAIR of equal blocks has; None where it has none. Asked before a plan is written or
-    taken as kept: how busy units are depends on the bandwidth of the DRAM, which the key of a kept plan leaves out."""
+    """The lead that the first of a PAIR of equal blocks has; None where what it leaves unknown alone is beyond the
+    tolerance. Asked before a plan is written or taken as kept: how busy units are depends on the bandwidth of the DRAM,
+    which the key of a kept plan leaves out."""
     lead, repeated = LEADS.get(config.workload.phase), [each for each in graph.segments if each.repeat > PAIR]
-    if lead is None or any(config.engine.tolerance * each.repeat < COLD for each in repeated):
+    if lead is None:
         return None
     grid = whole_grid(config.chip, config.mapping)
     blocks = (each.block for each in repeated) if lead.busy > 0 else ()
     shares = [busy_share(block, config.chip, grid, config.mapping) for block in blocks]
-    return lead if min(shares, default=lead.busy) >= lead.busy else None
+    lead = lead._replace(uneven=0.0) if min(shares, default=lead.busy) >= lead.busy else lead
+    least = [COLD / each.repeat + lead.uneven * (1 - 1 / each.repeat) for each in repeated]
+    return lead if max(least, default=0.0) <= config.engine.tolerance else None
 
 
 def _next_try(blocks: Written, most: int, was_few: bool) -> Written:

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cairn.sim.plan.plan import COMPUTE, NO_SERVER, Plan, Trace
+from cairn.base.kernel import kernel
+from cairn.sim.plan.plan import COMPUTE, NO_SERVER, IndexArray, Plan, Trace
 from cairn.sim.record import Repetition
 from cairn.workloads.graph import Block
 from cairn.workloads.step import Phase
@@ -54,18 +55,21 @@ class Lead(NamedTuple):
     bytes: float
     """Shares of the operations of a block, and of the bytes that it reads and writes, that are left in it."""
     busy: float
-    """Least share of the estimated time of a block's products for which the matrix units have work."""
+    """Share of the estimated time of a block's products for which the matrix units have work, from which on blocks are
+    even."""
+    uneven: float
+    """By what share of a period blocks differ from one to the next, at least, where the units are less busy."""
     streams: bool
     """Whether blocks wait for their loads."""
 
 
 LEADS: Final = {
-    Phase.DECODE: Lead(1 / 2, 1 / 5, 0.0, streams=True),
-    Phase.PREFILL: Lead(1 / 5, 1 / 5, 0.7, streams=False),
+    Phase.DECODE: Lead(1 / 2, 1 / 5, 0.0, 0.0, streams=True),
+    Phase.PREFILL: Lead(1 / 5, 1 / 5, 0.7, 1 / 64, streams=False),
 }
-"""Leads by phase (assumed, 0.7 on prefills near the front of `voxel-prefill`; the errors that come with them are
-measured: docs/assumptions.md). Prefills whose units are less busy wait for the network or the DRAM, and their blocks
-differ from one to the next by more than a lead may."""
+"""Leads by phase (assumed, 0.7 and 1/64 on prefills near the front of `voxel-prefill`; the errors that come with them
+are measured: docs/assumptions.md). Prefills whose units are less busy wait for the network or the DRAM, and their
+blocks differ by more from one to the next."""
 
 
 @dataclass
@@ -146,8 +150,10 @@ def repetition_of(run: Repeated, plan: Plan, trace: Trace, ends: IntArray, toler
     if run.left_out and run.simulated == PAIR:
         period = int(ends[run.first + 1] - ends[run.first])
         lead = int(ends[run.first] - ends[: run.first].max(initial=0)) if run.lead is not None else 0
-        streams = run.lead is None or run.lead.streams
-        doubt = run.left_out * _unlike(plan, trace, run.first, lead, streams) + (lead > 0) * COLD * period
+        each: float = _unlike(plan, trace, run.first, lead, run.lead is None or run.lead.streams)
+        if run.lead is not None:
+            each = max(each, run.lead.uneven * period)
+        doubt = run.left_out * each + (lead > 0) * COLD * period
         change = doubt / max(run.repeat * period, 1)
     elif run.left_out:
         half = len(run.steady) // 2
@@ -175,48 +181,69 @@ def _unlike(plan: Plan, trace: Trace, first: int, lead: int, streams: bool) -> i
     be loaded ahead. Where that is no longer felt at last, it hands the same state to the second block as the second
     block does to the third, which therefore takes as long as the second. That state is also how far loads are ahead.
     Of a first block that took only `lead` ticks, since it was not written from its beginning, no more than the last
-    part is looked at (LATE_OF_LEAD), and OF_MEANS times what the mean ends of all tasks differ counts too. Where it is
-    not loads that blocks wait for (not `streams`), it is when the cores hand their results on that they hand over: then
-    the mean ends of computations count, of operators that begin in that part, and not those of loads. Where no operator
-    does or finishes in it, nothing is known and the whole period is in doubt.
+    part is looked at (LATE_OF_LEAD), of operators that were written, and OF_MEANS times what the mean ends of all tasks
+    differ counts too. Where it is not loads that blocks wait for (not `streams`), it is when the cores hand their
+    results on that they hand over: then the mean ends of computations count, of operators that begin in that part, and
+    not those of loads. Where no operator does or finishes in it, nothing is known and the whole period is in doubt.
     """
     operators = int(plan.op.max(initial=0)) + 2
     finish = np.zeros((2, operators), dtype=np.int64)
-    mine = np.flatnonzero((plan.block == first) | (plan.block == first + 1))
-    place, end = (plan.block[mine] - first) * operators + plan.op[mine] + 1, trace.end[mine]
-    np.maximum.at(finish.reshape(-1), place, end)
+    count, total = np.zeros((3, 2, operators), dtype=np.int64), np.zeros((3, 2, operators))
+    _sum_ends(plan.block, plan.op, plan.kind, plan.server, trace.end, first, _dram_of(plan), finish, count, total)
     last = finish.max(axis=1, keepdims=True)
     left = last - np.maximum.accumulate(finish, axis=1)
     period = int(last[1, 0] - last[0, 0])
     late = left[1] <= (1 - LATE) * period
     if lead:
-        late &= left[1] <= (1 - LATE_OF_LEAD) * lead
+        late &= (count[ALL, 0] > 0) & (left[1] <= (1 - LATE_OF_LEAD) * lead)
     begun = late & np.append(False, late[:-1])
 
-    def means_apart(tasks: npt.NDArray[np.bool_] | slice, of: npt.NDArray[np.bool_]) -> float | None:
-        count, total = (
-            np.bincount(place[tasks], weights=weights, minlength=2 * operators).reshape(2, operators)
-            for weights in (None, end[tasks])
-        )
-        of = of & count.all(axis=0)
-        before_end = last - total / np.maximum(count, 1)
+    def means_apart(tasks: int, of: npt.NDArray[np.bool_]) -> float | None:
+        of = of & count[tasks].all(axis=0)
+        before_end = last - total[tasks] / np.maximum(count[tasks], 1)
         return float(np.abs(before_end[0, of] - before_end[1, of]).max()) if of.any() else None
 
     doubts = [float(np.abs(left[0, late] - left[1, late]).max())]
     if streams:
-        doubts.append(means_apart(_is_load(plan)[mine], late) or 0.0)
+        doubts.append(means_apart(LOADS, late) or 0.0)
     if lead and streams:
-        doubts.append(OF_MEANS * (means_apart(slice(None), late) or 0.0))
+        doubts.append(OF_MEANS * (means_apart(ALL, late) or 0.0))
     elif lead:
-        computed = means_apart(plan.kind[mine] == COMPUTE, begun)
+        computed = means_apart(COMPUTED, begun)
         doubts.append(period if computed is None else computed)
     return int(max(doubts)) if not lead or left[1, late].any() else period
+
+
+ALL, LOADS, COMPUTED = range(3)
+"""Tasks whose mean ends are looked at."""
+
+
+@kernel()
+def _sum_ends(
+    block: IndexArray, op: IndexArray, kind: IndexArray, server: IndexArray, end: IntArray, first: int, dram: int,
+    finish: IntArray, count: IntArray, total: npt.NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Of the blocks `first` and the next one: `finish` (2, operators) of each operator, those without any first, and
+    `count` and `total` (3, 2, operators) of the ends of ALL, LOADS and COMPUTED tasks."""
+    for task in range(block.size):
+        which, place = block[task] - first, op[task] + 1
+        if not 0 <= which < 2:
+            continue
+        finish[which, place] = max(finish[which, place], end[task])
+        count[ALL, which, place] += 1
+        total[ALL, which, place] += end[task]
+        if server[task] == dram:
+            count[LOADS, which, place] += 1
+            total[LOADS, which, place] += end[task]
+        if kind[task] == COMPUTE:
+            count[COMPUTED, which, place] += 1
+            total[COMPUTED, which, place] += end[task]
 
 
 def _drift_of_loads(plan: Plan, trace: Trace, steady: range, period: float) -> float:
     """By how much the time from block to block between the mean ends of their loads, over the steady ones, differs from
     their period: where loads run ahead of the blocks, or fall behind, the blocks will not go on as they did."""
-    loads = np.flatnonzero(_is_load(plan))
+    loads = np.flatnonzero(plan.server == _dram_of(plan))
     count, total = (np.bincount(plan.block[loads], weights=each) for each in (None, trace.end[loads]))
     before, last = steady[0] - 1, steady[-1]
     if count.size <= last or not count[[before, last]].all():
@@ -225,10 +252,9 @@ def _drift_of_loads(plan: Plan, trace: Trace, steady: range, period: float) -> f
     return abs(float(pace) - period)
 
 
-def _is_load(plan: Plan) -> npt.NDArray[np.bool_]:
-    """Which tasks the DRAM serves: loads, and few stores."""
-    served: npt.NDArray[np.bool_] = plan.server == (plan.servers.index(DRAM) if DRAM in plan.servers else NO_SERVER - 1)
-    return served
+def _dram_of(plan: Plan) -> int:
+    """The server of loads, and of few stores; one that serves nothing where there is none."""
+    return plan.servers.index(DRAM) if DRAM in plan.servers else NO_SERVER - 1
 
 
 def _cycle_of(ends: IntArray) -> tuple[int, float, float]:

@@ -169,17 +169,21 @@ def test_a_lead_and_a_block_give_the_time_of_all(runs: tuple[RunRecord, RunRecor
 
 def test_loose_tolerances_alone_ask_for_a_lead() -> None:
     for run, phase in (("llama-2-13b-prefill", Phase.PREFILL), ("llama-2-13b-decode", Phase.DECODE)):
-        for more, lead in (["engine.tolerance=0.01"], LEADS[phase]), ([], None), (["engine.tolerance=0.01", FEW], None):
+        even = LEADS[phase]._replace(uneven=0.0)  # the units of the shipped prefill have work
+        for more, lead in (["engine.tolerance=0.01"], even), ([], None), (["engine.tolerance=0.01", FEW], None):
             config = load(run, more)
             graph = build_graph(config.model, config.workload, config.routing, config.seed)
             assert _first_try(config, graph).lead == lead
     assert Phase.MIXED not in LEADS
 
 
-def test_a_prefill_whose_units_wait_for_the_network_has_no_lead() -> None:
-    loose = "engine.tolerance=0.01"
-    for more, lead in (([], LEADS[Phase.PREFILL]), (["chip.noc.link_bytes_per_cycle=2"], None)):
-        config = load("llama-2-13b-prefill", [loose, *more])
+def test_a_prefill_whose_units_wait_has_a_lead_if_blocks_may_be_uneven() -> None:
+    even, uneven, narrow = PREFILL._replace(uneven=0.0), PREFILL, ["chip.noc.link_bytes_per_cycle=2"]
+    least = COLD / 40 + 39 / 40 * PREFILL.uneven
+    for tolerance, more, lead in (
+        (0.01, [], even), (0.01, narrow, None), (least * 0.999, narrow, None), (least * 1.001, narrow, uneven)
+    ):  # fmt: skip
+        config = load("llama-2-13b-prefill", [f"engine.tolerance={tolerance}", *more])
         graph = build_graph(config.model, config.workload, config.routing, config.seed)
         assert _first_try(config, graph).lead == lead
 

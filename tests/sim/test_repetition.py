@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cairn.sim.config.run_config import load
@@ -160,6 +160,7 @@ def test_a_pair_of_large_blocks_is_enough_for_a_loose_tolerance_where_they_are_a
     assert loose.block_weight.sum() == usual.block_weight.sum()
 
 
+@settings(deadline=None)  # the first case may compile
 @given(st.lists(st.integers(1, 500), min_size=3, max_size=3), st.integers(0, 100), st.integers(0, 20))
 def test_a_pair_is_in_doubt_by_what_its_last_parts_differ(spent: list[int], start: int, more: int) -> None:
     """Operators of two blocks that last alike but for the first one of the first block and the last one of the second.
@@ -191,15 +192,23 @@ def test_of_a_lead_no_more_than_its_end_is_looked_at() -> None:
     assert nothing_known[1] == pytest.approx((39 + COLD) / 40)
 
 
+def test_of_a_lead_no_operator_counts_that_was_not_written() -> None:
+    """The first of three ends late in the block, and nothing is known of when it would have ended in the lead."""
+    plan, lead = plan_of(np.array([0, 0, 1, 1, 1]), np.array([1, 2, 0, 1, 2])), LEADS[Phase.DECODE]
+    assert with_lead(plan, lead, [22, 30, 121, 122, 130]) == (100, COLD / 40, 30)
+
+
 def test_what_a_prefill_hands_on_is_when_its_last_results_are_there() -> None:
     """The last operator computes twice in the lead and in the block after it; loads of the one before count for
     nothing, nor does when that one computes."""
     plan = plan_of(np.repeat([0, 1], 5), np.tile([1, 1, 1, 2, 2], 2), loads=np.array([0, 5]))
-    lead = LEADS[Phase.PREFILL]
+    lead = LEADS[Phase.PREFILL]._replace(uneven=0.0)
     ends = [3, 15, 22, 26, 30, 35, 120, 122, 126, 130]
     assert with_lead(plan, lead, ends) == (100, COLD / 40, 30)
     ends[3] = 24  # 2 earlier, the mean end by 1
     assert with_lead(plan, lead, ends)[1] == pytest.approx((39 * 1 + 100 * COLD) / (40 * 100))
+    uneven = lead._replace(uneven=0.02)  # more than what is seen
+    assert with_lead(plan, uneven, ends)[1] == pytest.approx((39 * 2 + 100 * COLD) / (40 * 100))
     alone = plan_of(np.repeat([0, 1], 2), np.tile([1, 1], 2))  # one operator in it: nothing is known
     assert with_lead(alone, lead, [20, 30, 100, 130])[1] == pytest.approx((39 + COLD) / 40)
 
