@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cairn.base.kernel import kernel
 from cairn.hw_models.noc.chip_network import chip_network
 from cairn.hw_models.noc.network import walk
-from cairn.hw_models.noc.routing import steps
+from cairn.hw_models.noc.routing import signed_steps_kernel, steps
 from cairn.hw_models.noc.spec import PORTS_ALONE, IntArray, NocSpec, NocTopology
-from cairn.hw_models.noc.topology import DOWN, LEFT, RIGHT, UP, wire
+from cairn.hw_models.noc.topology import DIRECTIONS, DOWN, LEFT, RIGHT, UP, wire
 
 
 @dataclass(frozen=True)
@@ -162,19 +163,30 @@ def link_loads(spec: NocSpec, rows: int, columns: int, traffic: IntArray) -> tup
 
 
 def _by_direction(spec: NocSpec, rows: int, columns: int, moved: IntArray) -> IntArray:
-    neighbour = wire(spec.topology, rows, columns).neighbour
-    links = np.zeros(neighbour.shape, dtype=np.int64)
-    node, destination = np.nonzero(moved)
-    amount = moved[node, destination]
-    for axis, (up, down) in enumerate(((RIGHT, LEFT), (DOWN, UP)) if links.size else ()):
-        left = steps(spec, rows, columns, node, destination)[axis]
-        direction = np.where(left > 0, up, down)
-        left = np.abs(left)
-        while (moving := left > 0).any():
-            np.add.at(links, (node[moving], direction[moving]), amount[moving])
-            node = np.where(moving, neighbour[node, direction], node)
-            left = left - moving
-    return links.ravel()
+    links = np.zeros(rows * columns * DIRECTIONS, dtype=np.int64)
+    if spec.topology is NocTopology.ALL_TO_ALL:
+        return links[:0]
+    _add_to_links(links, int(spec.topology is NocTopology.TORUS), rows, columns, np.ascontiguousarray(moved))
+    return links
+
+
+@kernel()
+def _add_to_links(links: IntArray, wraps: int, rows: int, columns: int, moved: IntArray) -> None:
+    """Add what moves between nodes (n, n) to each link on its way: along the row, then along the column."""
+    for source in range(moved.shape[0]):
+        for destination in range(moved.shape[1]):
+            amount = moved[source, destination]
+            if amount == 0:
+                continue
+            row, column = source // columns, source % columns
+            x = signed_steps_kernel(wraps, columns, column, destination % columns)
+            y = signed_steps_kernel(wraps, rows, row, destination // columns)
+            for _ in range(abs(x)):
+                links[DIRECTIONS * (row * columns + column) + (RIGHT if x > 0 else LEFT)] += amount
+                column = (column + (1 if x > 0 else -1)) % columns
+            for _ in range(abs(y)):
+                links[DIRECTIONS * (row * columns + column) + (DOWN if y > 0 else UP)] += amount
+                row = (row + (1 if y > 0 else -1)) % rows
 
 
 def _by_table(spec: NocSpec, rows: int, columns: int, moved: IntArray) -> IntArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import Final, Literal
 
 import numpy as np
@@ -250,3 +251,9 @@ def check_requests(spec: NocSpec, rows: int, columns: int, requests: IntArray) -
             row = int(np.argmax(broken))
             named = dict(zip(REQUEST_COLUMNS, requests[row].tolist(), strict=True))
             raise ConfigError(f"network request {row} has {what}: {named}")
+
+
+@cache
+def network_of(topology: NocTopology) -> NocSpec:
+    """A network of this topology that is otherwise as it comes."""
+    return NocSpec(topology=topology)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.hw_models.noc.analytical import link_loads
-from cairn.hw_models.noc.spec import NocSpec, NocTopology
+from cairn.hw_models.noc.spec import NocTopology, network_of
 from cairn.sim.mapping.grid import Grid, Split, ranks_of
 from cairn.sim.mapping.options import Placement
 
@@ -53,5 +53,5 @@ def _load(
     m, k, n = place(split, split.sizes[1])
     target = ranks_of(split, rows, columns, placement).index[m, n, k]
     traffic = np.bincount(source * cores + target, minlength=cores * cores).reshape(cores, cores)
-    loads = link_loads(NocSpec(topology=topology), rows, columns, traffic)
+    loads = link_loads(network_of(topology), rows, columns, traffic)
     return max(int(load.max(initial=0)) for load in loads) * cores / (down * across)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -46,6 +47,11 @@ class Pieces:
     def elements(self) -> IntArray:
         return self.rows * self.columns
 
+    @cached_property
+    def extents(self) -> tuple[tuple[IntArray, IntArray], tuple[IntArray, IntArray]]:
+        """Along rows and columns: the different extents (begin, end), ascending, and which of them each piece has."""
+        return _extents(self.rect[:, :2]), _extents(self.rect[:, 2:])
+
     def where(self, mask: BoolArray) -> Pieces:
         return Pieces(self.core[mask], self.rect[mask], self.ready[mask])
 
@@ -70,48 +76,96 @@ def same_layout(have: Pieces, want: Pieces) -> bool:
 
 def intersections(have: Pieces, want: Pieces) -> tuple[IntArray, IntArray, IntArray]:
     """All pairs (piece that is there, wanted piece) that overlap, in this order, and their common rectangles."""
-    source, target = _pairs(*_overlaps(have, want, slice(0, 2)), *_overlaps(have, want, slice(2, 4)))
+    source, target = overlapping(have, want)
     a, b = have.rect[source], want.rect[target]
     rect = np.maximum(a, b)
     rect[:, 1::2] = np.minimum(a[:, 1::2], b[:, 1::2])
     return source, target, rect
 
 
-def _overlaps(have: Pieces, want: Pieces, axis: slice) -> tuple[BoolArray, IntArray, IntArray]:
-    """Which of the different extents along an axis overlap, and which extent each piece has. Layouts are grids, so that
-    few extents differ."""
-    (a, of_a), (b, of_b) = (_extents(pieces.rect[:, axis]) for pieces in (have, want))
-    there = np.maximum(a[:, None, 0], b[None, :, 0]) < np.minimum(a[:, None, 1], b[None, :, 1])
-    return there, of_a, of_b
+def overlapping(have: Pieces, want: Pieces) -> tuple[IntArray, IntArray]:
+    """All pairs (piece that is there, wanted piece) that overlap, in this order. Layouts are grids, so that few extents
+    of pieces differ."""
+    (have_rows, have_columns), (want_rows, want_columns) = have.extents, want.extents
+    return _pairs(*have_rows, *want_rows, *have_columns, *want_columns)
+
+
+@kernel()
+def _sorted_by(key: IntArray, order: IntArray, keys: int) -> tuple[IntArray, IntArray]:
+    """`order` sorted by key, 0 .. keys - 1, equal keys left as they are; and where each key begins, and the end."""
+    begin = np.zeros(keys + 1, np.int64)
+    for index in range(key.size):
+        begin[key[index] + 1] += 1
+    for each in range(keys):
+        begin[each + 1] += begin[each]
+    place, found = begin.copy(), np.empty(order.size, np.int64)
+    for index in range(order.size):
+        its = key[order[index]]
+        found[place[its]] = order[index]
+        place[its] += 1
+    return found, begin
+
+
+@kernel(inline="always")
+def _overlap(one: IntArray, other: IntArray) -> bool:
+    return bool(max(one[0], other[0]) < min(one[1], other[1]))
+
+
+@kernel()
+def _first_at_least(values: IntArray, low: int, high: int, least: int) -> int:
+    """The first of the ascending values low .. high - 1 that is not below `least`; `high` where all are."""
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] < least:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel()
+def _reach(extents: IntArray, others: IntArray) -> tuple[IntArray, IntArray]:
+    """From which to before which of the others each extent may overlap them; they ascend by where they begin."""
+    first, stop = np.empty(len(extents), np.int64), np.empty(len(extents), np.int64)
+    furthest = others[:, 1].copy()
+    for index in range(1, furthest.size):
+        furthest[index] = max(furthest[index], furthest[index - 1])
+    begins = others[:, 0].copy()
+    for index in range(len(extents)):
+        first[index] = _first_at_least(furthest, 0, furthest.size, extents[index, 0] + 1)
+        stop[index] = _first_at_least(begins, 0, begins.size, extents[index, 1])
+    return first, stop
 
 
 @kernel()
 def _pairs(
-    in_rows: BoolArray, have_row: IntArray, want_row: IntArray, in_columns: BoolArray, have_column: IntArray,
-    want_column: IntArray,
+    have_rows: IntArray, have_row: IntArray, want_rows: IntArray, want_row: IntArray, have_columns: IntArray,
+    have_column: IntArray, want_columns: IntArray, want_column: IntArray,
 ) -> tuple[IntArray, IntArray]:  # fmt: skip
-    """Pairs whose extents overlap along both axes, by piece that is there, then by wanted piece."""
-    begin = np.zeros(in_rows.shape[1] + 1, np.int64)  # wanted pieces by their rows
-    for piece in range(want_row.size):
-        begin[want_row[piece] + 1] += 1
-    for row in range(in_rows.shape[1]):
-        begin[row + 1] += begin[row]
-    place, member = begin.copy(), np.empty(want_row.size, np.int64)
-    for piece in range(want_row.size):
-        member[place[want_row[piece]]] = piece
-        place[want_row[piece]] += 1
+    """Pairs that overlap along both axes, by piece that is there, then by wanted piece; from extents along each axis,
+    and which of them each piece has."""
+    by_column, _ = _sorted_by(want_column, np.arange(want_column.size), len(want_columns))
+    member, begin = _sorted_by(want_row, by_column, len(want_rows))  # wanted pieces by rows, then by columns
+    column_of = want_column[member]
+    first_row, stop_row = _reach(have_rows, want_rows)
+    first_column, stop_column = _reach(have_columns, want_columns)
     source, target = np.empty(max(16, have_row.size), np.int64), np.empty(max(16, have_row.size), np.int64)
     count = 0
     for piece in range(have_row.size):
         first, last, ascending = count, -1, True
-        for row in range(in_rows.shape[1]):
-            if not in_rows[have_row[piece], row]:
+        at_row, at_column = have_row[piece], have_column[piece]
+        for row in range(first_row[at_row], stop_row[at_row]):
+            if not _overlap(have_rows[at_row], want_rows[row]):
                 continue
             if count + begin[row + 1] - begin[row] > source.size:
                 more = np.empty(source.size + want_row.size, np.int64)
                 source, target = np.concatenate((source, more)), np.concatenate((target, more))
-            for index in range(begin[row], begin[row + 1]):
-                if in_columns[have_column[piece], want_column[member[index]]]:
+            for index in range(
+                _first_at_least(column_of, begin[row], begin[row + 1], first_column[at_column]), begin[row + 1]
+            ):
+                if column_of[index] >= stop_column[at_column]:
+                    break
+                if _overlap(have_columns[at_column], want_columns[column_of[index]]):
                     source[count], target[count] = piece, member[index]
                     ascending &= member[index] > last
                     last = member[index]

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.kernel import kernel
-from cairn.hw_models.noc.routing import steps
-from cairn.hw_models.noc.spec import NocSpec, NocTopology
+from cairn.hw_models.noc.routing import signed_steps_kernel
+from cairn.hw_models.noc.spec import NocTopology
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.twin.traffic import Ports
 
@@ -35,23 +35,40 @@ def crossing_bytes(
     At least the bytes over the busiest link or port of all of them, at most twice that. Those of ports count as many
     times as these are narrower than links.
     """
-    order = np.lexsort((target, target < source, source))
-    source, target, size = source[order], target[order], size[order]
-    place = np.arange(source.size) - np.searchsorted(source, source)
-    half = 2 * place // np.bincount(source, minlength=grid.size)[source]
-    if topology is NocTopology.ALL_TO_ALL:
-        across = down = np.zeros(source.size, dtype=np.int64)
-    else:
-        across, down = steps(NocSpec(topology=topology), grid.rows, grid.columns, source, target)
-    carried = _carried(source, target, size, half, across, down, grid.rows, grid.columns)
+    half = _half_of(source, target, grid.size)
+    wraps, links = int(topology is NocTopology.TORUS), topology is not NocTopology.ALL_TO_ALL
+    carried = _carried(source, target, size, half, wraps, links, grid.rows, grid.columns)
     carried[:, INJECTION::KINDS] *= ports[0]
     carried[:, EJECTION::KINDS] *= ports[1]
     return float(carried.max(axis=1).sum())
 
 
 @kernel()
+def _half_of(source: IntArray, target: IntArray, cores: int) -> IntArray:
+    """Whether each message is in the first (0) or the second half (1) of its core's, which go to the receivers of
+    higher numbers first, then to those of lower ones, each in ascending order."""
+    count, begin = np.zeros(cores, np.int64), np.zeros(cores + 1, np.int64)
+    for index in range(source.size):
+        count[source[index]] += 1
+        begin[(target[index] - source[index]) % cores + 1] += 1
+    for distance in range(cores):
+        begin[distance + 1] += begin[distance]
+    by_distance = np.empty(source.size, np.int64)
+    for index in range(source.size):
+        distance = (target[index] - source[index]) % cores
+        by_distance[begin[distance]] = index
+        begin[distance] += 1
+    half, sent = np.empty(source.size, np.int64), np.zeros(cores, np.int64)
+    for place in range(source.size):
+        index = by_distance[place]
+        half[index] = 2 * sent[source[index]] // count[source[index]]
+        sent[source[index]] += 1
+    return half
+
+
+@kernel()
 def _carried(
-    source: IntArray, target: IntArray, size: FloatArray, half: IntArray, across: IntArray, down: IntArray, rows: int,
+    source: IntArray, target: IntArray, size: FloatArray, half: IntArray, wraps: int, links: bool, rows: int,
     columns: int,
 ) -> FloatArray:  # fmt: skip
     """(2, links and ports): bytes on each in either half, of messages that go along their rows, then their columns."""
@@ -60,10 +77,18 @@ def _carried(
         load, row, column = carried[half[i]], source[i] // columns, source[i] % columns
         load[source[i] * KINDS + INJECTION] += size[i]
         load[target[i] * KINDS + EJECTION] += size[i]
-        for _ in range(abs(across[i])):
-            load[(row * columns + column) * KINDS + (across[i] < 0)] += size[i]
-            column = (column + (1 if across[i] > 0 else -1)) % columns
-        for _ in range(abs(down[i])):
-            load[(row * columns + column) * KINDS + 2 + (down[i] < 0)] += size[i]
-            row = (row + (1 if down[i] > 0 else -1)) % rows
+        if not links:
+            continue
+        across = signed_steps_kernel(wraps, columns, column, target[i] % columns)
+        down = signed_steps_kernel(wraps, rows, row, target[i] // columns)
+        place, way = 1 if across > 0 else -1, 0 if across > 0 else 1
+        for _ in range(abs(across)):
+            load[(row * columns + column) * KINDS + way] += size[i]
+            column += place
+            column += columns if column < 0 else -columns if column >= columns else 0
+        place, way = 1 if down > 0 else -1, 2 if down > 0 else 3
+        for _ in range(abs(down)):
+            load[(row * columns + column) * KINDS + way] += size[i]
+            row += place
+            row += rows if row < 0 else -rows if row >= rows else 0
     return carried

@@ -14,11 +14,12 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from cairn.base.kernel import kernel
 from cairn.hw_models.noc.routing import hops as hops_between
-from cairn.hw_models.noc.spec import NocSpec, NocTopology
+from cairn.hw_models.noc.spec import NocTopology, network_of
 from cairn.sim.mapping.embedding import dealt, runs
 from cairn.sim.mapping.grid import Grid, Split, bounds, ranks_of
-from cairn.sim.mapping.pieces import Pieces, intersections, wanted
+from cairn.sim.mapping.pieces import Pieces, overlapping, wanted
 from cairn.sim.twin.halves import crossing_bytes
 from cairn.sim.twin.traffic import Ports
 
@@ -183,16 +184,32 @@ def move_between(
 ) -> Move:  # fmt: skip
     """What brings a tensor of elements of so many bits from where it lies to where it is wanted."""
     there, here = _pieces(grid, have), _pieces(grid, want)
-    source, target, rect = intersections(there, here)
-    sender, receiver = there.core[source], here.core[target]
-    away = sender != receiver
-    if not away.any():
+    sender, receiver, size = _messages(*overlapping(there, here), there.core, there.rect, here.core, here.rect, bits)
+    if not sender.size:
         return Move()
-    sender, receiver, rect = sender[away], receiver[away], rect[away]
-    size = (rect[:, 1] - rect[:, 0]) * np.ceil((rect[:, 3] - rect[:, 2]) * bits / 8)
     crossing = crossing_bytes(topology, grid, sender, receiver, size, ports)
-    ways = hops_between(NocSpec(topology=topology), grid.rows, grid.columns, sender, receiver)
+    ways = hops_between(network_of(topology), grid.rows, grid.columns, sender, receiver)
     return Move(crossing, float(size.sum()), int(np.bincount(sender).max()), int(ways.max()))
+
+
+@kernel()
+def _messages(
+    source: IntArray, target: IntArray, have_core: IntArray, have: IntArray, want_core: IntArray, want: IntArray,
+    bits: float,
+) -> tuple[IntArray, IntArray, FloatArray]:  # fmt: skip
+    """Sender, receiver and bytes of what pairs of pieces on different cores have in common."""
+    sender, receiver = np.empty(source.size, np.int64), np.empty(source.size, np.int64)
+    size, count = np.empty(source.size), 0
+    for pair in range(source.size):
+        a, b = source[pair], target[pair]
+        if have_core[a] == want_core[b]:
+            continue
+        sender[count], receiver[count] = have_core[a], want_core[b]
+        rows = min(have[a, 1], want[b, 1]) - max(have[a, 0], want[b, 0])
+        columns = min(have[a, 3], want[b, 3]) - max(have[a, 2], want[b, 2])
+        size[count] = rows * np.ceil(columns * bits / 8)
+        count += 1
+    return sender[:count].copy(), receiver[:count].copy(), size[:count].copy()
 
 
 @lru_cache(maxsize=1 << 10)
@@ -205,7 +222,7 @@ def spread_of(grid: Grid, layout: Layout) -> Spread:
     """How a tensor is spread over the cores."""
     pieces = _pieces(grid, layout)
     held = np.bincount(pieces.core, weights=pieces.elements.astype(np.float64), minlength=grid.size)
-    in_row = np.unique(pieces.rect[:, :2], axis=0, return_counts=True)[1]
+    in_row = np.bincount(pieces.extents[0][1])  # pieces of the same rows
     return Spread(
         float(held.max()), int(np.bincount(pieces.core).max()), int(in_row.max()), int(pieces.rows.max())
     )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cairn.hw_models.noc.analytical import link_loads
 from cairn.hw_models.noc.routing import hops
-from cairn.hw_models.noc.spec import NocSpec, NocTopology
+from cairn.hw_models.noc.spec import NocTopology, network_of
 from cairn.sim.mapping.grid import Grid, Split, ranks_of
 
 FloatArray = npt.NDArray[np.float64]
@@ -26,7 +26,7 @@ def loads_of(topology: NocTopology, grid: Grid, traffic: FloatArray, ports: Port
     of ports times how much narrower than links they are.
     """
     whole = np.rint(traffic * _SCALE).astype(np.int64)
-    links, injected, ejected = link_loads(NocSpec(topology=topology), grid.rows, grid.columns, whole)
+    links, injected, ejected = link_loads(network_of(topology), grid.rows, grid.columns, whole)
     return np.concatenate([links, injected * ports[0], ejected * ports[1]]) / _SCALE
 
 
@@ -76,7 +76,7 @@ def ring_ways(topology: NocTopology, grid: Grid, split: Split, ports: Ports) -> 
             found.append((0.0, 0.0))
             continue
         loads = loads_of(topology, grid, moved(core, target, np.ones(grid.size), grid.size), ports)
-        ways = hops(NocSpec(topology=topology), grid.rows, grid.columns, core, target)
+        ways = hops(network_of(topology), grid.rows, grid.columns, core, target)
         found.append((busiest(loads), float(ways[ranks.index].sum(axis=axis).max())))
     return tuple(found)
 
@@ -86,7 +86,7 @@ def group_reach(topology: NocTopology, grid: Grid, split: Split) -> int:
     """Links of the longest way between two members of a k group."""
     ranks = ranks_of(split, grid.rows, grid.columns, grid.placement)
     first, last = ranks.index[:, :, :, None], ranks.index[:, :, None, :]
-    return int(hops(NocSpec(topology=topology), grid.rows, grid.columns, first, last).max())
+    return int(hops(network_of(topology), grid.rows, grid.columns, first, last).max())
 
 
 def busiest(loads: FloatArray) -> float:
