@@ -259,10 +259,10 @@ class ChipSpec(ProductUnits, Spec):
         """SRAM of all cores."""
         return self.core_count * self.sram.capacity_bytes
 
-    def servers(self, *, flits: bool = False) -> dict[str, Server]:
+    def servers(self, *, flits: bool = False, packets: int = 1) -> dict[str, Server]:
         """The shared resources, "dram" and "noc" in this order, with room for all that the DMA ports may start.
 
-        The network moves packets, or with `flits` flits (`noc.router`).
+        The network moves packets of up to `packets` times `noc.max_packet_bytes`, or with `flits` flits (`noc.router`).
         """
         # Imported here because they compile kernels, which reading a configuration has no need of.
         from cairn.hw_models.dram.build import build_dram
@@ -270,6 +270,7 @@ class ChipSpec(ProductUnits, Spec):
 
         per_channel = self.cores_per_channel * (self.dma.load_depth + self.dma.store_depth + self.dma.pim_depth)
         transfers = max(MIN_NOC_TRANSFERS, NETWORK_PORTS * self.core_count * self.dma.noc_depth)
+        noc = self.noc.model_copy(update={"max_packet_bytes": packets * self.noc.max_packet_bytes})
         return {
             "dram": build_dram(
                 self.dram, self.channels, self.core_count, max(MIN_CHANNEL_REQUESTS, per_channel), self.pim
@@ -277,7 +278,7 @@ class ChipSpec(ProductUnits, Spec):
             "noc": self._flit_server(transfers)
             if flits
             else build_noc_server(
-                self.noc, self.cores.rows, self.cores.columns, self.clock, transfers, PACKETS_OF_A_TRANSFER * transfers
+                noc, self.cores.rows, self.cores.columns, self.clock, transfers, PACKETS_OF_A_TRANSFER * transfers
             ),
         }
 

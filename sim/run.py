@@ -19,10 +19,11 @@ from cairn.sim.mapping.choices import busy_share
 from cairn.sim.mapping.kept import KeptPlan, plan_key
 from cairn.sim.mapping.options import Paradigm
 from cairn.sim.mapping.pim_asked import check_asked
+from cairn.sim.mapping.schedule import PACKETS
 from cairn.sim.mapping.sequence import Sequence, pipelined, straight, whole_grid
 from cairn.sim.mapping.steady import COLD, FEW, LEADS, LOOSE, PAIR, PAIR_LARGE, Lead, Written, simulated_of
 from cairn.sim.plan.builder import PlanBuilder
-from cairn.sim.plan.plan import Plan, Trace
+from cairn.sim.plan.plan import MERGED, Plan, Trace
 from cairn.sim.record import Repetition, RunRecord
 from cairn.workloads.build import build_graph
 from cairn.workloads.graph import OperatorGraph, Role
@@ -150,14 +151,16 @@ def run_plan(
     *,
     flits: bool = False,
 ) -> Trace:
-    """Run a plan on a chip with either engine, its network by packets or by flits."""
+    """Run a plan on a chip with either engine, its network by packets (larger ones where products are merged) or by
+    flits."""
+    servers = chip.servers(flits=flits, packets=PACKETS if plan.notes.get(MERGED) else 1)
     if engine is Engine.REFERENCE:
         from cairn.sim.engine.reference import simulate_plan as reference
 
-        return reference(plan, chip.servers(flits=flits))
+        return reference(plan, servers)
     from cairn.sim.engine.compiled import simulate_plan
 
-    return simulate_plan(plan, chip.servers(flits=flits), progress=progress)
+    return simulate_plan(plan, servers, progress=progress)
 
 
 def check_capacity(chip: ChipSpec, graph: OperatorGraph) -> None:

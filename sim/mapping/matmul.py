@@ -20,6 +20,7 @@ from cairn.sim.mapping.product_rings import gather, reduce_sums
 from cairn.sim.mapping.product_tiles import multiply_columns
 from cairn.sim.mapping.product_work import Product, Work, quantum_of, work_of
 from cairn.sim.mapping.schedule import Group, every_step, merged_steps
+from cairn.sim.plan.plan import MERGED
 
 Epilogue = Callable[[Pieces], Pieces]
 """Writes what follows in place on finished pieces of the result; answers what becomes of them."""
@@ -34,6 +35,8 @@ def lower_matmul(
     """
     outputs = []
     for group in schedule(scope, product, mapping):
+        if group.passes > 1 or group.together > 1:
+            scope.plan.notes[MERGED] = True
         work = work_of(scope, product, mapping, group)
         rows = work.m0, work.m1
         begin, end = (

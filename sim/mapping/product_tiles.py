@@ -89,8 +89,7 @@ def _numbered(work: Work, column: IntArray, part: IntArray, turn: IntArray, end:
     columns, depth = np.minimum(nb - na, mapping.tile_n), np.minimum(kb - ka, mapping.tile_k)
     held = np.maximum((depth * row_bytes(columns, w_bits)).max(axis=1), 1)
     brings, computes = size > 0, (kb > ka) & (nb > na) & (work.m1 > work.m0)
-    lanes = np.argsort(_copies(work), kind="stable")
-    order = np.where((turn == 0)[:, None], lanes, np.arange(work.size))
+    order = np.where((turn == 0)[:, None], work.lanes, np.arange(work.size))
     in_order = np.take_along_axis(brings, order, axis=1)
     tasks = np.concatenate([in_order, computes], axis=1)
     numbers = np.full(tasks.shape, NONE, dtype=np.int64)
@@ -100,11 +99,6 @@ def _numbered(work: Work, column: IntArray, part: IntArray, turn: IntArray, end:
     return _Steps(column, turn, na, nb, ka, kb, size, held, brought, numbers[:, work.size :])
 
 
-def _copies(work: Work) -> BoolArray:
-    """Whether other cores load the weights that a core loads."""
-    return np.asarray(work.ranks.m // work.mapping.sharers > 0)
-
-
 def _bring_weights(work: Work, steps: _Steps, passed: _Passed | None) -> _Passed | None:
     """Loads, and transfers of what is passed on: in compute-shift the last turn's tile, in SPMD the first holder's.
     Answers what the next step may pass on.
@@ -112,7 +106,7 @@ def _bring_weights(work: Work, steps: _Steps, passed: _Passed | None) -> _Passed
     A tile waits until what lay in its place of the buffer has been used.
     """
     stage = work.scope.stage
-    ring = _sharer_index(work)
+    ring = work.sharer
     ready = np.full_like(steps.bytes, NONE)
     source = np.zeros_like(steps.bytes)
     addresses = np.zeros((steps.turn.size, 5), dtype=np.int64)
@@ -147,7 +141,7 @@ def _bring_weights(work: Work, steps: _Steps, passed: _Passed | None) -> _Passed
 
 def _write_loads(work: Work, steps: _Steps, addresses: IntArray) -> None:
     loads = (steps.turn == 0)[:, None] & (steps.brought >= 0)
-    copies = _copies(work)
+    copies = work.copies
     first_time = "unique" if work.group.first == 0 else "reread"
     for mask, cause in ((loads & ~copies, first_time), (loads & copies, "duplicate")):
         step, core = np.nonzero(mask)
@@ -181,11 +175,3 @@ def _compute(work: Work, steps: _Steps) -> None:
         for begin, end, ready in work.arrivals:
             needed = mask[step] & (begin < steps.kb[step]) & (end > steps.ka[step])
             plan.after(steps.computed[step, needed], ready[needed])
-
-
-def _sharer_index(work: Work) -> IntArray:
-    """(sharers, cores): the grid index of the sharer `turn` places before each core on its ring."""
-    sharers, ranks = work.mapping.sharers, work.ranks
-    member = ranks.m % sharers
-    turns = np.arange(sharers)[:, None]
-    return ranks.index[(ranks.m - member) + (member - turns) % sharers, ranks.n[None, :], ranks.k[None, :]]

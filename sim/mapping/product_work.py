@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from cairn.sim.plan.builder import Region, Slice
 from cairn.sim.plan.plan import SRAM
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,24 @@ class Work:
     def size(self) -> int:
         return int(self.core.size)
 
+    @cached_property
+    def copies(self) -> BoolArray:
+        """Whether other cores load the weights that a core loads."""
+        return np.asarray(self.ranks.m // self.mapping.sharers > 0)
+
+    @cached_property
+    def lanes(self) -> IntArray:
+        """Cores in the order of their loads: first those whose weights no other core loads."""
+        return np.argsort(self.copies, kind="stable")
+
+    @cached_property
+    def sharer(self) -> IntArray:
+        """(sharers, cores): the grid index of the sharer `turn` places before each core on its ring."""
+        sharers, ranks = self.mapping.sharers, self.ranks
+        member = ranks.m % sharers
+        turns = np.arange(sharers)[:, None]
+        return ranks.index[(ranks.m - member) + (member - turns) % sharers, ranks.n[None, :], ranks.k[None, :]]
+
 
 def work_of(scope: Scope, product: Product, mapping: MatmulMapping, group: Group) -> Work:
     """The blocks of every core, all passes together."""
@@ -101,16 +121,19 @@ def send_all(
     mask = tasks >= 0
     if not mask.any():
         return
+    chosen: BoolArray | slice = slice(None) if mask.all() else mask.ravel()
 
     def pick(value: object) -> IntArray:
-        return np.broadcast_to(np.asarray(value, dtype=np.int64), tasks.shape)[mask]
+        each = np.asarray(value, dtype=np.int64)
+        spread = each if each.shape == tasks.shape else np.broadcast_to(each, tasks.shape)
+        return spread.ravel()[chosen]
 
     rows, columns = ((pick(low), pick(high)) for low, high in (data.rows, data.columns))
     part = Slice(data.tensor, rows, columns, pick(data.bytes), data.group)
-    core = work.core[np.nonzero(mask)[1]]
+    there, here = Region(SRAM, work.core[pick(source)], part), Region(SRAM, pick(work.core), part)
     work.scope.plan.copy(
-        Region(SRAM, work.core[pick(source)], part), Region(SRAM, core, part), work.product.op, after=after[mask],
-        cause=cause, reduce=reduce, port=port, tasks=tasks[mask],
+        there, here, work.product.op, after=pick(after), cause=cause, reduce=reduce, port=port,
+        tasks=pick(tasks),
     )  # fmt: skip
 
 

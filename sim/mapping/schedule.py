@@ -2,11 +2,11 @@
 
 A product that needs many passes over its weights, because its rows do not fit the SRAM, has millions of tasks that look
 alike. Merged (`fidelity.products: merged`), consecutive passes are one, whose tasks move and compute what theirs do
-together, and so are consecutive tiles, and stretches of columns where there are very many. Rings keep several steps,
-since each of them waits for other traffic and for the addition before it. Where operators meet, the order of things
-decides how long units wait: so the first pass keeps its tiles, the first and the last one the steps of their rings,
-groups of passes grow and shrink again, and stretches become smaller towards the end. A plan whose rings have fewer
-steps cannot be run on numbers: a core passes on what it has only later.
+together, and so are consecutive tiles, and stretches of columns where there are very many; the network moves them in
+larger packets. Rings keep several steps, since each of them waits for other traffic and for the addition before it.
+Where operators meet, the order of things decides how long units wait: so the first pass keeps its tiles, the first and
+the last one the steps of their rings, groups of passes grow and shrink again, and stretches become smaller towards the
+end. A plan whose rings have fewer steps cannot be run on numbers: a core passes on what it has only later.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ RING_STEPS: Final = 6
 """Transfers of a core in which a ring goes round, at most, in groups between the first and the last."""
 STRETCHES: Final = 24
 """Stretches of columns whose partial sums are added up by themselves, of all groups together, about."""
+PACKETS: Final = 4
+"""How many times as large packets of the network are in a plan with merged passes or tiles (assumed)."""
 
 
 @dataclass(frozen=True)

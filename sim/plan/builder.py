@@ -105,6 +105,8 @@ After = Sequence[npt.NDArray[np.integer] | int] | npt.NDArray[np.integer] | int 
 
 
 def _column(value: IntLike, n: int) -> IntArray:
+    if isinstance(value, int):
+        return np.full(n, value, dtype=np.int64)
     column = np.asarray(value, dtype=np.int64)
     return column if column.shape == (n,) else np.broadcast_to(column, (n,))
 

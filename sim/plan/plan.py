@@ -17,6 +17,8 @@ SCHEMA: Final = "cairn.plan/2"
 
 SHORT_RINGS: Final = "short_rings"
 """Note of a plan whose rings have fewer steps than cores: it has the time, the bytes and the sums, not the numbers."""
+MERGED: Final = "merged"
+"""Note of a plan in which several passes over the weights of a product, or tiles of them, are done as one."""
 LEAD_ONLY: Final = "lead_only"
 """Note of a plan that begins a row of equal blocks with the last part of one: it has no numbers either."""
 

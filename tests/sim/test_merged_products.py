@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.base.errors import CairnError
+from cairn.hw_models.noc.layout import SUM_PACKETS
+from cairn.hw_models.noc.spec import REQUEST_COLUMNS
 from cairn.sim.config.run_config import ProductFidelity, RunConfig, load
-from cairn.sim.mapping.schedule import GROUPS, RING_STEPS, Group, every_step, group_sizes, merged_steps
+from cairn.sim.mapping.schedule import GROUPS, PACKETS, RING_STEPS, Group, every_step, group_sizes, merged_steps
 from cairn.sim.plan.numbers import execute
-from cairn.sim.plan.plan import CAUSES, SHORT_RINGS
+from cairn.sim.plan.plan import CAUSES, MERGED, SHORT_RINGS
 from cairn.sim.record import RunRecord
 from cairn.sim.report.sums import NOC
 from cairn.sim.report.work import count_work
@@ -104,6 +106,15 @@ def test_merged_products_load_and_compute_the_same_and_send_about_the_same(both:
         assert np.array_equal(full.moved[:, :NOC, column], merged.moved[:, :NOC, column])
     assert merged.moved[:, NOC].sum() == pytest.approx(full.moved[:, NOC].sum(), rel=0.02)
     assert merged.sram_bytes.sum() == pytest.approx(full.sram_bytes.sum(), rel=0.01)
+
+
+def test_the_network_moves_merged_products_in_larger_packets(both: tuple[RunRecord, RunRecord]) -> None:
+    for record, packets in zip(both, (1, PACKETS), strict=True):
+        assert (MERGED in record.plan.notes) == (packets > 1)
+        sizes = record.plan.requests[record.plan.servers.index("noc")][:, REQUEST_COLUMNS.index("bytes")]
+        largest = packets * record.chip.noc.max_packet_bytes
+        sent = record.trace.states[record.plan.servers.index("noc")][SUM_PACKETS]
+        assert sent == (-(-sizes // largest)).sum()
 
 
 def test_a_plan_with_shortened_rings_is_refused_by_the_executor_of_numbers() -> None:
