@@ -55,10 +55,13 @@ ONE_THREAD: Final = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENB
 
 
 class Design(NamedTuple):
-    """A design of a sweep, by its number."""
+    """A design of a sweep, by its number, and its place among others: those that differ in the bandwidth of the DRAM
+    alone next to each other, chips of many cores first, and of those with as many the ones with little SRAM, whose
+    plans are the largest."""
 
     sweep: str
     number: int
+    place: tuple[int, int, str, float]
 
 
 class Taken(NamedTuple):
@@ -169,88 +172,106 @@ def peak_mb() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-def in_order(designs: list[Design]) -> list[Design]:
-    """The designs with those that differ in the bandwidth of the DRAM alone next to each other, chips of many cores
-    first and of those with as many the ones with little SRAM: their plans are the largest."""
-
-    def place(design: Design) -> tuple[int, int, str, float]:
-        settings = swept(design.sweep).space.settings(design.number)
-        cores = settings["chip.cores.rows"] * settings["chip.cores.columns"]
-        rest = repr((design.sweep, [value for name, value in settings.items() if name != BANDWIDTH]))
-        return -cores, settings["chip.sram.capacity_kib"], rest, float(settings[BANDWIDTH])
-
-    return sorted(designs, key=place)
+def design_of(sweep_name: str, number: int) -> Design:
+    """The design of this number."""
+    settings = swept(sweep_name).space.settings(number)
+    cores = settings["chip.cores.rows"] * settings["chip.cores.columns"]
+    rest = repr((sweep_name, [value for name, value in settings.items() if name != BANDWIDTH]))
+    place = -cores, settings["chip.sram.capacity_kib"], rest, float(settings[BANDWIDTH])
+    return Design(sweep_name, number, place)
 
 
-def enumerated(sweep_name: str) -> tuple[list[int], float]:
-    """The designs near the front, and the CPU seconds of finding them."""
+class Near(NamedTuple):
+    """What lies near a front: how many designs, those of them that are simulated, and what finding them took."""
+
+    count: int
+    picked: list[Design]
+    taken: Taken
+
+
+def enumerated(sweep_name: str, most: int) -> Near:
+    """The designs near the front; of more than `most`, so many evenly along it."""
     begin = time.process_time()
-    return near_front(sweep_name, NEAR).tolist(), time.process_time() - begin
+    numbers = near_front(sweep_name, NEAR).tolist()
+    count = min(most, len(numbers))
+    places = sorted({(len(numbers) - 1) * index // max(count - 1, 1) for index in range(count)})
+    picked = [design_of(sweep_name, numbers[place]) for place in places]
+    return Near(len(numbers), picked, Taken(time.process_time() - begin, peak_mb(), ""))
 
 
-def refined(designs: list[Design], jobs: int) -> tuple[dict[Design, Taken], float]:
-    """What simulating each design takes, and the sum of the peak memory of all `jobs` processes in MB.
+def refined(workloads: list[str], most: int, jobs: int) -> tuple[dict[str, Near], dict[Design, Taken], float]:
+    """What lies near the front of each workload, what simulating each design takes, and the sum of the peak memory of
+    all `jobs` processes in MB.
 
     Every other process takes the largest design that is left, the others the smallest, so that the largest plans are
-    never in memory together.
+    never in memory together. One that has enumerated a space makes room for another, which simulates.
     """
     from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
     from multiprocessing import get_context
 
     from cairn.base.memory import keep_memory
 
-    left, found, peaks = deque(in_order(designs)), {}, [0.0] * jobs
-    workers = [ProcessPoolExecutor(1, get_context("spawn"), keep_memory) for _ in range(jobs)]  # as those of a search
-    running: dict[Future[Taken], tuple[int, Design]] = {}
+    def process() -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(1, get_context("spawn"), keep_memory)  # as those of a search
 
-    def go_on(worker: int) -> None:
-        if left:
-            design = left.pop() if worker % 2 else left.popleft()
-            running[workers[worker].submit(refine, design)] = worker, design
+    asked, left = deque(workloads), deque[Design]()
+    near: dict[str, Near] = {}
+    found: dict[Design, Taken] = {}
+    workers, peaks, idle = [process() for _ in range(jobs)], [0.0] * jobs, set(range(jobs))
+    running: dict[Future[Any], tuple[int, Design | str]] = {}
 
-    for worker in range(jobs):
-        go_on(worker)
+    def go_on() -> None:
+        for worker in sorted(idle):
+            if asked:
+                workload = asked.popleft()
+                running[workers[worker].submit(enumerated, SWEEPS[workload], most)] = worker, workload
+            elif left:
+                design = left.pop() if worker % 2 else left.popleft()
+                running[workers[worker].submit(refine, design)] = worker, design
+            else:
+                break
+            idle.remove(worker)
+
+    go_on()
     while running:
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            worker, design = running.pop(future)
-            found[design] = future.result()
-            peaks[worker] = max(peaks[worker], found[design].peak_mb)
-            go_on(worker)
-    for pool in workers:
-        pool.shutdown()
-    return found, sum(peaks)
+            worker, what = running.pop(future)
+            if isinstance(what, Design):
+                taken = found[what] = future.result()
+            else:
+                near[what] = future.result()
+                taken = near[what].taken
+                left = deque(sorted([*left, *near[what].picked], key=lambda design: design.place))
+                workers[worker].shutdown()
+                workers[worker] = process()
+            peaks[worker] = max(peaks[worker], taken.peak_mb)
+            idle.add(worker)
+        go_on()
+    for worker in workers:
+        worker.shutdown()
+    return near, found, sum(peaks)
 
 
 def report_refined(workloads: list[str], most: int, jobs: int) -> list[str]:
     """Simulate what is near the fronts and print what that took; answers the targets that were missed."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
     begin = time.perf_counter()
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:  # whose memory is free again before the rest begins
-        near = dict(zip(workloads, pool.map(enumerated, [SWEEPS[workload] for workload in workloads]), strict=True))
-    picked: dict[str, list[Design]] = {}
-    for workload, (numbers, _) in near.items():
-        count = min(most, len(numbers))
-        places = sorted({(len(numbers) - 1) * index // max(count - 1, 1) for index in range(count)})
-        picked[workload] = [Design(SWEEPS[workload], numbers[place]) for place in places]
-    found, peak = refined([design for designs in picked.values() for design in designs], jobs)
+    near, found, peak = refined(workloads, most, jobs)
     wall, memory = time.perf_counter() - begin, peak_mb() + peak
     print(
         f"{'cycle tier':<36}{'designs':>9}{'CPU s':>9}{'CPU/jobs':>10}{'median':>8}{'most':>8}{'peak MB':>9}"
         f"{'failed':>8}"
     )
-    for workload, designs in picked.items():
-        took = [found[design] for design in designs]
+    for workload in workloads:
+        took = [found[design] for design in near[workload].picked]
         cpu = [each.cpu_s for each in took]
-        total = sum(cpu) + near[workload][1]
+        total = sum(cpu) + near[workload].taken.cpu_s
         print(
-            f"{f'{workload}: {len(cpu)} of {len(near[workload][0])} near the front':<36}{len(cpu):>9}{total:>9.0f}"
+            f"{f'{workload}: {len(cpu)} of {near[workload].count} near the front':<36}{len(cpu):>9}{total:>9.0f}"
             f"{total / jobs:>10.0f}{statistics.median(cpu):>8.2f}{max(cpu):>8.1f}"
             f"{max(each.peak_mb for each in took):>9.0f}{sum(bool(each.trouble) for each in took):>8}"
         )
     failed = sum(bool(each.trouble) for each in found.values())
-    whole = all(len(picked[workload]) == len(near[workload][0]) for workload in workloads) and jobs == 2
+    whole = all(len(each.picked) == each.count for each in near.values()) and jobs == 2
     print(f"together: {wall:.0f} s, at most {memory:.0f} MB in {jobs} processes and this one"
           + (f"; target {TARGET_WALL_S:.0f} s and {TARGET_MB:.0f} MB" if whole else ""))  # fmt: skip
     missed = (

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from cairn.base.errors import CairnError
+from cairn.base.kernel import kernel
 from cairn.base.registry import nearest_hint
 from cairn.base.ticks import NEVER
 from cairn.hw_models.server import Server
@@ -129,10 +130,10 @@ def _check_durations(plan: Plan) -> None:
 
 
 def _check_edges(plan: Plan) -> None:
-    events = np.zeros(plan.n_tasks, np.int64)
+    events = np.zeros(plan.n_tasks, np.int32)
     for name, edges in (("on_first", plan.on_first), ("on_done", plan.on_done)):
         _check_csr(name, edges, plan.n_tasks)
-        events += np.bincount(edges.targets, minlength=plan.n_tasks)
+        _count(edges.targets, events)
     wrong = events != plan.waits
     if wrong.any():
         task = int(np.argmax(wrong))
@@ -140,6 +141,13 @@ def _check_edges(plan: Plan) -> None:
             f"plan: task {task} waits for {plan.waits[task]} events, but {events[task]} edges lead to it "
             "(an edge in on_first and one in on_done are two events)"
         )
+
+
+@kernel()
+def _count(targets: IndexArray, events: IndexArray) -> None:
+    """Add how often each task is a target."""
+    for index in range(targets.size):
+        events[targets[index]] += 1
 
 
 def _check_csr(name: str, edges: Edges, n: int) -> None:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 IntLike = int | Sequence[int] | npt.NDArray[np.integer]
 
-_FIRST_ROWS: Final = 1 << 22
-"""Room of a new table: more than most plans need."""
+_FIRST_ROWS: Final = 1 << 18
+"""Room of a new table: what most plans of a search need."""
 
 
 class Growing:

@@ -198,8 +198,9 @@ def build_state(
         state[index] = value
     state[rules_from:rules_at] = starts
     state[rules_at:blocks_at] = np.array(rules, dtype=np.int64).reshape(-1)
-    for block in state[blocks_at:].reshape(channels, at):
-        _fill_block(block, device, spec, places, values)
+    blocks_of = state[blocks_at:].reshape(channels, at)
+    _fill_block(blocks_of[0], device, spec, places, values)
+    blocks_of[1:] = blocks_of[0]
     return state
 
 
