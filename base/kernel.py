@@ -16,12 +16,17 @@ import tempfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numba
+import numpy as np
 from numba import types
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+u: Final = np.uint64
+"""Makes an index one that counts from the front: `array[u(at)]` never means one from the end, so Numba need not ask
+whether `at` is negative, and LLVM can work on several entries at once. A negative `at` is then a wild address."""
 
 _ROOMS = ("base", "hw_models", "sim", "workloads")
 

@@ -10,6 +10,7 @@ bus.
 
 from __future__ import annotations
 
+from cairn.base.kernel import u
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.queues import inner, routine
 from cairn.hw_models.server import IntArray
@@ -25,7 +26,7 @@ def share_at(state: IntArray, base: int, pseudo: int) -> int:
 def _charge(state: IntArray, at: int, gap: int, ticks: int) -> int:
     """Charge up to `ticks` of a gap to the cause at `at`; answers what is left of the gap."""
     charged = min(gap, max(ticks, 0))
-    state[at] += charged
+    state[u(at)] += charged
     return int(gap - charged)
 
 
@@ -40,27 +41,27 @@ def _charge_chain(
         if moment >> ix.MOMENT_BITS <= first_tick:
             break
         if behind == 0 and moment % ix.MOMENT == ix.AFTER_ACTIVATE:
-            tick, moment = state[words + ix.B_ACT_TICK], state[words + ix.B_ACT_MOMENT]
+            tick, moment = state[u(words + ix.B_ACT_TICK)], state[u(words + ix.B_ACT_MOMENT)]
         elif moment % ix.MOMENT == ix.AFTER_PRECHARGE:
-            tick, moment = state[words + ix.B_PRE_TICK], state[words + ix.B_PRE_MOMENT]
+            tick, moment = state[u(words + ix.B_PRE_TICK)], state[u(words + ix.B_PRE_MOMENT)]
         else:
             break
         gap = _charge(state, shares + ix.ROW_BUS, gap, tick - max(moment >> ix.MOMENT_BITS, first_tick))
     gap = _charge(state, shares + moment % ix.MOMENT, gap, (moment >> ix.MOMENT_BITS) - first_tick)
-    state[shares + (ix.QUEUE if demanded else ix.NO_DEMAND)] += gap
+    state[u(shares + (ix.QUEUE if demanded else ix.NO_DEMAND))] += gap
 
 
 @inner()
 def charge_burst(state: IntArray, base: int, words: int, tick: int, moment: int, accepted: int, offered: int) -> None:
     """Charge a burst whose column command issues at `tick`, and the gap before it."""
-    pseudo = state[words + ix.B_PSEUDO]
+    pseudo = state[u(words + ix.B_PSEUDO)]
     free = base + state[ix.P_BUS_FREE_AT] + pseudo
     shares = share_at(state, base, pseudo)
-    gap = tick - state[free]
+    gap = tick - state[u(free)]
     if gap > 0:
-        gap = _charge(state, shares + ix.NO_DEMAND, gap, offered + 1 - state[free])
+        gap = _charge(state, shares + ix.NO_DEMAND, gap, offered + 1 - state[u(free)])
         if gap > 0:
             _charge_chain(state, words, shares, gap, tick, moment, accepted + 1, offered < accepted)
     burst = state[ix.P_BURST]
-    state[shares + ix.DATA_BUS] += burst
-    state[free] = tick + burst
+    state[u(shares + ix.DATA_BUS)] += burst
+    state[u(free)] = tick + burst

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cairn.base.kernel import kernel
+from cairn.base.kernel import kernel, u
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.queues import has_room, inner, push
 from cairn.hw_models.dram.control.step import next_tick, step
@@ -44,8 +44,8 @@ def bucket_floor(bucket: int) -> int:
 @inner()
 def _measure(state: IntArray, base: int, measures: IntArray, latencies: IntArray, bins: IntArray) -> None:
     """Note the column command that just issued."""
-    write, tick = state[base + ix.C_DONE_WRITE], state[base + ix.C_DONE_TICK]
-    latency = tick - state[base + ix.C_DONE_ACCEPTED] + (0 if write else state[ix.P_READ])
+    write, tick = state[u(base + ix.C_DONE_WRITE)], state[u(base + ix.C_DONE_TICK)]
+    latency = tick - state[u(base + ix.C_DONE_ACCEPTED)] + (0 if write else state[ix.P_READ])
     measures[M_READS + write] += 1
     measures[M_READ_SUM + write] += latency
     measures[M_READ_MAX + write] = max(measures[M_READ_MAX + write], latency)
@@ -74,7 +74,7 @@ def run_requests(
     count = arrive.shape[0]
     issued = True
     while True:
-        now = state[base + ix.C_CLK]
+        now = state[u(base + ix.C_CLK)]
         accepted = False
         while at < count and arrive[at] <= now and has_room(state, base, write[at]):
             push(state, base, write[at], bank[at], row[at], first_tag + at, arrive[at])
@@ -85,10 +85,11 @@ def run_requests(
         if at == count:
             if not is_last:
                 return at
-            under_way = state[base + ix.C_WAITING_READS] + state[base + ix.C_WAITING_WRITES] + state[base + ix.C_ACTIVE]
-            if under_way == 0 and state[base + ix.C_SPLIT_BANK] == ix.NONE:
+            under_way = state[u(base + ix.C_WAITING_READS)] + state[u(base + ix.C_WAITING_WRITES)]
+            under_way += state[u(base + ix.C_ACTIVE)]
+            if under_way == 0 and state[u(base + ix.C_SPLIT_BANK)] == ix.NONE:
                 return at
-        if state[ix.P_LOG_SIZE] > 0 and state[base + ix.C_LOGGED] + 4 > state[ix.P_LOG_SIZE]:
+        if state[ix.P_LOG_SIZE] > 0 and state[u(base + ix.C_LOGGED)] + 4 > state[ix.P_LOG_SIZE]:
             return at
         following = now + 1
         if not (accepted or issued):
@@ -101,7 +102,7 @@ def run_requests(
         issued = step(state, base, following)
         if state[ERROR]:
             return at
-        if state[base + ix.C_DONE]:
+        if state[u(base + ix.C_DONE)]:
             _measure(state, base, measures, latencies, bins)
             if done.shape[0] > 0:
-                done[state[base + ix.C_DONE_TAG]] = state[base + ix.C_DONE_TICK]
+                done[state[u(base + ix.C_DONE_TAG)]] = state[u(base + ix.C_DONE_TICK)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cairn.base.kernel import u
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.account import charge_burst
 from cairn.hw_models.dram.control.choose import column_command
@@ -25,34 +26,34 @@ from cairn.hw_models.server import IntArray
 def _count(state: IntArray, base: int, counted: int, write: int, outcome: int) -> None:
     """Count a request as hit, miss or conflict when its first command issues."""
     if counted == 0:
-        state[base + ix.C_READ_HITS + 3 * write + outcome] += 1
+        state[u(base + ix.C_READ_HITS + 3 * write + outcome)] += 1
 
 
 @inner()
 def _enter_active(state: IntArray, base: int, bank: int) -> None:
     """The request that a bank was activated for waits for its column command."""
     words = bank_at(state, base, bank)
-    count = state[base + ix.C_ACTIVE]
-    state[base + state[ix.P_ACTIVE_AT] + count] = bank
-    state[base + ix.C_ACTIVE] = count + 1
-    state[words + ix.B_ACTIVE] = 1
-    state[words + ix.B_ACTIVE_PLACE] = count
-    state[words + ix.B_A_ORDER] = state[base + ix.C_ACTIVE_ORDER]
-    state[base + ix.C_ACTIVE_ORDER] += 1
-    state[base + ix.C_ACTIVE_NEXT] = 0
+    count = state[u(base + ix.C_ACTIVE)]
+    state[u(base + state[ix.P_ACTIVE_AT] + count)] = bank
+    state[u(base + ix.C_ACTIVE)] = count + 1
+    state[u(words + ix.B_ACTIVE)] = 1
+    state[u(words + ix.B_ACTIVE_PLACE)] = count
+    state[u(words + ix.B_A_ORDER)] = state[u(base + ix.C_ACTIVE_ORDER)]
+    state[u(base + ix.C_ACTIVE_ORDER)] += 1
+    state[u(base + ix.C_ACTIVE_NEXT)] = 0
 
 
 @inner()
 def _leave_active(state: IntArray, base: int, bank: int) -> None:
     words = bank_at(state, base, bank)
-    place, count = state[words + ix.B_ACTIVE_PLACE], state[base + ix.C_ACTIVE] - 1
-    last = state[base + state[ix.P_ACTIVE_AT] + count]
-    state[base + state[ix.P_ACTIVE_AT] + place] = last
-    state[bank_at(state, base, last) + ix.B_ACTIVE_PLACE] = place
-    state[base + ix.C_ACTIVE] = count
-    state[words + ix.B_ACTIVE] = 0
-    state[base + ix.C_NEXT + ix.MISSES] = 0  # a precharge of this bank may have waited
-    state[base + ix.C_NEXT + ix.KINDS_OF_LIST + ix.MISSES] = 0
+    place, count = state[u(words + ix.B_ACTIVE_PLACE)], state[u(base + ix.C_ACTIVE)] - 1
+    last = state[u(base + state[ix.P_ACTIVE_AT] + count)]
+    state[u(base + state[ix.P_ACTIVE_AT] + place)] = last
+    state[u(bank_at(state, base, last) + ix.B_ACTIVE_PLACE)] = place
+    state[u(base + ix.C_ACTIVE)] = count
+    state[u(words + ix.B_ACTIVE)] = 0
+    state[u(base + ix.C_NEXT + ix.MISSES)] = 0  # a precharge of this bank may have waited
+    state[u(base + ix.C_NEXT + ix.KINDS_OF_LIST + ix.MISSES)] = 0
 
 
 @routine()
@@ -60,55 +61,55 @@ def issue_column(state: IntArray, base: int, now: int, bank: int, active: bool, 
     """Read or write: for the request that the bank was activated for, or for the bank's oldest hit."""
     words = bank_at(state, base, bank)
     if active:
-        write = state[words + ix.B_A_WRITE]
-        accepted, offered = state[words + ix.B_A_ACCEPTED], state[words + ix.B_A_OFFERED]
-        tag = state[words + ix.B_A_TAG]
+        write = state[u(words + ix.B_A_WRITE)]
+        accepted, offered = state[u(words + ix.B_A_ACCEPTED)], state[u(words + ix.B_A_OFFERED)]
+        tag = state[u(words + ix.B_A_TAG)]
         _leave_active(state, base, bank)
     else:
         at = take_hit(state, base, write, bank)
-        accepted, offered, tag = state[at + ix.S_ACCEPTED], state[at + ix.S_OFFERED], state[at + ix.S_TAG]
-        _count(state, base, state[at + ix.S_COUNTED], write, 0)
+        accepted, offered, tag = state[u(at + ix.S_ACCEPTED)], state[u(at + ix.S_OFFERED)], state[u(at + ix.S_TAG)]
+        _count(state, base, state[u(at + ix.S_COUNTED)], write, 0)
     command = column_command(write)
-    moment = moment_of(state, base, command, bank, state[words + ix.B_TOP])
+    moment = moment_of(state, base, command, bank, state[u(words + ix.B_TOP)])
     charge_burst(state, base, words, now, moment, accepted, offered)
     if state[ix.P_CLOSED]:
-        more = state[words + ix.B_ACTIVE] != 0 or state[queue_at(state, base, 0, bank) + ix.Q_HIT] != ix.NONE
-        more = more or state[queue_at(state, base, 1, bank) + ix.Q_HIT] != ix.NONE
+        more = state[u(words + ix.B_ACTIVE)] != 0 or state[u(queue_at(state, base, 0, bank) + ix.Q_HIT)] != ix.NONE
+        more = more or state[u(queue_at(state, base, 1, bank) + ix.Q_HIT)] != ix.NONE
         if not more:
             command = ix.WRA if write else ix.RDA
-    log(state, base, command, bank, state[words + ix.B_ROW], now)
+    log(state, base, command, bank, state[u(words + ix.B_ROW)], now)
     bind(state, base, command, bank, now)
     if command == ix.RDA or command == ix.WRA:
         closed(state, base, bank)
     end = now if write else now + state[ix.P_READ]
-    state[base + ix.C_LAST_END] = max(state[base + ix.C_LAST_END], end)
-    state[base + ix.C_DONE] = 1
-    state[base + ix.C_DONE_TAG] = tag
-    state[base + ix.C_DONE_WRITE] = write
-    state[base + ix.C_DONE_ACCEPTED] = accepted
-    state[base + ix.C_DONE_TICK] = now
+    state[u(base + ix.C_LAST_END)] = max(state[u(base + ix.C_LAST_END)], end)
+    state[u(base + ix.C_DONE)] = 1
+    state[u(base + ix.C_DONE_TAG)] = tag
+    state[u(base + ix.C_DONE_WRITE)] = write
+    state[u(base + ix.C_DONE_ACCEPTED)] = accepted
+    state[u(base + ix.C_DONE_TICK)] = now
 
 
 @routine()
 def issue_activate(state: IntArray, base: int, now: int, bank: int, write: int) -> None:
     """Open a row for the oldest request of a closed bank, which leaves its queue. A split activate opens it later."""
     words = bank_at(state, base, bank)
-    state[words + ix.B_ACT_MOMENT] = moment_of(state, base, ix.ACT, bank, state[words + ix.B_TOP])
-    state[words + ix.B_ACT_TICK] = now
+    state[u(words + ix.B_ACT_MOMENT)] = moment_of(state, base, ix.ACT, bank, state[u(words + ix.B_TOP)])
+    state[u(words + ix.B_ACT_TICK)] = now
     at = take_oldest(state, base, write, bank)
-    _count(state, base, state[at + ix.S_COUNTED], write, 1)
-    state[words + ix.B_ROW] = state[at + ix.S_ROW]
-    state[words + ix.B_A_ACCEPTED] = state[at + ix.S_ACCEPTED]
-    state[words + ix.B_A_OFFERED] = state[at + ix.S_OFFERED]
-    state[words + ix.B_A_TAG] = state[at + ix.S_TAG]
-    state[words + ix.B_A_WRITE] = write
-    log(state, base, ix.ACT, bank, state[words + ix.B_ROW], now)
+    _count(state, base, state[u(at + ix.S_COUNTED)], write, 1)
+    state[u(words + ix.B_ROW)] = state[u(at + ix.S_ROW)]
+    state[u(words + ix.B_A_ACCEPTED)] = state[u(at + ix.S_ACCEPTED)]
+    state[u(words + ix.B_A_OFFERED)] = state[u(at + ix.S_OFFERED)]
+    state[u(words + ix.B_A_TAG)] = state[u(at + ix.S_TAG)]
+    state[u(words + ix.B_A_WRITE)] = write
+    log(state, base, ix.ACT, bank, state[u(words + ix.B_ROW)], now)
     bind(state, base, ix.ACT, bank, now)
     opening(state, base, bank)
     if state[ix.P_SPLIT]:
-        state[words + ix.B_STATE] = ix.OPENING
-        state[base + ix.C_SPLIT_BANK] = bank
-        state[base + ix.C_SPLIT_DEADLINE] = now + state[ix.P_SPLIT]
+        state[u(words + ix.B_STATE)] = ix.OPENING
+        state[u(base + ix.C_SPLIT_BANK)] = bank
+        state[u(base + ix.C_SPLIT_DEADLINE)] = now + state[ix.P_SPLIT]
     else:
         open_row(state, base, bank)
 
@@ -117,22 +118,22 @@ def issue_activate(state: IntArray, base: int, now: int, bank: int, write: int) 
 def open_row(state: IntArray, base: int, bank: int) -> None:
     """The activate of a bank is complete."""
     words = bank_at(state, base, bank)
-    state[words + ix.B_STATE] = ix.OPEN
+    state[u(words + ix.B_STATE)] = ix.OPEN
     _enter_active(state, base, bank)
-    opened(state, base, bank, state[words + ix.B_ROW])
+    opened(state, base, bank, state[u(words + ix.B_ROW)])
 
 
 @routine()
 def issue_precharge(state: IntArray, base: int, now: int, bank: int, write: int, maintenance: bool) -> None:
     """Close a row, for the bank's oldest request for another or (`maintenance`) for a refresh."""
     words = bank_at(state, base, bank)
-    state[words + ix.B_PRE_MOMENT] = moment_of(state, base, ix.PRE, bank, state[words + ix.B_TOP])
-    state[words + ix.B_PRE_TICK] = now
+    state[u(words + ix.B_PRE_MOMENT)] = moment_of(state, base, ix.PRE, bank, state[u(words + ix.B_TOP)])
+    state[u(words + ix.B_PRE_TICK)] = now
     if not maintenance:
-        at = slot_at(state, base, write, state[queue_at(state, base, write, bank) + ix.Q_MISS])
-        _count(state, base, state[at + ix.S_COUNTED], write, 2)
-        state[at + ix.S_COUNTED] = 1
-    log(state, base, ix.PRE, bank, state[words + ix.B_ROW], now)
+        at = slot_at(state, base, write, state[u(queue_at(state, base, write, bank) + ix.Q_MISS)])
+        _count(state, base, state[u(at + ix.S_COUNTED)], write, 2)
+        state[u(at + ix.S_COUNTED)] = 1
+    log(state, base, ix.PRE, bank, state[u(words + ix.B_ROW)], now)
     bind(state, base, ix.PRE, bank, now)
     closed(state, base, bank)
 
@@ -146,7 +147,7 @@ def issue_scope(state: IntArray, base: int, now: int, command: int, first: int) 
     if command == ix.PREA:
         for bank in range(first, first + state[ix.P_SCOPE_BANKS]):
             words = bank_at(state, base, bank)
-            state[words + ix.B_PRE_MOMENT] = (moment >> ix.MOMENT_BITS) * ix.MOMENT + ix.REFRESHING
-            state[words + ix.B_PRE_TICK] = now
-            if state[words + ix.B_STATE] == ix.OPEN:
+            state[u(words + ix.B_PRE_MOMENT)] = (moment >> ix.MOMENT_BITS) * ix.MOMENT + ix.REFRESHING
+            state[u(words + ix.B_PRE_TICK)] = now
+            if state[u(words + ix.B_STATE)] == ix.OPEN:
                 closed(state, base, bank)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from cairn.base.kernel import kernel
+from cairn.base.kernel import kernel, u
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.server import IntArray
 
@@ -49,71 +49,71 @@ def join(state: IntArray, base: int, write: int, kind: int, bank: int) -> None:
     """Put a bank on a list, unless it is there."""
     place = queue_at(state, base, write, bank) + ix.Q_PLACE + kind
     number = ix.KINDS_OF_LIST * write + kind
-    state[base + ix.C_NEXT + number] = 0
-    if state[place] == ix.NONE:
-        length = state[base + ix.C_LENGTH + number]
-        state[list_at(state, base, write, kind) + length] = bank
-        state[place] = length
-        state[base + ix.C_LENGTH + number] = length + 1
+    state[u(base + ix.C_NEXT + number)] = 0
+    if state[u(place)] == ix.NONE:
+        length = state[u(base + ix.C_LENGTH + number)]
+        state[u(list_at(state, base, write, kind) + length)] = bank
+        state[u(place)] = length
+        state[u(base + ix.C_LENGTH + number)] = length + 1
 
 
 @inner()
 def leave(state: IntArray, base: int, write: int, kind: int, bank: int) -> None:
     """Take a bank off a list, if it is there; the last one takes its place."""
     place = queue_at(state, base, write, bank) + ix.Q_PLACE + kind
-    at = state[place]
+    at = state[u(place)]
     if at == ix.NONE:
         return
     number = ix.KINDS_OF_LIST * write + kind
-    length = state[base + ix.C_LENGTH + number] - 1
+    length = state[u(base + ix.C_LENGTH + number)] - 1
     banks = list_at(state, base, write, kind)
-    last = state[banks + length]
-    state[banks + at] = last
-    state[queue_at(state, base, write, last) + ix.Q_PLACE + kind] = at
-    state[place] = ix.NONE
-    state[base + ix.C_LENGTH + number] = length
+    last = state[u(banks + length)]
+    state[u(banks + at)] = last
+    state[u(queue_at(state, base, write, last) + ix.Q_PLACE + kind)] = at
+    state[u(place)] = ix.NONE
+    state[u(base + ix.C_LENGTH + number)] = length
 
 
 @inner()
 def has_room(state: IntArray, base: int, write: int) -> bool:
     """Whether the queue of reads or of writes has a free slot."""
-    return bool(state[base + ix.C_WAITING_READS + write] < state[ix.P_READS + write])
+    return bool(state[u(base + ix.C_WAITING_READS + write)] < state[u(ix.P_READS + write)])
 
 
 @routine()
 def push(state: IntArray, base: int, write: int, bank: int, row: int, tag: int, offered: int) -> None:
     """Accept a request at the present tick (there is room): it may issue a command from the next one on."""
-    waiting = state[base + ix.C_WAITING_READS + write]
-    slot = state[base + state[ix.P_FREE_AT] + write * state[ix.P_READS] + waiting]
-    state[base + ix.C_WAITING_READS + write] = waiting + 1
+    waiting = state[u(base + ix.C_WAITING_READS + write)]
+    slot = state[u(base + state[ix.P_FREE_AT] + write * state[ix.P_READS] + waiting)]
+    state[u(base + ix.C_WAITING_READS + write)] = waiting + 1
     at = slot_at(state, base, write, slot)
-    state[at + ix.S_SEQUENCE] = state[base + ix.C_SEQUENCE]
-    state[base + ix.C_SEQUENCE] += 1
-    state[at + ix.S_ACCEPTED] = state[base + ix.C_CLK]
-    state[at + ix.S_OFFERED] = offered
-    state[at + ix.S_ROW] = row
-    state[at + ix.S_TAG] = tag
-    state[at + ix.S_COUNTED] = 0
-    state[at + ix.S_NEXT] = ix.NONE
+    state[u(at + ix.S_SEQUENCE)] = state[u(base + ix.C_SEQUENCE)]
+    state[u(base + ix.C_SEQUENCE)] += 1
+    state[u(at + ix.S_ACCEPTED)] = state[u(base + ix.C_CLK)]
+    state[u(at + ix.S_OFFERED)] = offered
+    state[u(at + ix.S_ROW)] = row
+    state[u(at + ix.S_TAG)] = tag
+    state[u(at + ix.S_COUNTED)] = 0
+    state[u(at + ix.S_NEXT)] = ix.NONE
     queue = queue_at(state, base, write, bank)
-    tail = state[queue + ix.Q_TAIL]
-    state[at + ix.S_BEFORE] = tail
+    tail = state[u(queue + ix.Q_TAIL)]
+    state[u(at + ix.S_BEFORE)] = tail
     if tail == ix.NONE:
-        state[queue + ix.Q_HEAD] = slot
+        state[u(queue + ix.Q_HEAD)] = slot
     else:
-        state[slot_at(state, base, write, tail) + ix.S_NEXT] = slot
-    state[queue + ix.Q_TAIL] = slot
-    state[queue + ix.Q_COUNT] += 1
+        state[u(slot_at(state, base, write, tail) + ix.S_NEXT)] = slot
+    state[u(queue + ix.Q_TAIL)] = slot
+    state[u(queue + ix.Q_COUNT)] += 1
     words = bank_at(state, base, bank)
-    if state[words + ix.B_STATE] == ix.CLOSED:
+    if state[u(words + ix.B_STATE)] == ix.CLOSED:
         join(state, base, write, ix.CLOSED_BANKS, bank)
-    elif state[words + ix.B_STATE] == ix.OPEN:
-        if state[words + ix.B_ROW] == row:
-            if state[queue + ix.Q_HIT] == ix.NONE:
-                state[queue + ix.Q_HIT] = slot
+    elif state[u(words + ix.B_STATE)] == ix.OPEN:
+        if state[u(words + ix.B_ROW)] == row:
+            if state[u(queue + ix.Q_HIT)] == ix.NONE:
+                state[u(queue + ix.Q_HIT)] = slot
                 join(state, base, write, ix.HITS, bank)
-        elif state[queue + ix.Q_MISS] == ix.NONE:
-            state[queue + ix.Q_MISS] = slot
+        elif state[u(queue + ix.Q_MISS)] == ix.NONE:
+            state[u(queue + ix.Q_MISS)] = slot
             join(state, base, write, ix.MISSES, bank)
 
 
@@ -121,44 +121,44 @@ def push(state: IntArray, base: int, write: int, bank: int, row: int, tag: int, 
 def _unlink(state: IntArray, base: int, write: int, bank: int, slot: int) -> None:
     """Take a request out of its bank's queue and free its slot."""
     at, queue = slot_at(state, base, write, slot), queue_at(state, base, write, bank)
-    before, following = state[at + ix.S_BEFORE], state[at + ix.S_NEXT]
+    before, following = state[u(at + ix.S_BEFORE)], state[u(at + ix.S_NEXT)]
     if before == ix.NONE:
-        state[queue + ix.Q_HEAD] = following
+        state[u(queue + ix.Q_HEAD)] = following
     else:
-        state[slot_at(state, base, write, before) + ix.S_NEXT] = following
+        state[u(slot_at(state, base, write, before) + ix.S_NEXT)] = following
     if following == ix.NONE:
-        state[queue + ix.Q_TAIL] = before
+        state[u(queue + ix.Q_TAIL)] = before
     else:
-        state[slot_at(state, base, write, following) + ix.S_BEFORE] = before
-    state[queue + ix.Q_COUNT] -= 1
-    waiting = state[base + ix.C_WAITING_READS + write] - 1
-    state[base + ix.C_WAITING_READS + write] = waiting
-    state[base + state[ix.P_FREE_AT] + write * state[ix.P_READS] + waiting] = slot
-    state[base + ix.C_FREED] = 1
+        state[u(slot_at(state, base, write, following) + ix.S_BEFORE)] = before
+    state[u(queue + ix.Q_COUNT)] -= 1
+    waiting = state[u(base + ix.C_WAITING_READS + write)] - 1
+    state[u(base + ix.C_WAITING_READS + write)] = waiting
+    state[u(base + state[ix.P_FREE_AT] + write * state[ix.P_READS] + waiting)] = slot
+    state[u(base + ix.C_FREED)] = 1
 
 
 @routine()
 def take_hit(state: IntArray, base: int, write: int, bank: int) -> int:
     """Remove a bank's oldest hit; answers where its slot is (still to be read), and finds the next hit."""
     queue = queue_at(state, base, write, bank)
-    slot = state[queue + ix.Q_HIT]
+    slot = state[u(queue + ix.Q_HIT)]
     at = slot_at(state, base, write, slot)
-    row = state[at + ix.S_ROW]
-    following = state[at + ix.S_NEXT]
-    while following != ix.NONE and state[slot_at(state, base, write, following) + ix.S_ROW] != row:
-        following = state[slot_at(state, base, write, following) + ix.S_NEXT]
+    row = state[u(at + ix.S_ROW)]
+    following = state[u(at + ix.S_NEXT)]
+    while following != ix.NONE and state[u(slot_at(state, base, write, following) + ix.S_ROW)] != row:
+        following = state[u(slot_at(state, base, write, following) + ix.S_NEXT)]
     _unlink(state, base, write, bank, slot)
-    state[queue + ix.Q_HIT] = following
+    state[u(queue + ix.Q_HIT)] = following
     if following == ix.NONE:
         leave(state, base, write, ix.HITS, bank)
-    state[base + ix.C_NEXT + ix.KINDS_OF_LIST * write + ix.MISSES] = 0  # a precharge may have waited for this hit
+    state[u(base + ix.C_NEXT + ix.KINDS_OF_LIST * write + ix.MISSES)] = 0  # a precharge may have waited for this hit
     return at
 
 
 @routine()
 def take_oldest(state: IntArray, base: int, write: int, bank: int) -> int:
     """Remove the oldest request of a closed bank, for which it is activated; answers where its slot is."""
-    slot = state[queue_at(state, base, write, bank) + ix.Q_HEAD]
+    slot = state[u(queue_at(state, base, write, bank) + ix.Q_HEAD)]
     _unlink(state, base, write, bank, slot)
     return slot_at(state, base, write, slot)
 
@@ -176,17 +176,17 @@ def opened(state: IntArray, base: int, bank: int, row: int) -> None:
     for write in range(2):
         queue = queue_at(state, base, write, bank)
         hit = miss = ix.NONE
-        slot = state[queue + ix.Q_HEAD]
+        slot = state[u(queue + ix.Q_HEAD)]
         while slot != ix.NONE and (hit == ix.NONE or miss == ix.NONE):
             at = slot_at(state, base, write, slot)
-            if state[at + ix.S_ROW] == row:
+            if state[u(at + ix.S_ROW)] == row:
                 if hit == ix.NONE:
                     hit = slot
             elif miss == ix.NONE:
                 miss = slot
-            slot = state[at + ix.S_NEXT]
-        state[queue + ix.Q_HIT] = hit
-        state[queue + ix.Q_MISS] = miss
+            slot = state[u(at + ix.S_NEXT)]
+        state[u(queue + ix.Q_HIT)] = hit
+        state[u(queue + ix.Q_MISS)] = miss
         if hit != ix.NONE:
             join(state, base, write, ix.HITS, bank)
         if miss != ix.NONE:
@@ -196,12 +196,12 @@ def opened(state: IntArray, base: int, bank: int, row: int) -> None:
 @routine()
 def closed(state: IntArray, base: int, bank: int) -> None:
     """A bank was precharged: all its waiting requests ask for an activate."""
-    state[bank_at(state, base, bank) + ix.B_STATE] = ix.CLOSED
+    state[u(bank_at(state, base, bank) + ix.B_STATE)] = ix.CLOSED
     for write in range(2):
         queue = queue_at(state, base, write, bank)
-        state[queue + ix.Q_HIT] = ix.NONE
-        state[queue + ix.Q_MISS] = ix.NONE
+        state[u(queue + ix.Q_HIT)] = ix.NONE
+        state[u(queue + ix.Q_MISS)] = ix.NONE
         leave(state, base, write, ix.HITS, bank)
         leave(state, base, write, ix.MISSES, bank)
-        if state[queue + ix.Q_COUNT] > 0:
+        if state[u(queue + ix.Q_COUNT)] > 0:
             join(state, base, write, ix.CLOSED_BANKS, bank)

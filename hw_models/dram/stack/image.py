@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from cairn.base.kernel import u
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.account import share_at
 from cairn.hw_models.dram.control.queues import bank_at, inner, routine
@@ -54,30 +55,30 @@ def image_words(banks: int, tops: int, rings: int, requests: int, runs: int, eve
 @routine()
 def set_origin(state: IntArray, base: int) -> None:
     """Take the channel's present state as origin."""
-    origin, extra, clock = state[sx.P_ORIGIN_AT], extra_at(state, base), state[base + ix.C_CLK]
-    state[origin + O_CLOCK] = clock
-    state[origin + O_SEQUENCE] = state[extra + sx.X_SEQUENCE]
-    state[origin + O_EVENTS] = state[extra + sx.X_EVENTS]
-    state[origin + O_USED] = state[extra + sx.X_USED]
-    oldest = min(clock, state[base + state[ix.P_BUS_FREE_AT]])
-    for place in range(state[extra + sx.X_RUNS]):
-        oldest = min(oldest, state[run_at(state, base, place) + sx.U_STAMP])
+    origin, extra, clock = state[sx.P_ORIGIN_AT], extra_at(state, base), state[u(base + ix.C_CLK)]
+    state[u(origin + O_CLOCK)] = clock
+    state[u(origin + O_SEQUENCE)] = state[u(extra + sx.X_SEQUENCE)]
+    state[u(origin + O_EVENTS)] = state[u(extra + sx.X_EVENTS)]
+    state[u(origin + O_USED)] = state[u(extra + sx.X_USED)]
+    oldest = min(clock, state[u(base + state[ix.P_BUS_FREE_AT])])
+    for place in range(state[u(extra + sx.X_RUNS)]):
+        oldest = min(oldest, state[u(run_at(state, base, place) + sx.U_STAMP)])
     rows = origin + O_ROWS
     for bank in range(state[ix.P_BANKS]):
         words = bank_at(state, base, bank)
-        state[rows + bank] = state[words + ix.B_ROW]
-        if state[words + ix.B_ACTIVE]:
-            oldest = min(oldest, state[words + ix.B_A_ACCEPTED])
-    state[origin + O_OLDEST] = oldest - 1 - clock
+        state[u(rows + bank)] = state[u(words + ix.B_ROW)]
+        if state[u(words + ix.B_ACTIVE)]:
+            oldest = min(oldest, state[u(words + ix.B_A_ACCEPTED)])
+    state[u(origin + O_OLDEST)] = oldest - 1 - clock
     slots = rows + state[ix.P_BANKS]
-    for place in range(state[extra + sx.X_USED] - 1, -1, -1):
-        slot = state[base + state[sx.P_USED_AT] + place]
+    for place in range(state[u(extra + sx.X_USED)] - 1, -1, -1):
+        slot = state[u(base + state[sx.P_USED_AT] + place)]
         at = slot_at(state, base, slot)
-        state[slots + place] = slot
-        state[at + sx.S_PLACE] = place
-        first = rows + state[at + sx.S_BANK_BASE]
-        for bank in range(state[at + sx.S_BANK_COUNT]):
-            state[first + bank] = state[at + sx.S_ROW]
+        state[u(slots + place)] = slot
+        state[u(at + sx.S_PLACE)] = place
+        first = rows + state[u(at + sx.S_BANK_BASE)]
+        for bank in range(state[u(at + sx.S_BANK_COUNT)]):
+            state[u(first + bank)] = state[u(at + sx.S_ROW)]
     _copy_counts(state, base, origin + O_COUNTS, 0, 1)
 
 
@@ -85,23 +86,23 @@ def set_origin(state: IntArray, base: int) -> None:
 def _copy_counts(state: IntArray, base: int, to: int, of_old: int, of_new: int) -> None:
     """Write the channel's counts to `to`: `of_new` of the present ones and `of_old` of what stands there."""
     for number in range(OUTCOMES):
-        state[to + number] = of_old * state[to + number] + of_new * state[base + ix.C_READ_HITS + number]
+        state[u(to + number)] = of_old * state[u(to + number)] + of_new * state[u(base + ix.C_READ_HITS + number)]
     for number in range(ix.DRAIN):
         at = to + OUTCOMES + number
-        state[at] = of_old * state[at] + of_new * state[share_at(state, base, 0) + number]
+        state[u(at)] = of_old * state[u(at)] + of_new * state[u(share_at(state, base, 0) + number)]
     for number in range(3):
         at = to + OUTCOMES + ix.DRAIN + number
-        state[at] = of_old * state[at] + of_new * state[extra_at(state, base) + sx.X_BYTES_READ + number]
+        state[u(at)] = of_old * state[u(at)] + of_new * state[u(extra_at(state, base) + sx.X_BYTES_READ + number)]
 
 
 @inner()
 def _add_counts(state: IntArray, base: int, image: int) -> None:
     for number in range(OUTCOMES):
-        state[base + ix.C_READ_HITS + number] += state[image + number]
+        state[u(base + ix.C_READ_HITS + number)] += state[u(image + number)]
     for number in range(ix.DRAIN):
-        state[share_at(state, base, 0) + number] += state[image + OUTCOMES + number]
+        state[u(share_at(state, base, 0) + number)] += state[u(image + OUTCOMES + number)]
     for number in range(3):
-        state[extra_at(state, base) + sx.X_BYTES_READ + number] += state[image + OUTCOMES + ix.DRAIN + number]
+        state[u(extra_at(state, base) + sx.X_BYTES_READ + number)] += state[u(image + OUTCOMES + ix.DRAIN + number)]
 
 
 @inner()
@@ -109,9 +110,9 @@ def _words(state: IntArray, at: int, count: int, image: int, shift: int, least: 
     """Write words to the image, less `shift` and not below `least`, or back from there; answers where it goes on."""
     for number in range(count):
         if back:
-            state[at + number] = state[image + number] + shift
+            state[u(at + number)] = state[u(image + number)] + shift
         else:
-            state[image + number] = max(state[at + number] - shift, least)
+            state[u(image + number)] = max(state[u(at + number)] - shift, least)
     return image + count
 
 
@@ -127,9 +128,9 @@ def _slots(state: IntArray, base: int, at: int, count: int, image: int, back: bo
     slots = state[sx.P_ORIGIN_AT] + O_ROWS + state[ix.P_BANKS]
     for number in range(count):
         if back:
-            state[at + number] = state[slots + state[image + number]]
+            state[u(at + number)] = state[u(slots + state[u(image + number)])]
         else:
-            state[image + number] = state[slot_at(state, base, state[at + number]) + sx.S_PLACE]
+            state[u(image + number)] = state[u(slot_at(state, base, state[u(at + number)]) + sx.S_PLACE)]
     return image + count
 
 
@@ -137,13 +138,13 @@ def _slots(state: IntArray, base: int, at: int, count: int, image: int, back: bo
 def _of_moments(state: IntArray, base: int, image: int, back: bool) -> int:
     """Earliest moments, and the rings of those that count several, oldest first."""
     origin = state[sx.P_ORIGIN_AT]
-    clock, oldest = state[origin + O_CLOCK], state[origin + O_OLDEST]
+    clock, oldest = state[u(origin + O_CLOCK)], state[u(origin + O_OLDEST)]
     commands = ROW_AND_COLUMN if state[ix.P_REFRESH] == ix.NO_REFRESH else WITH_REFRESHES
     gates, ready = base + state[ix.P_GATES_AT], base + state[ix.P_READY_AT]
     image = _words(state, gates, commands * state[ix.P_TOPS], image, clock * ix.MOMENT, oldest * ix.MOMENT, back)
     image = _words(state, ready, commands * state[ix.P_BANKS], image, clock * ix.MOMENT, oldest * ix.MOMENT, back)
     for at in range(base + state[ix.P_RINGS_AT], base + state[ix.P_BUS_FREE_AT], ix.RING_WORDS):
-        place = state[at + ix.RING]
+        place = state[u(at + ix.RING)]
         for _ in range(ix.RING):
             image = _words(state, at + place, 1, image, clock, oldest - state[sx.P_LONGEST_RULE], back)
             place = place + 1 if place + 1 < ix.RING else 0
@@ -153,15 +154,15 @@ def _of_moments(state: IntArray, base: int, image: int, back: bool) -> int:
 @inner()
 def _of_banks(state: IntArray, base: int, image: int, back: bool) -> int:
     origin = state[sx.P_ORIGIN_AT]
-    clock, oldest = state[origin + O_CLOCK], state[origin + O_OLDEST]
+    clock, oldest = state[u(origin + O_CLOCK)], state[u(origin + O_OLDEST)]
     for bank in range(state[ix.P_BANKS]):
         words = bank_at(state, base, bank)
         image = _same(state, words + ix.B_STATE, 2, image, back)  # and B_ACTIVE
-        if state[words + ix.B_STATE] == ix.OPEN:
-            image = _words(state, words + ix.B_ROW, 1, image, state[origin + O_ROWS + bank], UNBOUNDED, back)
-        if state[words + ix.B_ACTIVE]:
+        if state[u(words + ix.B_STATE)] == ix.OPEN:
+            image = _words(state, words + ix.B_ROW, 1, image, state[u(origin + O_ROWS + bank)], UNBOUNDED, back)
+        if state[u(words + ix.B_ACTIVE)]:
             image = _same(state, words + ix.B_ACTIVE_PLACE, 1, image, back)
-            image = _words(state, words + ix.B_A_ORDER, 1, image, state[origin + O_SEQUENCE], UNBOUNDED, back)
+            image = _words(state, words + ix.B_A_ORDER, 1, image, state[u(origin + O_SEQUENCE)], UNBOUNDED, back)
             image = _words(state, words + ix.B_A_ACCEPTED, 2, image, clock, oldest, back)  # and B_A_OFFERED
             image = _slots(state, base, words + ix.B_A_TAG, 1, image, back)
             image = _same(state, words + ix.B_A_WRITE, 1, image, back)
@@ -169,20 +170,21 @@ def _of_banks(state: IntArray, base: int, image: int, back: bool) -> int:
         image = _words(state, words + ix.B_ACT_MOMENT, 1, image, clock * ix.MOMENT, oldest * ix.MOMENT, back)
         image = _words(state, words + ix.B_PRE_TICK, 1, image, clock, oldest, back)
         image = _words(state, words + ix.B_PRE_MOMENT, 1, image, clock * ix.MOMENT, oldest * ix.MOMENT, back)
-    return _same(state, base + state[ix.P_ACTIVE_AT], state[base + ix.C_ACTIVE], image, back)
+    return _same(state, base + state[ix.P_ACTIVE_AT], state[u(base + ix.C_ACTIVE)], image, back)
 
 
 @inner()
 def _of_requests(state: IntArray, base: int, image: int, back: bool) -> int:
     origin, extra, used = state[sx.P_ORIGIN_AT], extra_at(state, base), base + state[sx.P_USED_AT]
-    image = _slots(state, base, used, state[origin + O_USED], image, back)
-    image = _slots(state, base, base + state[sx.P_ORDER_AT], state[extra + sx.X_ENTERING], image, back)
-    for place in range(state[extra + sx.X_USED]):
-        at = slot_at(state, base, state[used + place])
+    image = _slots(state, base, used, state[u(origin + O_USED)], image, back)
+    image = _slots(state, base, base + state[sx.P_ORDER_AT], state[u(extra + sx.X_ENTERING)], image, back)
+    for place in range(state[u(extra + sx.X_USED)]):
+        at = slot_at(state, base, state[u(used + place)])
         image = _same(state, at + sx.S_WRITES, 2, image, back)  # and S_WAITS_FIRST
-        image = _words(state, at + sx.S_ARRIVED, 1, image, state[origin + O_CLOCK], state[origin + O_OLDEST], back)
+        clock, oldest = state[u(origin + O_CLOCK)], state[u(origin + O_OLDEST)]
+        image = _words(state, at + sx.S_ARRIVED, 1, image, clock, oldest, back)
         image = _same(state, at + sx.S_BANK_BASE, sx.S_ROW - sx.S_BANK_BASE, image, back)
-        row = state[origin + O_ROWS + state[at + sx.S_BANK_BASE]]
+        row = state[u(origin + O_ROWS + state[u(at + sx.S_BANK_BASE)])]
         image = _words(state, at + sx.S_ROW, 1, image, row, UNBOUNDED, back)
         image = _same(state, at + sx.S_IN_ROW, sx.S_PLACE - sx.S_IN_ROW, image, back)
     return image
@@ -191,16 +193,16 @@ def _of_requests(state: IntArray, base: int, image: int, back: bool) -> int:
 @inner()
 def _of_runs(state: IntArray, base: int, image: int, back: bool) -> int:
     origin = state[sx.P_ORIGIN_AT]
-    for place in range(state[extra_at(state, base) + sx.X_RUNS]):
+    for place in range(state[u(extra_at(state, base) + sx.X_RUNS)]):
         at = run_at(state, base, place)
         image = _slots(state, base, at + sx.U_SLOT, 1, image, back)
         image = _same(state, at + sx.U_BANK, 1, image, back)
-        row = state[origin + O_ROWS + state[at + sx.U_BANK]]
+        row = state[u(origin + O_ROWS + state[u(at + sx.U_BANK)])]
         image = _words(state, at + sx.U_ROW, 1, image, row, UNBOUNDED, back)
         image = _same(state, at + sx.U_WRITE, 2, image, back)  # and U_LEFT
-        image = _words(state, at + sx.U_STAMP, 1, image, state[origin + O_CLOCK], UNBOUNDED, back)
+        image = _words(state, at + sx.U_STAMP, 1, image, state[u(origin + O_CLOCK)], UNBOUNDED, back)
         image = _same(state, at + sx.U_COUNTED, 1, image, back)
-        image = _words(state, at + sx.U_SEQUENCE, 1, image, state[origin + O_SEQUENCE], UNBOUNDED, back)
+        image = _words(state, at + sx.U_SEQUENCE, 1, image, state[u(origin + O_SEQUENCE)], UNBOUNDED, back)
     return image
 
 
@@ -208,7 +210,7 @@ def _of_runs(state: IntArray, base: int, image: int, back: bool) -> int:
 def _walk(state: IntArray, base: int, image: int, back: bool) -> int:
     """Write the channel to its image, or back from there: one function, so that each is the other's reverse."""
     origin, extra = state[sx.P_ORIGIN_AT], extra_at(state, base)
-    clock = state[origin + O_CLOCK]
+    clock = state[u(origin + O_CLOCK)]
     image = _words(state, base + ix.C_CLK, 1, image, clock, UNBOUNDED, back)
     image = _same(state, base + ix.C_WRITING, 1, image, back)
     if state[ix.P_REFRESH] != ix.NO_REFRESH:
@@ -219,7 +221,7 @@ def _walk(state: IntArray, base: int, image: int, back: bool) -> int:
     image = _same(state, extra + sx.X_ENTERING, 3, image, back)  # X_USED, X_TURN
     image = _words(state, extra + sx.X_NEXT_ARRIVAL, 1, image, clock, 0, back)  # one before the present is past
     image = _same(state, extra + sx.X_RUNS, 2, image, back)  # and X_PENDING
-    image = _words(state, extra + sx.X_SEQUENCE, 1, image, state[origin + O_SEQUENCE], UNBOUNDED, back)
+    image = _words(state, extra + sx.X_SEQUENCE, 1, image, state[u(origin + O_SEQUENCE)], UNBOUNDED, back)
     image = _of_moments(state, base, image, back)
     image = _of_banks(state, base, image, back)
     image = _of_requests(state, base, image, back)
@@ -232,11 +234,11 @@ def write_image(state: IntArray, base: int, image: int) -> int:
     how far its row is from that of each bank belongs to it."""
     image = _walk(state, base, image, False)
     origin = state[sx.P_ORIGIN_AT]
-    for place in range(state[origin + O_USED]):
-        at = slot_at(state, base, state[base + state[sx.P_USED_AT] + place])
-        first = origin + O_ROWS + state[at + sx.S_BANK_BASE]
-        for bank in range(state[at + sx.S_BANK_COUNT]):
-            state[image] = state[at + sx.S_ROW] - state[first + bank]
+    for place in range(state[u(origin + O_USED)]):
+        at = slot_at(state, base, state[u(base + state[sx.P_USED_AT] + place)])
+        first = origin + O_ROWS + state[u(at + sx.S_BANK_BASE)]
+        for bank in range(state[u(at + sx.S_BANK_COUNT)]):
+            state[u(image)] = state[u(at + sx.S_ROW)] - state[u(first + bank)]
             image += 1
     return int(image)
 
@@ -248,21 +250,21 @@ def write_outcome(state: IntArray, base: int, image: int) -> None:
     origin, extra = state[sx.P_ORIGIN_AT], extra_at(state, base)
     image = _walk(state, base, image, False)
     for number in range(COUNTS):
-        state[image + number] = state[origin + O_COUNTS + number]
+        state[u(image + number)] = state[u(origin + O_COUNTS + number)]
     _copy_counts(state, base, image, -1, 1)
     image += COUNTS
-    began = state[extra + sx.X_SEQUENCE] > state[origin + O_SEQUENCE]
-    last = slot_at(state, base, state[extra + sx.X_LAST_SLOT])
-    state[image] = state[last + sx.S_PLACE] if began else ix.NONE
-    events = state[extra + sx.X_EVENTS] - state[origin + O_EVENTS]
-    state[image + 1] = events
+    began = state[u(extra + sx.X_SEQUENCE)] > state[u(origin + O_SEQUENCE)]
+    last = slot_at(state, base, state[u(extra + sx.X_LAST_SLOT)])
+    state[u(image)] = state[u(last + sx.S_PLACE)] if began else ix.NONE
+    events = state[u(extra + sx.X_EVENTS)] - state[u(origin + O_EVENTS)]
+    state[u(image + 1)] = events
     image += 2
     for number in range(events):
-        place = state[extra + sx.X_EVENTS_HEAD] + state[origin + O_EVENTS] + number
+        place = state[u(extra + sx.X_EVENTS_HEAD)] + state[u(origin + O_EVENTS)] + number
         place = place if place < state[sx.P_EVENTS] else place - state[sx.P_EVENTS]
         at = base + state[sx.P_EVENTS_AT] + sx.EVENT_WORDS * place
-        state[image] = state[at + sx.E_TICK] - state[origin + O_CLOCK]
-        state[image + 1] = 2 * _place_of(state, base, state[at + sx.E_CODE] // 2) + state[at + sx.E_CODE] % 2
+        state[u(image)] = state[u(at + sx.E_TICK)] - state[u(origin + O_CLOCK)]
+        state[u(image + 1)] = 2 * _place_of(state, base, state[u(at + sx.E_CODE)] // 2) + state[u(at + sx.E_CODE)] % 2
         image += 2
 
 
@@ -272,7 +274,7 @@ def _place_of(state: IntArray, base: int, task: int) -> int:
     origin = state[sx.P_ORIGIN_AT]
     slots = origin + O_ROWS + state[ix.P_BANKS]
     place = 0
-    while state[slot_at(state, base, state[slots + place]) + sx.S_TASK] != task:
+    while state[u(slot_at(state, base, state[u(slots + place)]) + sx.S_TASK)] != task:
         place += 1
     return place
 
@@ -285,14 +287,14 @@ def take_outcome(state: IntArray, base: int, image: int) -> None:
     image = _walk(state, base, image, True)
     _add_counts(state, base, image)
     image += COUNTS
-    if state[image] != ix.NONE:
-        slot = state[slots + state[image]]
-        state[extra + sx.X_LAST_SLOT] = slot
-        state[extra + sx.X_LAST_TASK] = state[slot_at(state, base, slot) + sx.S_TASK]
-    events = state[image + 1]
+    if state[u(image)] != ix.NONE:
+        slot = state[u(slots + state[u(image)])]
+        state[u(extra + sx.X_LAST_SLOT)] = slot
+        state[u(extra + sx.X_LAST_TASK)] = state[u(slot_at(state, base, slot) + sx.S_TASK)]
+    events = state[u(image + 1)]
     image += 2
     for _ in range(events):
-        at = slot_at(state, base, state[slots + state[image + 1] // 2])
-        code = 2 * state[at + sx.S_TASK] + state[image + 1] % 2
-        announce(state, base, state[image] + state[origin + O_CLOCK], code)
+        at = slot_at(state, base, state[u(slots + state[u(image + 1)] // 2)])
+        code = 2 * state[u(at + sx.S_TASK)] + state[u(image + 1)] % 2
+        announce(state, base, state[u(image)] + state[u(origin + O_CLOCK)], code)
         image += 2

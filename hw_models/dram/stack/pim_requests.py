@@ -7,6 +7,7 @@ runs of cores that enter ask for it; what the units do is in `pim.py`.
 
 from __future__ import annotations
 
+from cairn.base.kernel import u
 from cairn.hw_models.dram import request as rq
 from cairn.hw_models.dram.control.queues import inner, routine
 from cairn.hw_models.dram.stack import layout as sx
@@ -37,29 +38,29 @@ def fits(state: IntArray, request: IntArray) -> bool:
 def insert_pim(state: IntArray, base: int, arrived: int, task: int, request: IntArray) -> bool:
     """Append a PIM request, if there is room (S6)."""
     extra = extra_at(state, base)
-    count = state[extra + sx.X_PIM_COUNT]
+    count = state[u(extra + sx.X_PIM_COUNT)]
     if count >= state[sx.P_PIM_REQUESTS]:
         return False
     at = pim_head_at(state, base, count)
     together = request[rq.R_BANK_COUNT] * state[sx.P_PIM_COLUMN_BYTES]
     column = request[rq.R_OFFSET] // together
-    state[at + sx.T_TASK] = task
-    state[at + sx.T_WAITS_FIRST] = request[FLAGS] & WANTS_FIRST
-    state[at + sx.T_ARRIVED] = arrived
-    state[at + sx.T_BANK] = request[rq.R_BANK_BASE]
-    state[at + sx.T_COUNT] = request[rq.R_BANK_COUNT]
-    state[at + sx.T_ROW] = request[rq.R_ROW_BASE] + column // state[sx.P_PIM_COLUMNS]
-    state[at + sx.T_COLUMN] = column % state[sx.P_PIM_COLUMNS]
-    state[at + sx.T_LEFT] = request[rq.R_BYTES] // together
-    state[at + sx.T_TURNS] = max(state[sx.P_PIM_PARTS], request[FLAGS] // rq.TURNS)
-    state[extra + sx.X_PIM_COUNT] = count + 1
+    state[u(at + sx.T_TASK)] = task
+    state[u(at + sx.T_WAITS_FIRST)] = request[FLAGS] & WANTS_FIRST
+    state[u(at + sx.T_ARRIVED)] = arrived
+    state[u(at + sx.T_BANK)] = request[rq.R_BANK_BASE]
+    state[u(at + sx.T_COUNT)] = request[rq.R_BANK_COUNT]
+    state[u(at + sx.T_ROW)] = request[rq.R_ROW_BASE] + column // state[sx.P_PIM_COLUMNS]
+    state[u(at + sx.T_COLUMN)] = column % state[sx.P_PIM_COLUMNS]
+    state[u(at + sx.T_LEFT)] = request[rq.R_BYTES] // together
+    state[u(at + sx.T_TURNS)] = max(state[sx.P_PIM_PARTS], request[FLAGS] // rq.TURNS)
+    state[u(extra + sx.X_PIM_COUNT)] = count + 1
     return True
 
 
 @inner()
 def has_open_rows(state: IntArray, base: int) -> bool:
     """Whether rows are open, or being opened or closed, for the PIM units (S8)."""
-    phase = state[extra_at(state, base) + sx.X_PIM_PHASE]
+    phase = state[u(extra_at(state, base) + sx.X_PIM_PHASE)]
     return bool(phase == sx.OPENING or phase == sx.WORKING or phase == sx.CLOSING)
 
 
@@ -67,20 +68,20 @@ def has_open_rows(state: IntArray, base: int) -> bool:
 def is_at_rest(state: IntArray, base: int) -> bool:
     """Whether the PIM units have claimed nothing and nobody asks for them."""
     extra = extra_at(state, base)
-    return bool(state[extra + sx.X_PIM_PHASE] == sx.REST and state[extra + sx.X_PIM_COUNT] == 0)
+    return bool(state[u(extra + sx.X_PIM_PHASE)] == sx.REST and state[u(extra + sx.X_PIM_COUNT)] == 0)
 
 
 @inner()
 def is_wanted(state: IntArray, base: int, low: int, high: int, now: int) -> bool:
     """Whether cores wait at `now` for banks low .. high - 1, with bursts in the queue or the next run of a request."""
     extra = extra_at(state, base)
-    for place in range(state[extra + sx.X_RUNS]):
+    for place in range(state[u(extra + sx.X_RUNS)]):
         at = run_at(state, base, place)
-        if state[at + sx.U_LEFT] > 0 and low <= state[at + sx.U_BANK] < high:
+        if state[u(at + sx.U_LEFT)] > 0 and low <= state[u(at + sx.U_BANK)] < high:
             return True
-    for turn in range(state[extra + sx.X_ENTERING]):
+    for turn in range(state[u(extra + sx.X_ENTERING)]):
         at = entering_at(state, base, turn)
-        if state[at + sx.S_ARRIVED] <= now and low <= next_bank(state, at) < high:
+        if state[u(at + sx.S_ARRIVED)] <= now and low <= next_bank(state, at) < high:
             return True
     return False
 
@@ -89,11 +90,11 @@ def is_wanted(state: IntArray, base: int, low: int, high: int, now: int) -> bool
 def columns_of_row(state: IntArray, base: int) -> int:
     """Columns of the row that the first request works on next."""
     at = pim_head_at(state, base, 0)
-    return int(min(state[at + sx.T_LEFT], state[sx.P_PIM_COLUMNS] - state[at + sx.T_COLUMN]))
+    return int(min(state[u(at + sx.T_LEFT)], state[sx.P_PIM_COLUMNS] - state[u(at + sx.T_COLUMN)]))
 
 
 @inner()
 def spacing_of(state: IntArray, base: int) -> int:
     """Ticks from one column of the first request to the next: as many parts of the spacing as it has turns (S8)."""
     parts = state[sx.P_PIM_PARTS]
-    return int((state[sx.P_PIM_SPACING] * state[pim_head_at(state, base, 0) + sx.T_TURNS] + parts - 1) // parts)
+    return int((state[sx.P_PIM_SPACING] * state[u(pim_head_at(state, base, 0) + sx.T_TURNS)] + parts - 1) // parts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from cairn.base.kernel import u
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.queues import inner, routine
 from cairn.hw_models.dram.stack import layout as sx
@@ -27,7 +28,7 @@ def _entry_of(state: IntArray, question: int, end: int) -> int:
     """Where the table keeps a question."""
     mixed = 0
     for at in range(question, end):
-        mixed += (state[at] + 1) * (2 * (at - question) + ODD)
+        mixed += (state[u(at)] + 1) * (2 * (at - question) + ODD)
     mixed = (mixed ^ (mixed >> 29)) * ODD
     return int(state[sx.P_TABLE_AT] + ((mixed >> 32) & (state[sx.P_ENTRIES] - 1)) * state[sx.P_ENTRY_WORDS])
 
@@ -35,11 +36,11 @@ def _entry_of(state: IntArray, question: int, end: int) -> int:
 @inner()
 def _is_there(state: IntArray, entry: int, question: int, length: int) -> bool:
     """Whether the table's entry is for that very question."""
-    if state[entry] != length:
+    if state[u(entry)] != length:
         return False
     different = 0
     for number in range(length):
-        different |= state[entry + 1 + number] ^ state[question + number]
+        different |= state[u(entry + 1 + number)] ^ state[u(question + number)]
     return bool(different == 0)
 
 
@@ -48,9 +49,9 @@ def _is_worth_asking(state: IntArray, base: int, limit: int) -> bool:
     """Whether there is much to do, for few enough requests; logged commands must all be worked out, and what PIM units
     do is not part of the image."""
     extra = extra_at(state, base)
-    if state[extra + sx.X_PIM_COUNT] + state[extra + sx.X_PIM_PHASE] + state[extra + sx.X_BUFFERS] > 0:
+    if state[u(extra + sx.X_PIM_COUNT)] + state[u(extra + sx.X_PIM_PHASE)] + state[u(extra + sx.X_BUFFERS)] > 0:
         return False
-    used, ticks = state[extra + sx.X_USED], limit - state[extra + sx.X_LIMIT]
+    used, ticks = state[u(extra + sx.X_USED)], limit - state[u(extra + sx.X_LIMIT)]
     return bool(ticks >= state[sx.P_ASK_TICKS] and 0 < used <= state[sx.P_ASK_REQUESTS] and state[ix.P_LOG_SIZE] == 0)
 
 
@@ -62,18 +63,18 @@ def work_or_repeat(state: IntArray, base: int, limit: int) -> None:
         return
     set_origin(state, base)
     question = state[sx.P_QUESTION_AT]
-    state[question] = limit - state[base + ix.C_CLK]
+    state[u(question)] = limit - state[u(base + ix.C_CLK)]
     end = write_image(state, base, question + 1)
     entry, length = _entry_of(state, question, end), end - question
     answer = entry + 1 + state[sx.P_ENTRY_WORDS] // 2
     if _is_there(state, entry, question, length):
         take_outcome(state, base, answer)
-        state[extra_at(state, base) + sx.X_LIMIT] = limit
+        state[u(extra_at(state, base) + sx.X_LIMIT)] = limit
         state[sx.P_REPEATED] += 1
         return
-    state[entry] = length
+    state[u(entry)] = length
     for number in range(length):
-        state[entry + 1 + number] = state[question + number]
+        state[u(entry + 1 + number)] = state[u(question + number)]
     work(state, base, limit)
     write_outcome(state, base, answer)
     state[sx.P_WORKED] += 1

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from cairn.base.errors import ConfigError
-from cairn.base.kernel import kernel
+from cairn.base.kernel import kernel, u
 from cairn.base.ticks import NEVER
 from cairn.hw_models.dram.control import layout as ix
 from cairn.hw_models.dram.control.build import build_state
@@ -81,8 +81,8 @@ def _play(state: IntArray, channel: int) -> None:
     bounds, winners = state[sx.P_BOUNDS_AT], state[sx.P_WINNERS_AT]
     node = (state[sx.P_LEAVES] + channel) >> 1
     while node > 0:
-        left, right = state[winners + 2 * node], state[winners + 2 * node + 1]
-        state[winners + node] = left if state[bounds + left] <= state[bounds + right] else right
+        left, right = state[u(winners + 2 * node)], state[u(winners + 2 * node + 1)]
+        state[u(winners + node)] = left if state[u(bounds + left)] <= state[u(bounds + right)] else right
         node >>= 1
 
 
@@ -95,7 +95,7 @@ def _base(state: IntArray, channel: int) -> int:
 @inner()
 def _rebound(state: IntArray, channel: int, base: int) -> None:
     """Renew the bound of one channel after its block changed."""
-    state[state[sx.P_BOUNDS_AT] + channel] = bound(state, base)
+    state[u(state[sx.P_BOUNDS_AT] + channel)] = bound(state, base)
     _play(state, channel)
 
 
@@ -115,7 +115,7 @@ def enqueue(state: IntArray, task: int, request: IntArray) -> None:
         else:
             refuse(state, OVERFLOW)
         return
-    if state[extra_at(state, base) + sx.X_USED] >= state[sx.P_REQUESTS]:
+    if state[u(extra_at(state, base) + sx.X_USED)] >= state[sx.P_REQUESTS]:
         refuse(state, OVERFLOW)
         return
     insert(state, base, state[NOW], task, request)
@@ -129,8 +129,8 @@ def advance(state: IntArray, until: int) -> int:
     stop = until
     count = 0
     while True:
-        channel = state[root]
-        moment = state[bounds + channel]
+        channel = state[u(root)]
+        moment = state[u(bounds + channel)]
         if moment > stop:
             break
         base = _base(state, channel)
@@ -149,7 +149,7 @@ def advance(state: IntArray, until: int) -> int:
 @kernel(NEXT_EVENT_SIGNATURE, _nrt=False)
 def next_event(state: IntArray) -> int:
     """The least of the channels' bounds."""
-    return int(max(state[NOW], state[state[sx.P_BOUNDS_AT] + state[state[sx.P_WINNERS_AT] + 1]]))
+    return int(max(state[NOW], state[u(state[sx.P_BOUNDS_AT] + state[u(state[sx.P_WINNERS_AT] + 1)])]))
 
 
 def _blocks(state: IntArray) -> IntArray:
