@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cairn.base.kernel import kernel
+from cairn.base.kernel import kernel, u
 from cairn.hw_models.noc.chip_network import chip_network
 from cairn.hw_models.noc.network import walk
 from cairn.hw_models.noc.routing import signed_steps_kernel, steps
@@ -182,11 +182,13 @@ def _add_to_links(links: IntArray, wraps: int, rows: int, columns: int, moved: I
             x = signed_steps_kernel(wraps, columns, column, destination % columns)
             y = signed_steps_kernel(wraps, rows, row, destination // columns)
             for _ in range(abs(x)):
-                links[DIRECTIONS * (row * columns + column) + (RIGHT if x > 0 else LEFT)] += amount
-                column = (column + (1 if x > 0 else -1)) % columns
+                links[u(DIRECTIONS * (row * columns + column) + (RIGHT if x > 0 else LEFT))] += amount
+                column += 1 if x > 0 else -1
+                column += columns if column < 0 else -columns if column >= columns else 0
             for _ in range(abs(y)):
-                links[DIRECTIONS * (row * columns + column) + (DOWN if y > 0 else UP)] += amount
-                row = (row + (1 if y > 0 else -1)) % rows
+                links[u(DIRECTIONS * (row * columns + column) + (DOWN if y > 0 else UP))] += amount
+                row += 1 if y > 0 else -1
+                row += rows if row < 0 else -rows if row >= rows else 0
 
 
 def _by_table(spec: NocSpec, rows: int, columns: int, moved: IntArray) -> IntArray:

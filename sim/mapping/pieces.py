@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cairn.base.kernel import kernel
+from cairn.base.kernel import kernel, u
 from cairn.sim.plan.builder import PlanBuilder, Region, Slice
 from cairn.sim.plan.plan import SRAM
 
@@ -107,8 +107,9 @@ def _sorted_by(key: IntArray, order: IntArray, keys: int) -> tuple[IntArray, Int
 
 
 @kernel(inline="always")
-def _overlap(one: IntArray, other: IntArray) -> bool:
-    return bool(max(one[0], other[0]) < min(one[1], other[1]))
+def _overlap(extents: IntArray, one: int, others: IntArray, other: int) -> bool:
+    begin = max(extents[u(one), 0], others[u(other), 0])
+    return bool(begin < min(extents[u(one), 1], others[u(other), 1]))
 
 
 @kernel()
@@ -116,7 +117,7 @@ def _first_at_least(values: IntArray, low: int, high: int, least: int) -> int:
     """The first of the ascending values low .. high - 1 that is not below `least`; `high` where all are."""
     while low < high:
         middle = (low + high) // 2
-        if values[middle] < least:
+        if values[u(middle)] < least:
             low = middle + 1
         else:
             high = middle
@@ -155,7 +156,7 @@ def _pairs(
         first, last, ascending = count, -1, True
         at_row, at_column = have_row[piece], have_column[piece]
         for row in range(first_row[at_row], stop_row[at_row]):
-            if not _overlap(have_rows[at_row], want_rows[row]):
+            if not _overlap(have_rows, at_row, want_rows, row):
                 continue
             if count + begin[row + 1] - begin[row] > source.size:
                 more = np.empty(source.size + want_row.size, np.int64)
@@ -163,12 +164,12 @@ def _pairs(
             for index in range(
                 _first_at_least(column_of, begin[row], begin[row + 1], first_column[at_column]), begin[row + 1]
             ):
-                if column_of[index] >= stop_column[at_column]:
+                if column_of[u(index)] >= stop_column[u(at_column)]:
                     break
-                if _overlap(have_columns[at_column], want_columns[column_of[index]]):
-                    source[count], target[count] = piece, member[index]
-                    ascending &= member[index] > last
-                    last = member[index]
+                if _overlap(have_columns, at_column, want_columns, column_of[u(index)]):
+                    source[u(count)], target[u(count)] = piece, member[u(index)]
+                    ascending &= member[u(index)] > last
+                    last = member[u(index)]
                     count += 1
         if not ascending:
             target[first:count].sort()

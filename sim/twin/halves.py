@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cairn.base.kernel import kernel
+from cairn.base.kernel import kernel, u
 from cairn.hw_models.noc.routing import signed_steps_kernel
 from cairn.hw_models.noc.spec import NocTopology
 from cairn.sim.mapping.grid import Grid
@@ -61,8 +61,9 @@ def _half_of(source: IntArray, target: IntArray, cores: int) -> IntArray:
     half, sent = np.empty(source.size, np.int64), np.zeros(cores, np.int64)
     for place in range(source.size):
         index = by_distance[place]
-        half[index] = 2 * sent[source[index]] // count[source[index]]
-        sent[source[index]] += 1
+        sender = source[u(index)]
+        half[u(index)] = 2 * sent[u(sender)] // count[u(sender)]
+        sent[u(sender)] += 1
     return half
 
 
@@ -72,23 +73,24 @@ def _carried(
     columns: int,
 ) -> FloatArray:  # fmt: skip
     """(2, links and ports): bytes on each in either half, of messages that go along their rows, then their columns."""
-    carried = np.zeros((2, rows * columns * KINDS))
+    carried = np.zeros(2 * rows * columns * KINDS)
     for i in range(source.size):
-        load, row, column = carried[half[i]], source[i] // columns, source[i] % columns
-        load[source[i] * KINDS + INJECTION] += size[i]
-        load[target[i] * KINDS + EJECTION] += size[i]
+        row, column = source[i] // columns, source[i] % columns
+        load, amount = half[i] * rows * columns * KINDS, size[i]
+        carried[u(load + source[i] * KINDS + INJECTION)] += amount
+        carried[u(load + target[i] * KINDS + EJECTION)] += amount
         if not links:
             continue
         across = signed_steps_kernel(wraps, columns, column, target[i] % columns)
         down = signed_steps_kernel(wraps, rows, row, target[i] // columns)
         place, way = 1 if across > 0 else -1, 0 if across > 0 else 1
         for _ in range(abs(across)):
-            load[(row * columns + column) * KINDS + way] += size[i]
+            carried[u(load + (row * columns + column) * KINDS + way)] += amount
             column += place
             column += columns if column < 0 else -columns if column >= columns else 0
         place, way = 1 if down > 0 else -1, 2 if down > 0 else 3
         for _ in range(abs(down)):
-            load[(row * columns + column) * KINDS + way] += size[i]
+            carried[u(load + (row * columns + column) * KINDS + way)] += amount
             row += place
             row += rows if row < 0 else -rows if row >= rows else 0
-    return carried
+    return carried.reshape(2, -1)
