@@ -87,8 +87,9 @@ def _numbered(job: Job) -> _Numbered:
     has = np.concatenate([brings, brings, np.ones((3, now.size), dtype=np.bool_)])
     kind = np.arange(len(has))[:, None]
     at = (len(has) * (step + (kind == CONTEXTS)) + kind)[has]
-    numbers = np.empty(at.size, dtype=np.int64)
-    numbers[np.argsort(at, kind="stable")] = job.scope.plan.reserve(at.size)
+    numbers = job.scope.plan.reserve(at.size)
+    if not job.scope.plan.skips:  # where they are skipped, their order is no matter
+        numbers[np.argsort(at, kind="stable")] = numbers.copy()
     tasks = np.full(has.shape, NONE, dtype=np.int64)
     tasks[has] = numbers
     return _Numbered(now, begin, tasks)
@@ -134,7 +135,7 @@ def _wait_for_room(job: Job, numbered: _Numbered) -> None:
         before = these, places[1]
     if before is not None:
         tell_used(job, before[1], unit[before[0]], tasks[CONTEXTS, before[0]])
-    if waiting:
+    if waiting and not plan.skips:
         waiters = np.concatenate(waiting)
         plan.after(waiters[waiters >= 0], np.concatenate(waited)[waiters >= 0])
 

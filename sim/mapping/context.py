@@ -183,6 +183,8 @@ class Scope:
     ) -> IntArray:  # fmt: skip
         """Tasks of the vector unit over so many elements of a kind of work (a key of the vector unit's table), done in
         `times` equal parts one after the other."""
+        if self.plan.skips:
+            return self.plan.pass_over(core.size, tasks)
         unit = self.chip.vector_unit
         cycles = vector_cycles(unit, -(-elements // times), passes_of(unit, kind))
         cycles = times * cycles + (times - 1) * self.chip.synchronisation.task_issue_cycles
@@ -194,6 +196,8 @@ class Scope:
     ) -> IntArray:  # fmt: skip
         """Tasks of the matrix unit, or with `weights` of the unit for weights of so many bits: products of `sizes`
         m, n, k of operands of `bits` (x, w, y)."""
+        if self.plan.skips:
+            return self.plan.pass_over(core.size, tasks)
         m, n, k = sizes
         cycles = self.stage.matrix.of(sizes, bits, parts, weights)
         by_lut = weights and self.chip.lut_for(bits[0], bits[1]) is not None

@@ -196,6 +196,9 @@ def _add_round(
     for step in range(len(steps)):
         before[step] = final
         final = np.where(there[step], added[step], final)
+    if work.scope.plan.skips:
+        work.scope.plan.pass_over(int(both.sum()), in_turn)
+        return final
     if not there.any():
         return final
     ready = last[source] if spmd else np.take_along_axis(before, source, axis=1)

@@ -129,6 +129,9 @@ def _bring_weights(work: Work, steps: _Steps, passed: _Passed | None) -> _Passed
         place.users.append(steps.computed[step])
         if turn == 0 or not stage.spmd:
             passed = _Passed(place, brought)
+    if work.scope.plan.skips:
+        work.scope.plan.pass_over(int((steps.brought >= 0).sum()), steps.brought)
+        return passed
     _write_loads(work, steps, addresses)
     data = Slice(work.product.w, (steps.ka, steps.kb), (steps.na, steps.nb), steps.bytes, work.product.group)
     send_all(work, source, data, ready, np.where((steps.turn > 0)[:, None], steps.brought, NONE), port="relay")
@@ -158,6 +161,9 @@ def _compute(work: Work, steps: _Steps) -> None:
     """Compute tasks on the weight tiles of every core; the first ones of a column wait for their parts of x."""
     plan, product = work.scope.plan, work.product
     mask = steps.computed >= 0
+    if plan.skips:
+        plan.pass_over(int(mask.sum()), steps.computed)
+        return
     if not mask.any():
         return
     core = np.nonzero(mask)[1]

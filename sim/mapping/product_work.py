@@ -119,6 +119,9 @@ def send_all(
     """Copies from grid index `source[step, i]` to grid index i, as the reserved `tasks` (steps, cores), -1 where there
     is none. `source` and what `data` has are (steps, cores) or the same for all steps."""
     mask = tasks >= 0
+    if work.scope.plan.skips:
+        work.scope.plan.pass_over(int(mask.sum()), tasks)
+        return
     if not mask.any():
         return
     chosen: BoolArray | slice = slice(None) if mask.all() else mask.ravel()

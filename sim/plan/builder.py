@@ -20,7 +20,7 @@ from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram.request import IS_BUFFER, IS_PIM, TURNS
 from cairn.hw_models.server import FLAGS, IS_WRITE, WANTS_FIRST
 from cairn.sim.plan.edges import edges_of
-from cairn.sim.plan.growing import Growing, Unwritten
+from cairn.sim.plan.growing import Growing
 from cairn.sim.plan.plan import (
     CAUSES,
     COMPUTE,
@@ -147,8 +147,8 @@ class PlanBuilder:
         self._reserved = 0
         self._skipped: list[Skipped] = []
         self._gone = 0
-        self._put_by: tuple[Growing, ...] = ()
-        """The tables, while a stretch is skipped."""
+        self.skips = False
+        """Whether a stretch is being skipped: tasks are numbered, and none is written."""
 
     # -- names -------------------------------------------------------------------------------------------------
 
@@ -178,33 +178,37 @@ class PlanBuilder:
     def reserve(self, n: int) -> IntArray:
         """The next `n` task numbers, for tasks that are written by later calls: each one by one call."""
         self._reserved += n
-        self._tasks.extend(n)
-        self.n_tasks += n
-        return self.n_tasks - n + np.arange(n)
+        if not self.skips:
+            self._tasks.extend(n)
+        return self._next_numbers(n)
 
     def skip(self, ready: IntArray) -> None:
         """From here to `resume`, number tasks and write none. A joint after the tasks `ready` (-1: none) stands for all
         of them: whoever waits for any, now or later, waits for it."""
-        if self._put_by or self._reserved:
+        if self.skips or self._reserved:
             raise CairnError("a stretch of a plan is skipped by itself, and reserved tasks are written before it")
         joint = self.sync(None)
         self.after(np.repeat(joint, ready.size), ready)
         self._skipped.append(Skipped(int(joint[0]), 0))
-        self._put_by = (self._tasks, self._compute, self._copies, self._edges, *self._requests)
-        self._tasks = self._compute = self._copies = self._edges = Unwritten()
-        self._requests = tuple(Unwritten() for _ in self._requests)
+        self.skips = True
 
     def resume(self) -> int:
         """Write tasks again; answers how many were skipped."""
-        if not self._put_by:
+        if not self.skips:
             raise CairnError("no stretch of this plan is being skipped")
         if self._reserved:
             raise CairnError(f"{self._reserved} tasks that were reserved in a skipped stretch belong to it")
-        self._tasks, self._compute, self._copies, self._edges, *requests = self._put_by
-        self._requests, self._put_by = tuple(requests), ()
+        self.skips = False
         self._skipped[-1] = stretch = Skipped(self._skipped[-1].begin, self.n_tasks)
         self._gone += stretch.gone
         return stretch.gone
+
+    def pass_over(self, n: int, tasks: IntArray | None = None) -> IntArray:
+        """The numbers of `n` tasks of a skipped stretch, the next ones or reserved `tasks`, instead of writing them."""
+        if tasks is None:
+            return self._next_numbers(n)
+        self._reserved -= n
+        return tasks
 
     # -- the three calls ----------------------------------------------------------------------------------------
 
@@ -216,6 +220,8 @@ class PlanBuilder:
         on the rows of the tile in `turns` equal parts."""
         cores: IntArray = np.atleast_1d(np.asarray(core, dtype=np.int64))
         n = cores.size
+        if self.skips:
+            return self.pass_over(n, tasks)
         columns = [tile.op, tile.action, tile.group, *tile.m, *tile.n, *tile.k, ops, turns]
         row = self._compute.count + np.arange(n)
         self._compute.append(n, columns)
@@ -244,6 +250,8 @@ class PlanBuilder:
             ]
             return np.stack(rows) if rows else np.empty((0, 0), dtype=np.int64)
         n = max(np.size(v) for v in (source.place, destination.place, source.slice.bytes, source.slice.rows[0], op))
+        if self.skips:
+            return self.pass_over(n, tasks)
         part, row = source.slice, self._copy_rows(n, source, destination, cause, reduce)
         if source.kind == SRAM and destination.kind == SRAM:
             if np.any(np.asarray(source.place) == np.asarray(destination.place)):
@@ -278,6 +286,8 @@ class PlanBuilder:
         if operand.kind != DRAM or operand.address is None:
             raise CairnError("PIM units work on a region in DRAM with its address (banks, row, stripe, offset)")
         n = max(np.size(core), np.size(operand.slice.bytes))
+        if self.skips:
+            return self.pass_over(n)
         row = self._compute.count + np.arange(n)
         self._compute.append(n, [tile.op, tile.action, tile.group, *tile.m, *tile.n, *tile.k, ops, 1])
         together = _column(operand.address[1], n) * units.column_bytes
@@ -337,6 +347,8 @@ class PlanBuilder:
         if source.kind != SRAM or destination.kind != SRAM:
             raise CairnError("routers hand data from the SRAM of a core to that of others, not to or from DRAM")
         n = np.size(destination.place)
+        if self.skips:
+            return self.pass_over(n)
         row = self._copy_rows(n, source, destination, cause, False)
         clock = self.chip.noc.clock(self._clock)
         duration = -(-_column(cycles, n) * clock.num // clock.den)
@@ -357,7 +369,7 @@ class PlanBuilder:
 
     def after(self, tasks: IntArray, predecessors: npt.NDArray[np.integer] | int, first_data: bool = False) -> None:
         """Let each of `tasks` wait for the end (or first data) of its predecessor; -1 means none."""
-        if self._put_by:
+        if self.skips:
             return
         codes = _column(predecessors, tasks.size)
         there = codes >= 0
@@ -415,11 +427,12 @@ class PlanBuilder:
         self, n: int, queue: IntArray, duration: IntLike, server: int, request: IntLike, op: IntLike, kind: int,
         row: IntLike, after: After, tasks: IntArray | None = None,
     ) -> IntArray:  # fmt: skip
+        if self.skips:
+            return self.pass_over(n, tasks)
         columns = (queue, duration, server, request, op, self._block, kind, row)
         if tasks is None:
             self._tasks.append(n, columns)
-            tasks = self.n_tasks + np.arange(n)
-            self.n_tasks += n
+            tasks = self._next_numbers(n)
         else:
             self._tasks.put(tasks - self._gone, columns)
             self._reserved -= n
@@ -428,11 +441,15 @@ class PlanBuilder:
                 self.after(tasks, predecessor)
         return tasks
 
+    def _next_numbers(self, n: int) -> IntArray:
+        self.n_tasks += n
+        return self.n_tasks - n + np.arange(n)
+
     def build(self) -> Plan:
         """The plan of everything written so far. It takes over what the builder holds: a builder builds once."""
         if self._reserved:
             raise CairnError(f"{self._reserved} of the reserved tasks were not written")
-        if self._put_by:
+        if self.skips:
             raise CairnError("a stretch of this plan is still being skipped")
         queue, duration, server, request, op, block, kind, row = self._tasks.take()
         codes, targets = self._edges.take()

@@ -68,19 +68,3 @@ class Growing:
         for index, old in enumerate(self._parts):  # one after the other: at most one stands in memory twice
             self._parts[index] = np.empty((self._room, *old.shape[1:]), dtype=old.dtype)
             self._parts[index][:used] = old[:used]
-
-
-class Unwritten(Growing):
-    """A table that takes rows and keeps none of them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def extend(self, n: int) -> int:
-        return 0
-
-    def put(self, rows: IntArray, columns: Sequence[IntLike]) -> None:
-        pass
-
-    def append(self, n: int, columns: Sequence[IntLike]) -> None:
-        pass
