@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import qmc
 
 from cairn.base.streams import stream
 
@@ -224,6 +223,8 @@ class Space:
         Where the sequence keeps meeting points that are taken, the rest is drawn evenly; fewer are answered only when
         no more could be found in 64 rounds.
         """
+        from scipy.stats import qmc  # nearly a second, which workers that only simulate do not need
+
         taken = set(exclude)
         found: list[int] = []
         generator = stream(seed, "dse", purpose)

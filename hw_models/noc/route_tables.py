@@ -6,8 +6,6 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import shortest_path
 
 from cairn.base.errors import ConfigError
 from cairn.hw_models.noc.network import EJECT, IntArray, Network, Routes, require_deadlock_free
@@ -105,6 +103,9 @@ def _links_of_ports(network: Network, port: IntArray) -> IntArray:
 
 def _distances(network: Network, links: IntArray) -> FloatArray:
     """(routers, routers): fewest of `links` from one router to another, infinite where there is no way."""
+    from scipy.sparse import coo_matrix  # a fifth of a second, which networks without tables do not need
+    from scipy.sparse.csgraph import shortest_path
+
     ends = (network.link_source[links], network.link_destination[links])
     graph = coo_matrix((np.ones(links.size), ends), shape=(network.routers, network.routers))
     return np.asarray(shortest_path(graph.tocsr(), unweighted=True), dtype=np.float64)
