@@ -19,7 +19,7 @@ from cairn.base.errors import CairnError
 from cairn.hw_models.chip import ChipSpec
 from cairn.hw_models.dram.request import IS_BUFFER, IS_PIM, TURNS
 from cairn.hw_models.server import FLAGS, IS_WRITE, WANTS_FIRST
-from cairn.sim.plan.edges import edges_of
+from cairn.sim.plan.edges import edges_of, waits_of
 from cairn.sim.plan.growing import Growing
 from cairn.sim.plan.plan import (
     CAUSES,
@@ -36,7 +36,7 @@ from cairn.sim.plan.plan import (
     Plan,
     Queue,
 )
-from cairn.sim.plan.skipped import Skipped, as_written
+from cairn.sim.plan.skipped import Skipped, close_gap
 
 IntArray = npt.NDArray[np.int64]
 IntLike = int | Sequence[int] | npt.NDArray[np.integer]
@@ -139,11 +139,13 @@ class PlanBuilder:
         self.n_tasks = 0
         self._leader = np.arange(chip.core_count)
         self._block = 0
-        self._tasks = Growing(8, by_rows=False, types=_TASK_TYPES)
-        self._requests = tuple(Growing(width, by_rows=True) for width in (DRAM_REQUEST_COLUMNS, NOC_REQUEST_COLUMNS))
-        self._compute = Growing(len(COMPUTE_COLUMNS), by_rows=True)
-        self._copies = Growing(len(COPY_COLUMNS), by_rows=True)
-        self._edges = Growing(2, by_rows=False, types=(np.int64, np.int32))  # 2 * task + event, successor
+        self._tasks = Growing("tasks", 8, by_rows=False, types=_TASK_TYPES)
+        self._requests = (
+            Growing("dram", DRAM_REQUEST_COLUMNS, by_rows=True), Growing("noc", NOC_REQUEST_COLUMNS, by_rows=True)
+        )  # fmt: skip
+        self._compute = Growing("compute", len(COMPUTE_COLUMNS), by_rows=True)
+        self._copies = Growing("copies", len(COPY_COLUMNS), by_rows=True)
+        self._edges = Growing("edges", 2, by_rows=False, types=(np.int64, np.int32))  # 2 * task + event, successor
         self._reserved = 0
         self._skipped: list[Skipped] = []
         self._gone = 0
@@ -454,10 +456,9 @@ class PlanBuilder:
         queue, duration, server, request, op, block, kind, row = self._tasks.take()
         codes, targets = self._edges.take()
         n = self.n_tasks - self._gone
-        if self._skipped:
-            codes = 2 * as_written(codes >> 1, self._skipped) + (codes & 1)
-            targets = as_written(targets, self._skipped)
-        waits = np.bincount(targets, minlength=n).astype(np.int32)
+        for stretch in reversed(self._skipped):  # those before it keep their numbers
+            close_gap(codes, targets, stretch.begin, stretch.gone)
+        waits = waits_of(targets, n)
         on_first, on_done = (edges_of(codes, targets, event, n) for event in (0, 1))
         requests = tuple(table.take()[0] for table in self._requests)
         waited_first = np.flatnonzero(np.diff(on_first.start))

@@ -26,6 +26,15 @@ def _sorted(codes: IntArray, targets: IndexArray, event: int, start: IndexArray)
     return ends
 
 
+@kernel()
+def waits_of(targets: IndexArray, n: int) -> IndexArray:
+    """How many edges end at each of `n` tasks."""
+    waits = np.zeros(n, np.int32)
+    for index in range(targets.size):
+        waits[targets[index]] += 1
+    return waits
+
+
 def edges_of(codes: IntArray, targets: IndexArray, event: int, n: int) -> Edges:
     """Edges (codes 2 * task + event, and successors) of one kind of event of `n` tasks."""
     start = np.zeros(n + 1, dtype=np.int32)

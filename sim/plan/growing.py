@@ -12,7 +12,12 @@ IntArray = npt.NDArray[np.int64]
 IntLike = int | Sequence[int] | npt.NDArray[np.integer]
 
 _FIRST_ROWS: Final = 1 << 18
-"""Room of a new table: what most plans of a search need."""
+"""Room of a new table, at least: what most plans of a search need."""
+_SPARE: Final = 1 / 8
+"""More room than the last table of the same name took that a new one begins with (assumed)."""
+
+_taken: dict[str, int] = {}
+"""Rows of the last tables that this process gave away, by name: plans that follow each other are often alike."""
 
 
 class Growing:
@@ -20,13 +25,15 @@ class Growing:
 
     Columns may have a type each (`types`); without, all are int64.
 
-    Room doubles when it is used up. Spare room is address space: memory that was never written takes no place.
+    A table begins with the room that the last one of its `name` took, and some more; room doubles when it is used up.
+    Spare room is address space: memory that was never written takes no place.
     """
 
-    def __init__(self, width: int, *, by_rows: bool, types: Sequence[type[np.integer]] = ()):
+    def __init__(self, name: str, width: int, *, by_rows: bool, types: Sequence[type[np.integer]] = ()):
         self.count = 0
+        self._name = name
         self._by_rows = by_rows
-        self._room = _FIRST_ROWS
+        self._room = max(_FIRST_ROWS, int(_taken.get(name, 0) * (1 + _SPARE)))
         shape = (self._room, width) if by_rows else (self._room,)
         types = types or (np.int64,) * (1 if by_rows else width)
         self._parts: list[npt.NDArray[Any]] = [np.empty(shape, dtype=each) for each in types]
@@ -59,6 +66,7 @@ class Growing:
     def take(self) -> list[npt.NDArray[Any]]:
         """The columns, or the one table of rows. The table is given away: nothing can be appended any more."""
         parts, self._parts = self._parts, []
+        _taken[self._name] = self.count
         for part in parts:
             part.resize((self.count, *part.shape[1:]), refcheck=False)
         return parts

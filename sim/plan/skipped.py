@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-T = TypeVar("T", np.int32, np.int64)
+from cairn.base.kernel import kernel
+from cairn.sim.plan.plan import IndexArray, IntArray
 
 
 class Skipped(NamedTuple):
@@ -21,10 +19,11 @@ class Skipped(NamedTuple):
         return self.end - self.begin - 1
 
 
-def as_written(numbers: npt.NDArray[T], skipped: list[Skipped]) -> npt.NDArray[T]:
-    """Places of tasks among those that were written, by their numbers; of one that was not, the place of the joint.
-    The stretches ascend."""
-    written = numbers
-    for stretch in skipped:
-        written = written - np.clip(numbers - stretch.begin, 0, stretch.gone)
-    return written
+@kernel()
+def close_gap(codes: IntArray, targets: IndexArray, begin: int, gone: int) -> None:
+    """Make the task numbers of edges (codes 2 * task + event, and successors) places among the tasks that are there,
+    where of `gone` + 1 tasks from `begin` on only the first one, the joint, was written: it stands for all of them."""
+    for index in range(codes.size):
+        task = codes[index] >> 1
+        codes[index] -= 2 * min(max(task - begin, 0), gone)
+        targets[index] -= min(max(targets[index] - begin, 0), gone)
