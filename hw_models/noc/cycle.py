@@ -42,6 +42,7 @@ How it runs. Nothing that is requested at a tick reaches a resource in that same
 the present can be processed in the order of N2, each as next-free-time arithmetic on its resource. Every transfer
 has a promise: a lower bound on its next completion, the uncontended time at first, raised when its packets wait.
 Arrivals are processed only as far as the earliest promise needs; that promise is also what `next_event` answers.
+Arrivals and promises stand in two wheels, by cycle (`wheel.py`); what completes in one cycle is told in no order.
 The heads that arrive in one cycle need an order only where they arrive at one resource, so there they are put in line.
 """
 
@@ -51,7 +52,6 @@ from cairn.base.kernel import kernel
 from cairn.base.ticks import NEVER
 from cairn.hw_models.noc import layout as at
 from cairn.hw_models.noc import wheel
-from cairn.hw_models.noc.heap import drop_top, replace_top
 from cairn.hw_models.noc.layout import u
 from cairn.hw_models.noc.request import give_back, inject, with_credits
 from cairn.hw_models.noc.topology import DIRECTIONS
@@ -69,7 +69,7 @@ from cairn.hw_models.server import (
 )
 
 
-@kernel(**at.NO_ALLOCATION)
+@kernel(**at.INLINE)
 def _note_wait(state: IntArray, resource: int, transfer: int, wait: int, head_ejects: int, done: int) -> None:
     """A packet waited for a resource; it cannot start on the ejection port before `head_ejects`."""
     state[u(resource + at.WAIT)] += wait
@@ -81,36 +81,43 @@ def _note_wait(state: IntArray, resource: int, transfer: int, wait: int, head_ej
         state[u(transfer + at.AT_FIRST)] = max(state[u(transfer + at.AT_FIRST)], first)
 
 
-@kernel(**at.NO_ALLOCATION)
-def _next_resource(state: IntArray, packet: int) -> tuple[int, int]:
-    """Class and offset of the resource at which a packet arrives; NODE is then the router behind it."""
+@kernel(**at.INLINE)
+def _next_resource(state: IntArray, packet: int) -> int:
+    """Offset of the resource at which a packet arrives; NODE is then the router behind it."""
     transfer, passed = state[u(packet + at.OWNER)], state[u(packet + at.PASSED)]
     node, hops = state[u(packet + at.NODE)], state[u(transfer + at.HOPS)]
     if passed == 0:
-        return at.INJECTION, state[at.INJECTIONS] + at.RESOURCE * node
+        return int(state[at.INJECTIONS] + at.RESOURCE * node)
     if hops < 0:  # a tree
         if passed == at.TO_EJECT:
-            return at.EJECTION, state[at.EJECTIONS] + at.RESOURCE * node
+            return int(state[at.EJECTIONS] + at.RESOURCE * node)
         link = DIRECTIONS * node + passed - 1
     elif passed > hops:
-        return at.EJECTION, state[at.EJECTIONS] + at.RESOURCE * state[u(transfer + at.DESTINATION)]
+        return int(state[at.EJECTIONS] + at.RESOURCE * state[u(transfer + at.DESTINATION)])
     elif state[at.N_TABLES] > 0:
         link = state[u(state[u(transfer + at.ROUTE)] + state[at.NODES] * node)]
     else:
         directions = state[u(transfer + at.DIRECTIONS_XY)]
         link = DIRECTIONS * node + (directions >> 2 if passed <= state[u(transfer + at.STEPS_X)] else directions & 3)
     state[u(packet + at.NODE)] = state[u(state[at.NEIGHBOURS] + link)]
-    return at.LINK, state[at.RESOURCES] + at.RESOURCE * link
+    return int(state[at.RESOURCES] + at.RESOURCE * link)
 
 
-@kernel(**at.NO_ALLOCATION)
+@kernel(**at.INLINE)
+def _class_of(state: IntArray, resource: int) -> int:
+    """INJECTION, LINK or EJECTION."""
+    if resource < state[at.INJECTIONS]:
+        return at.LINK
+    return at.INJECTION if resource < state[at.EJECTIONS] else at.EJECTION
+
+
+@kernel(**at.INLINE)
 def _line_up(state: IntArray, packet: int, cycle: int, count: int) -> int:
     """Put a packet into the line of those that arrive at its resource in `cycle`, in the order of keys (N2).
 
     The first `count` resources of the batch have such lines; answers how many then.
     """
-    kind, resource = _next_resource(state, packet)
-    state[u(packet + at.KIND)] = kind
+    resource = _next_resource(state, packet)
     if state[u(resource + at.STAMP)] != cycle:
         state[u(resource + at.STAMP)], state[u(resource + at.LINE)] = cycle, packet
         state[u(packet + at.NEXT)] = 0
@@ -125,11 +132,12 @@ def _line_up(state: IntArray, packet: int, cycle: int, count: int) -> int:
     return count
 
 
-@kernel(**at.NO_ALLOCATION)
+@kernel(**at.INLINE)
 def _arrive(state: IntArray, packet: int, resource: int, cycle: int) -> None:
     """The head of a packet arrives at a resource at `cycle`, and is sent on to the one after it."""
     number = state[u(packet + at.KEY)] & at.NUMBER_MASK
-    transfer, kind = state[u(packet + at.OWNER)], state[u(packet + at.KIND)]
+    transfer = state[u(packet + at.OWNER)]
+    kind = _class_of(state, resource)
     later = state[u(transfer + at.N_PACKETS)] - 1 - number
     ahead, node = state[u(packet + at.AHEAD)], state[u(packet + at.NODE)]
     last = state[u(transfer + at.LAST + kind)]
@@ -161,12 +169,12 @@ def _arrive(state: IntArray, packet: int, resource: int, cycle: int) -> None:
     else:
         state[u(packet + at.PASSED)] += 1
         state[u(packet + at.AHEAD)] = ahead - latency
-        wheel.put(state, packet, start + latency)
+        wheel.put(state, at.ARRIVALS, packet, start + latency)
     if kind == at.INJECTION and later > 0:
         inject(state, transfer, node, number + 1, start + hold)  # N1
 
 
-@kernel(**at.NO_ALLOCATION)
+@kernel(**at.INLINE)
 def _eject(state: IntArray, transfer: int, packet: int, number: int, start: int, tail: int) -> None:
     """A packet leaves the network; with the last one that is to come, that time becomes exact (N4)."""
     state[at.SUM_PACKETS] += 1
@@ -180,12 +188,12 @@ def _eject(state: IntArray, transfer: int, packet: int, number: int, start: int,
     give_back(state, at.RETURNED_PACKET, packet)
 
 
-@kernel(**at.NO_ALLOCATION)
+@kernel(**at.INLINE)
 def _run_before(state: IntArray, end: int) -> None:
     """Let every head arrive that is to arrive before cycle `end`."""
-    cycle = wheel.earliest(state)
+    cycle = wheel.earliest(state, at.ARRIVALS)
     while cycle < end:
-        packet, count = wheel.open_bucket(state, cycle), 0
+        packet, count = wheel.open_bucket(state, at.ARRIVALS, cycle), 0
         while packet != 0:
             following = state[u(packet + at.NEXT)]
             count = _line_up(state, packet, cycle, count)
@@ -198,55 +206,66 @@ def _run_before(state: IntArray, end: int) -> None:
                 following = state[u(packet + at.NEXT)]
                 _arrive(state, packet, resource, cycle)
                 packet = following
-        cycle = wheel.earliest(state)
+        cycle = wheel.earliest(state, at.ARRIVALS)
 
 
 @kernel(**at.NO_ALLOCATION)
-def _keep_promise(state: IntArray, done_at: int) -> bool:
-    """Complete the transfer with the earliest promise, or raise that promise. Answers whether it completed.
+def _keep_promise(state: IntArray, transfer: int, promised: int, soonest: int) -> int:
+    """Complete a transfer that promised cycle `promised`, or raise its promise. Answers its code, -1 where it goes on.
 
-    All arrivals before the promised cycle have been processed.
+    All arrivals before that cycle have been processed; what needs another one completes no earlier than `soonest`.
     """
-    promises = state[at.PROMISES]
-    promised, task, transfer = state[u(promises)], state[u(promises + 1)], state[u(promises + 2)]
-    count = state[at.N_PROMISES]
     if state[u(transfer + at.FIRST_LEFT)] != at.FIRST_UNWANTED:
         event, earliest = FIRST, state[u(transfer + at.AT_FIRST)]
         known = state[u(transfer + at.FIRST_LEFT)] == 0
     else:
         event, earliest = DONE, state[u(transfer + at.AT_DONE)]
         known = state[u(transfer + at.LEFT)] == 0
-    if not known:  # every completion follows an arrival by a cycle or more
-        earliest = max(earliest, wheel.earliest(state) + 1)
+    if not known:
+        earliest = max(earliest, soonest)
     if earliest > promised:
-        replace_top(state, promises, count, earliest, task, transfer)
-        return False
-    state[u(done_at)] = 2 * task + event
+        wheel.put(state, at.PROMISES, transfer, earliest)
+        return -1
+    code: int = 2 * state[u(transfer + at.TASK)] + event
     if event == FIRST:
         state[u(transfer + at.FIRST_LEFT)] = at.FIRST_UNWANTED
-        replace_top(state, promises, count, max(promised, state[u(transfer + at.AT_DONE)]), task, transfer)
+        wheel.put(state, at.PROMISES, transfer, max(promised, state[u(transfer + at.AT_DONE)]))
     else:
-        drop_top(state, promises, count)
-        state[at.N_PROMISES] = count - 1
         give_back(state, at.RETURNED_TRANSFER, transfer)
-    return True
+    return code
+
+
+@kernel(**at.INLINE)
+def _keep_promises(state: IntArray, promised: int, done_at: int) -> int:
+    """Write the completions of cycle `promised` from `done_at` on; answers how many they are."""
+    soonest = wheel.earliest(state, at.ARRIVALS) + 1  # every completion follows an arrival by a cycle or more
+    transfer, count = wheel.open_bucket(state, at.PROMISES, promised), 0
+    while transfer != 0:
+        following = state[u(transfer + at.NEXT)]
+        code = _keep_promise(state, transfer, promised, soonest)
+        if code >= 0:
+            state[u(done_at + count)] = code
+            count += 1
+        transfer = following
+    return count
 
 
 @kernel(ADVANCE_SIGNATURE, **at.NO_ALLOCATION)
 def advance(state: IntArray, until: int) -> int:
     """Run to the first tick with completions, or to `until` (see `cairn.hw_models.server`)."""
     num, den = state[at.NUM], state[at.DEN]
-    promises = state[at.PROMISES]
-    last = ((until + 1) * den - 1) // num if until < state[at.LAST_TICK] else NEVER
+    last = ((until + 1) * den - 1) // num if until < state[at.LAST_TICK] else NEVER - 1
     count = 0
-    while state[at.N_PROMISES] > 0 and state[u(promises)] <= last:
-        promised = state[u(promises)]
+    promised = wheel.earliest(state, at.PROMISES)
+    while promised <= last:
         _run_before(state, promised)
         if state[ERROR] != 0:  # a lost packet: nothing completes any more
-            state[at.N_PROMISES] = 0
-        elif _keep_promise(state, state[DONE_AT] + count):
-            count += 1
+            break
+        found = _keep_promises(state, promised, state[DONE_AT] + count)
+        if found > 0:
+            count += found
             last = promised
+        promised = wheel.earliest(state, at.PROMISES)
     state[COUNT] = count
     state[NOW] = last * num // den if count > 0 else until
     return count
@@ -255,7 +274,7 @@ def advance(state: IntArray, until: int) -> int:
 @kernel(NEXT_EVENT_SIGNATURE, **at.NO_ALLOCATION)
 def next_event(state: IntArray) -> int:
     """The tick of the earliest promise, NEVER when there is none."""
-    if state[at.N_PROMISES] == 0 or state[ERROR] != 0:
+    promised = wheel.earliest(state, at.PROMISES)
+    if promised >= NEVER or state[ERROR] != 0:
         return NEVER
-    tick: int = state[state[at.PROMISES]] * state[at.NUM] // state[at.DEN]
-    return tick
+    return int(promised * state[at.NUM] // state[at.DEN])

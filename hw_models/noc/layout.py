@@ -1,13 +1,12 @@
 """Where things stand in the state of a network server (one int64 array).
 
-    header | link ends | resources | routes | transfers | packets | promises | far | buckets | words | batch
-           | completions
+    header | arrivals | promises | link ends | resources | routes | transfers | packets | batch | completions
 
 A resource (link, injection port, ejection port) is RESOURCE words; links come first, then the injection ports,
 then the ejection ports. Routes are tables (`network.Routes`), or nothing where directions decide. Transfers and packets
-are records taken from a pool: a list of returned records, then records never used. Promises and far arrivals are
-heaps (`heap.py`); buckets and words belong to the wheel of near arrivals (`wheel.py`), the batch has the
-resources at which heads arrive in the cycle at hand.
+are records taken from a pool: a list of returned records, then records never used. Packets that are to arrive and
+transfers with a promise stand in wheels (`wheel.py`); the batch has the resources at which heads arrive in the cycle
+at hand.
 
 Indices of what is looked at for every packet are unsigned (`u`): Numba asks of every signed one whether it counts from
 the end, which took a quarter of the time.
@@ -61,29 +60,36 @@ TURNS: Final = HEADER + 27  # (nodes,) table of the next transfer of each source
 TABLES: Final = HEADER + 28  # (tables, routers, nodes)
 TRANSFERS: Final = HEADER + 29
 PACKETS: Final = HEADER + 30
-PROMISES: Final = HEADER + 31
-FAR: Final = HEADER + 32
-BUCKETS: Final = HEADER + 33
-WORDS: Final = HEADER + 34
-BATCH: Final = HEADER + 35
-# Fill of the heaps; words of the wheel in use, and the last cycle that was opened.
-N_PROMISES: Final = HEADER + 36
-N_FAR: Final = HEADER + 37
-SUMMARY: Final = HEADER + 38
-BASE: Final = HEADER + 39
+BATCH: Final = HEADER + 31
 # Pools: last returned record (0: none) and first record never used.
-RETURNED_TRANSFER: Final = HEADER + 40
-NEXT_TRANSFER: Final = HEADER + 41
-RETURNED_PACKET: Final = HEADER + 42
-NEXT_PACKET: Final = HEADER + 43
+RETURNED_TRANSFER: Final = HEADER + 32
+NEXT_TRANSFER: Final = HEADER + 33
+RETURNED_PACKET: Final = HEADER + 34
+NEXT_PACKET: Final = HEADER + 35
 # Statistics.
-SUM_TRANSFERS: Final = HEADER + 44
-SUM_PACKETS: Final = HEADER + 45
-SUM_HOP_BYTES: Final = HEADER + 46
-SUM_WAIT: Final = HEADER + 47
-MAX_WAIT: Final = HEADER + 48
-LIMITED: Final = HEADER + 49  # whether buffers or channels are
-BODY: Final = HEADER + 50
+SUM_TRANSFERS: Final = HEADER + 36
+SUM_PACKETS: Final = HEADER + 37
+SUM_HOP_BYTES: Final = HEADER + 38
+SUM_WAIT: Final = HEADER + 39
+MAX_WAIT: Final = HEADER + 40
+LIMITED: Final = HEADER + 41  # whether buffers or channels are
+
+# A wheel.
+SPAN_BITS: Final = 12
+SPAN: Final = 1 << SPAN_BITS
+"""Cycles of a wheel: 64 words of 64 bits; eight full packets of 16 KiB on a 32-byte link."""
+BASE: Final = 0  # the cycle that it has reached
+SUMMARY: Final = 1  # words that are not 0, and what they say: buckets in use
+WORDS: Final = 2
+FAR_AT: Final = WORDS + 64  # first cycle of the earliest span in use beyond the buckets, NEVER when there is none
+FAR_SPANS: Final = FAR_AT + 1  # which of the next 64 spans are in use, and their lists
+FAR: Final = FAR_SPANS + 1
+BUCKETS: Final = FAR + 64
+WHEEL: Final = BUCKETS + SPAN
+
+ARRIVALS: Final = HEADER + 42
+PROMISES: Final = ARRIVALS + WHEEL
+BODY: Final = PROMISES + WHEEL
 
 PLACE_BITS: Final = 20
 MANY_CHANNELS: Final = 1 << 40  # more than any packet has cycles
@@ -103,54 +109,55 @@ LATENCY: Final = 5  # cycles from here to the next resource
 STAMP: Final = 6  # the last cycle in which heads arrived, and the first of them
 LINE: Final = 7
 
-TRANSFER: Final = 16
-# The first eight words are read at every arrival, the others at the ends of the way.
-SIZE: Final = 0
-N_PACKETS: Final = 1
-HOPS: Final = 2
-STEPS_X: Final = 3
-DIRECTIONS_XY: Final = 4  # along the row in the upper bits, along the column in the lower two
-ROUTE: Final = 4  # with tables: offset of the column of the destination in its table
-LAST: Final = 5  # and 6, 7: cycles of the last packet on an injection port, a link, an ejection port
-TASK: Final = 8
-FIRST_LEFT: Final = 9  # destinations that the first packet has not reached; FIRST_UNWANTED when FIRST is not to be told
-SOURCE: Final = 10
-DESTINATION: Final = 11
+# Of all records.
+NEXT: Final = 0  # in its pool, in the same bucket of a wheel, or in line at the same resource
+AT: Final = 1  # the cycle to which it belongs, where that is beyond the buckets of its wheel
+
+TRANSFER: Final = 18
+# The words up to LAST are read at every arrival, the others at the ends of the way.
+SIZE: Final = 2
+N_PACKETS: Final = 3
+HOPS: Final = 4
+STEPS_X: Final = 5
+DIRECTIONS_XY: Final = 6  # along the row in the upper bits, along the column in the lower two
+ROUTE: Final = 6  # with tables: offset of the column of the destination in its table
+LAST: Final = 7  # and 8, 9: cycles of the last packet on an injection port, a link, an ejection port
+TASK: Final = 10
+FIRST_LEFT: Final = 11  # destinations not reached by the first packet; FIRST_UNWANTED when FIRST is not to be told
 LEFT: Final = 12  # ejections of packets that are to come
 AT_FIRST: Final = 13  # earliest cycle of FIRST, exact once no destination is left
 AT_DONE: Final = 14  # earliest cycle of DONE, exact once no ejection is left
-HEAD: Final = 15  # cycles of a head from its start on the injection port to the ejection port, unless it waits
+DESTINATION: Final = 15
+HEAD: Final = 16  # cycles of a head from its start on the injection port to the ejection port, unless it waits
 FIRST_UNWANTED: Final = -1
 # Of a transfer from or to a rectangle of cores (`tree.py`), whose HOPS is one of the two negative numbers:
 SPREADS: Final = -1
 GATHERS: Final = -2
-HIGH: Final = 3  # the corner of the rectangle with the largest coordinates
-REACHES: Final = 4  # steps of the tree from its root to the right, left, down, up: REACH_BITS each
-ROOT: Final = 10
-LOW: Final = 11  # the corner with the smallest coordinates
-JOINS: Final = 15  # list of packets that wait at a router for others of their number; linked by NEXT
+HIGH: Final = 5  # the corner of the rectangle with the largest coordinates
+REACHES: Final = 6  # steps of the tree from its root to the right, left, down, up: REACH_BITS each
+LOW: Final = 15  # the corner with the smallest coordinates
+JOINS: Final = 16  # list of packets that wait at a router for others of their number; linked by NEXT
+ROOT: Final = 17
 REACH_BITS: Final = 15
 
 PACKET: Final = 8
-OWNER: Final = 0
-PASSED: Final = 1
-NODE: Final = 2  # the router where it is
-TAIL: Final = 3  # no earlier than this does the tail leave the next resource
-KEY: Final = 4
-NEXT: Final = 5  # in the same bucket of the wheel, or in line at the same resource
-AHEAD: Final = 6  # cycles of its head from the start on its next resource to the ejection port, unless it waits
+OWNER: Final = 2
+PASSED: Final = 3
+NODE: Final = 4  # the router where it is
+TAIL: Final = 5  # no earlier than this does the tail leave the next resource
+KEY: Final = 6
+AHEAD: Final = 7  # cycles of its head from the start on its next resource to the ejection port, unless it waits
 # In a tree PASSED is 0 at the injection port, 1 + direction at a link, TO_EJECT at the ejection port; of a packet that
 # waits for others, how many are missing, and AHEAD is when the last of those that are there arrived.
 TO_EJECT: Final = 5
-KIND: Final = 7  # class of the resource at which it arrives now
 
 WIDTH: Final = 2  # words of a width: bytes per cycle as a fraction, numerator and denominator
 
-SPAN: Final = 4096
-"""Cycles of the wheel: 64 words of 64 bits; eight full packets of 16 KiB on a 32-byte link."""
-
 NO_ALLOCATION: Final = {"_nrt": False}
 """Options of these kernels: none of them allocates, and counting references to the state cost a quarter of the time."""
+INLINE: Final = {"_nrt": False, "forceinline": True}
+"""Of those that run for every transfer, or for every packet at every resource: handing over the state took a tenth of
+the time of each of the two."""
 
 NUMBER_BITS: Final = MAX_PACKETS.bit_length() - 1
 """A packet's key is `task << NUMBER_BITS | number`: it orders by task, then by packet number."""

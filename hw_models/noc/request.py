@@ -5,7 +5,6 @@ from __future__ import annotations
 from cairn.base.kernel import kernel
 from cairn.hw_models.noc import layout as at
 from cairn.hw_models.noc import wheel
-from cairn.hw_models.noc.heap import push
 from cairn.hw_models.noc.layout import u
 from cairn.hw_models.noc.routing import signed_steps_kernel
 from cairn.hw_models.noc.spec import MAX_BYTES, MAX_PACKETS, MAX_TASK, MULTICAST, OPPOSITE_SHIFT, REDUCE
@@ -13,12 +12,12 @@ from cairn.hw_models.noc.topology import DIRECTIONS, DOWN, LEFT, RIGHT, UP
 from cairn.hw_models.server import ENQUEUE_SIGNATURE, ERROR, FLAGS, NOW, WANTS_FIRST, IntArray
 
 
-@kernel(**at.NO_ALLOCATION)
+@kernel(**at.INLINE)
 def take(state: IntArray, returned: int, unused: int, size: int, end: int) -> int:
     """A record of a pool, or 0 when all are in use. `returned` and `unused` are header slots of the pool."""
     record: int = state[u(returned)]
     if record != 0:
-        state[u(returned)] = state[u(record)]
+        state[u(returned)] = state[u(record + at.NEXT)]
         return record
     record = state[u(unused)]
     if record >= end:
@@ -27,16 +26,16 @@ def take(state: IntArray, returned: int, unused: int, size: int, end: int) -> in
     return record
 
 
-@kernel(**at.NO_ALLOCATION)
+@kernel(**at.INLINE)
 def give_back(state: IntArray, returned: int, record: int) -> None:
-    state[u(record)] = state[u(returned)]
+    state[u(record + at.NEXT)] = state[u(returned)]
     state[u(returned)] = record
 
 
-@kernel(**at.NO_ALLOCATION)
+@kernel(**at.INLINE)
 def inject(state: IntArray, transfer: int, node: int, number: int, cycle: int) -> None:
     """Packet `number` of a transfer reaches the injection port of `node` at `cycle`."""
-    packet = take(state, at.RETURNED_PACKET, at.NEXT_PACKET, at.PACKET, state[at.PROMISES])
+    packet = take(state, at.RETURNED_PACKET, at.NEXT_PACKET, at.PACKET, state[at.BATCH])
     if packet == 0:
         state[ERROR] = at.TOO_MANY_PACKETS
         return
@@ -46,7 +45,7 @@ def inject(state: IntArray, transfer: int, node: int, number: int, cycle: int) -
     state[u(packet + at.TAIL)] = 0
     state[u(packet + at.AHEAD)] = state[u(transfer + at.HEAD)] if state[u(transfer + at.HOPS)] >= 0 else 0
     state[u(packet + at.KEY)] = state[u(transfer + at.TASK)] << at.NUMBER_BITS | number
-    wheel.put(state, packet, cycle)
+    wheel.put(state, at.ARRIVALS, packet, cycle)
 
 
 @kernel(**at.NO_ALLOCATION)
@@ -58,7 +57,7 @@ def with_credits(state: IntArray, flits: int) -> int:
     return int((flits - 1) // buffer * max(buffer, state[at.CREDIT_CYCLES]) + (flits - 1) % buffer + 1)
 
 
-@kernel(**at.NO_ALLOCATION)
+@kernel(**at.INLINE)
 def _set_route(state: IntArray, transfer: int, source: int, destination: int) -> int:
     """The links that the transfer is to take, and how many they are; answers the cycles of a head on its way."""
     head = state[state[at.INJECTIONS] + at.RESOURCE * source + at.LATENCY]
@@ -125,14 +124,14 @@ def _set_tree(state: IntArray, transfer: int, root: int, one: int, other: int) -
     return across * down - has_root, max(to_right, to_left) + max(to_bottom, to_top)
 
 
-@kernel(**at.NO_ALLOCATION)
+@kernel(**at.INLINE)
 def _cycles(state: IntArray, size: int, place: int) -> int:
     """Cycles in which `size` bytes and a header pass a width that stands at `place` (N3)."""
     width = state[u(place)]
     return int(((size + state[at.HEADER_BYTES]) * state[u(place + 1)] + width - 1) // width)
 
 
-@kernel(**at.NO_ALLOCATION)
+@kernel(**at.INLINE)
 def _set_uncontended_times(state: IntArray, transfer: int, source: int, destination: int, head: int) -> None:
     """Promises of a transfer whose first packet reaches the ejection port at `head`, having met nobody.
 
@@ -159,10 +158,10 @@ def _set_uncontended_times(state: IntArray, transfer: int, source: int, destinat
     state[u(transfer + at.AT_DONE)] = head + longest
 
 
-@kernel(**at.NO_ALLOCATION)
+@kernel(**at.INLINE)
 def _start(state: IntArray, transfer: int, source: int, destination: int, arrival: int) -> None:
     """The first packet of a transfer from one node to another."""
-    state[u(transfer + at.SOURCE)], state[u(transfer + at.DESTINATION)] = source, destination
+    state[u(transfer + at.DESTINATION)] = destination
     head = _set_route(state, transfer, source, destination)
     _set_uncontended_times(state, transfer, source, destination, arrival + head)
     links = state[u(transfer + at.HOPS)] if state[at.NUMBERED_LINKS] > 0 else 1
@@ -193,7 +192,7 @@ def _start_tree(state: IntArray, transfer: int, request: IntArray, arrival: int)
                 inject(state, transfer, row * columns + column, 0, arrival)
 
 
-@kernel(**at.NO_ALLOCATION)
+@kernel(**at.INLINE)
 def _is_bad(state: IntArray, task: int, request: IntArray, packets: int) -> bool:
     """Whether a request is one that `check_requests` refuses, or lies beyond the range of the state."""
     flags, source, destination, size = request[FLAGS], request[1], request[2], request[3]
@@ -243,5 +242,5 @@ def enqueue(state: IntArray, task: int, request: IntArray) -> None:
         _start_tree(state, transfer, request, arrival)
     state[at.SUM_TRANSFERS] += 1
     promised = state[u(transfer + at.AT_FIRST)] if flags & WANTS_FIRST else state[u(transfer + at.AT_DONE)]
-    push(state, state[at.PROMISES], state[at.N_PROMISES], promised, task, transfer)
-    state[at.N_PROMISES] += 1
+    state[at.PROMISES + at.BASE] = boundary
+    wheel.put(state, at.PROMISES, transfer, promised)

@@ -13,7 +13,6 @@ from cairn.base.ticks import NEVER, Clock
 from cairn.hw_models.noc import layout as at
 from cairn.hw_models.noc.chip_network import chip_network
 from cairn.hw_models.noc.cycle import advance, next_event
-from cairn.hw_models.noc.heap import ENTRY
 from cairn.hw_models.noc.network import Network, Routes
 from cairn.hw_models.noc.packets import PacketSpec
 from cairn.hw_models.noc.request import enqueue
@@ -118,10 +117,6 @@ def _state(spec: PacketSpec, wires: _Wires, clock: Clock, max_transfers: int, ma
         at.TABLES: wires.tables.size,
         at.TRANSFERS: max_transfers * at.TRANSFER,
         at.PACKETS: packets * at.PACKET,
-        at.PROMISES: max_transfers * ENTRY,
-        at.FAR: packets * ENTRY,
-        at.BUCKETS: at.SPAN,
-        at.WORDS: at.SPAN // 64,
         at.BATCH: links + 2 * nodes,
         DONE_AT: 2 * max_transfers,
     }
@@ -138,6 +133,7 @@ def _state(spec: PacketSpec, wires: _Wires, clock: Clock, max_transfers: int, ma
     ):
         state[state[slot] : state[slot] + values.size] = values.ravel()
     state[at.NEXT_TRANSFER], state[at.NEXT_PACKET] = state[at.TRANSFERS], state[at.PACKETS]
+    state[at.ARRIVALS + at.FAR_AT] = state[at.PROMISES + at.FAR_AT] = NEVER
     state[at.NUM], state[at.DEN], state[at.LAST_TICK] = clock.num, clock.den, NEVER // clock.den - 1
     state[at.NUMBERED_LINKS], state[at.NODES], state[at.ROUTERS] = links, nodes, wires.routers
     state[at.N_TABLES] = wires.tables.shape[0]

@@ -65,14 +65,14 @@ def _spread(state: IntArray, packet: int, found: int, cycle: int) -> None:
         if found >> bit & 1 == 0:
             continue
         if one == 0:
-            one = take(state, at.RETURNED_PACKET, at.NEXT_PACKET, at.PACKET, state[at.PROMISES])
+            one = take(state, at.RETURNED_PACKET, at.NEXT_PACKET, at.PACKET, state[at.BATCH])
             if one == 0:
                 state[ERROR] = at.TOO_MANY_PACKETS
                 return
             for word in range(at.PACKET):
                 state[one + word] = state[packet + word]
         state[one + at.PASSED] = 1 + bit  # bit 4 is TO_EJECT
-        wheel.put(state, one, cycle)
+        wheel.put(state, at.ARRIVALS, one, cycle)
         one = 0
 
 
@@ -90,7 +90,7 @@ def _join(state: IntArray, transfer: int, packet: int, parts: int, way: int, cyc
             state[transfer + at.JOINS] = packet
             return
         state[packet + at.PASSED] = way
-        wheel.put(state, packet, cycle)
+        wheel.put(state, at.ARRIVALS, packet, cycle)
         return
     state[waiting + at.TAIL] = max(state[waiting + at.TAIL], state[packet + at.TAIL])
     state[waiting + at.AHEAD] = max(state[waiting + at.AHEAD], cycle)
@@ -100,4 +100,4 @@ def _join(state: IntArray, transfer: int, packet: int, parts: int, way: int, cyc
         state[before] = state[waiting + at.NEXT]
         cycle = state[waiting + at.AHEAD]
         state[waiting + at.PASSED], state[waiting + at.AHEAD] = way, 0
-        wheel.put(state, waiting, cycle)
+        wheel.put(state, at.ARRIVALS, waiting, cycle)
