@@ -48,11 +48,10 @@ The heads that arrive in one cycle need an order only where they arrive at one r
 
 from __future__ import annotations
 
-from cairn.base.kernel import kernel
+from cairn.base.kernel import kernel, u
 from cairn.base.ticks import NEVER
 from cairn.hw_models.noc import layout as at
 from cairn.hw_models.noc import wheel
-from cairn.hw_models.noc.layout import u
 from cairn.hw_models.noc.request import give_back, inject, with_credits
 from cairn.hw_models.noc.topology import DIRECTIONS
 from cairn.hw_models.noc.tree import go_on

@@ -16,12 +16,8 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
 from cairn.hw_models.noc.spec import MAX_PACKETS
 from cairn.hw_models.server import HEADER
-
-u: Final = np.uint64
 
 # Reasons in the header slot ERROR.
 TOO_MANY_TRANSFERS: Final = 1

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from cairn.base.kernel import kernel
+from cairn.base.kernel import kernel, u
 from cairn.hw_models.noc import layout as at
 from cairn.hw_models.noc import wheel
-from cairn.hw_models.noc.layout import u
 from cairn.hw_models.noc.routing import signed_steps_kernel
 from cairn.hw_models.noc.spec import MAX_BYTES, MAX_PACKETS, MAX_TASK, MULTICAST, OPPOSITE_SHIFT, REDUCE
 from cairn.hw_models.noc.topology import DIRECTIONS, DOWN, LEFT, RIGHT, UP

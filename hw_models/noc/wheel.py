@@ -13,10 +13,9 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
-from cairn.base.kernel import kernel
+from cairn.base.kernel import kernel, u
 from cairn.base.ticks import NEVER
 from cairn.hw_models.noc import layout as at
-from cairn.hw_models.noc.layout import u
 from cairn.hw_models.server import IntArray
 
 
