@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cairn.base.kernel import kernel, u
+from cairn.base.kernel import kernel
 from cairn.hw_models.noc.chip_network import chip_network
 from cairn.hw_models.noc.network import walk
-from cairn.hw_models.noc.routing import signed_steps_kernel, steps
+from cairn.hw_models.noc.routing import add_along, steps
 from cairn.hw_models.noc.spec import PORTS_ALONE, IntArray, NocSpec, NocTopology
-from cairn.hw_models.noc.topology import DIRECTIONS, DOWN, LEFT, RIGHT, UP, wire
+from cairn.hw_models.noc.topology import DIRECTIONS, wire
 
 
 @dataclass(frozen=True)
@@ -176,19 +176,8 @@ def _add_to_links(links: IntArray, wraps: int, rows: int, columns: int, moved: I
     for source in range(moved.shape[0]):
         for destination in range(moved.shape[1]):
             amount = moved[source, destination]
-            if amount == 0:
-                continue
-            row, column = source // columns, source % columns
-            x = signed_steps_kernel(wraps, columns, column, destination % columns)
-            y = signed_steps_kernel(wraps, rows, row, destination // columns)
-            for _ in range(abs(x)):
-                links[u(DIRECTIONS * (row * columns + column) + (RIGHT if x > 0 else LEFT))] += amount
-                column += 1 if x > 0 else -1
-                column += columns if column < 0 else -columns if column >= columns else 0
-            for _ in range(abs(y)):
-                links[u(DIRECTIONS * (row * columns + column) + (DOWN if y > 0 else UP))] += amount
-                row += 1 if y > 0 else -1
-                row += rows if row < 0 else -rows if row >= rows else 0
+            if amount != 0:
+                add_along(links, 0, DIRECTIONS, wraps, rows, columns, source, destination, amount)
 
 
 def _by_table(spec: NocSpec, rows: int, columns: int, moved: IntArray) -> IntArray:

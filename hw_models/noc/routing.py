@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cairn.base.kernel import kernel
+from cairn.base.kernel import kernel, u
 from cairn.hw_models.noc.spec import PORTS_ALONE, IntArray, NocSpec, NocTopology
 from cairn.hw_models.noc.topology import DIRECTIONS, DOWN, LEFT, RIGHT, UP, Wiring
 
@@ -28,6 +28,28 @@ def signed_steps(wraps: Any, size: Any, source: Any, destination: Any) -> Any:
 
 
 signed_steps_kernel = kernel(inline="always")(signed_steps)
+
+
+@kernel(_nrt=False, forceinline=True)
+def add_along(
+    loads: npt.NDArray[Any], at: int, each: int, wraps: int, rows: int, columns: int, source: int, destination: int,
+    amount: Any,
+) -> None:  # fmt: skip
+    """Add `amount` to every link of the route on a grid of `rows` and `columns`. The loads of the links of a node, by
+    direction, begin at `at`, `each` numbers a node."""
+    row, column = source // columns, source % columns
+    x = signed_steps_kernel(wraps, columns, column, destination % columns)
+    y = signed_steps_kernel(wraps, rows, row, destination // columns)
+    step, way = 1 if x > 0 else -1, RIGHT if x > 0 else LEFT
+    for _ in range(abs(x)):
+        loads[u(at + (row * columns + column) * each + way)] += amount
+        column += step
+        column += columns if column < 0 else -columns if column >= columns else 0
+    step, way = 1 if y > 0 else -1, DOWN if y > 0 else UP
+    for _ in range(abs(y)):
+        loads[u(at + (row * columns + column) * each + way)] += amount
+        row += step
+        row += rows if row < 0 else -rows if row >= rows else 0
 
 
 def steps(

@@ -13,18 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.kernel import kernel, u
-from cairn.hw_models.noc.routing import signed_steps_kernel
+from cairn.hw_models.noc.routing import add_along
 from cairn.hw_models.noc.spec import NocTopology
+from cairn.hw_models.noc.topology import DIRECTIONS
 from cairn.sim.mapping.grid import Grid
 from cairn.sim.twin.traffic import Ports
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-KINDS: Final = 6
-"""Links out of a core in four directions, its injection and its ejection port."""
-INJECTION: Final = 4
-EJECTION: Final = 5
+KINDS: Final = DIRECTIONS + 2
+"""Links out of a core by direction, its injection and its ejection port."""
+INJECTION: Final = DIRECTIONS
+EJECTION: Final = DIRECTIONS + 1
 
 
 def crossing_bytes(
@@ -75,22 +76,9 @@ def _carried(
     """(2, links and ports): bytes on each in either half, of messages that go along their rows, then their columns."""
     carried = np.zeros(2 * rows * columns * KINDS)
     for i in range(source.size):
-        row, column = source[i] // columns, source[i] % columns
         load, amount = half[i] * rows * columns * KINDS, size[i]
         carried[u(load + source[i] * KINDS + INJECTION)] += amount
         carried[u(load + target[i] * KINDS + EJECTION)] += amount
-        if not links:
-            continue
-        across = signed_steps_kernel(wraps, columns, column, target[i] % columns)
-        down = signed_steps_kernel(wraps, rows, row, target[i] // columns)
-        place, way = 1 if across > 0 else -1, 0 if across > 0 else 1
-        for _ in range(abs(across)):
-            carried[u(load + (row * columns + column) * KINDS + way)] += amount
-            column += place
-            column += columns if column < 0 else -columns if column >= columns else 0
-        place, way = 1 if down > 0 else -1, 2 if down > 0 else 3
-        for _ in range(abs(down)):
-            carried[u(load + (row * columns + column) * KINDS + way)] += amount
-            row += place
-            row += rows if row < 0 else -rows if row >= rows else 0
+        if links:
+            add_along(carried, load, KINDS, wraps, rows, columns, source[i], target[i], amount)
     return carried.reshape(2, -1)
