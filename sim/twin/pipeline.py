@@ -47,30 +47,31 @@ def _follow(
     numbers: FloatArray, rows: IntArray, rate: FloatArray, buffer: FloatArray, ahead: FloatArray, rounds: int
 ) -> tuple[FloatArray, FloatArray]:
     """Cycles of the last of so many rounds through the stages of each design, and the bytes ahead at its end."""
-    cycles, left = np.empty(rate.size), np.empty(rate.size)
+    cycles, left, most = np.empty(rate.size), np.empty(rate.size), np.empty(rows.shape[1])
     for design in range(rate.size):
         speed, room, here, took = rate[design], buffer[design], ahead[design], 0.0
         places, slack = rows.shape[1], 0.0
-        most = _most_ahead(numbers, rows[design], room)
+        _most_ahead(numbers, rows, design, room, most)
         for _ in range(rounds):
             began, took = here, 0.0
-            following = numbers[rows[design, 0]]
+            following = rows[design, 0]
             for place in range(places):
                 then = place + 1 if place + 1 < places else 0
-                stage, following = following, numbers[rows[design, then]]
-                lead = stage[LEAD] + max(stage[EARLY] - slack, 0.0) + stage[WRITTEN] / speed
-                here = min(most[place], here + speed * lead) if stage[WRITTEN] == 0.0 else 0.0
-                work = stage[WORK]
-                if stage[STREAMED] > 0.0:
+                stage, following = following, rows[design, then]
+                written, streamed = numbers[stage, WRITTEN], numbers[stage, STREAMED]
+                lead = numbers[stage, LEAD] + max(numbers[stage, EARLY] - slack, 0.0) + written / speed
+                here = min(most[place], here + speed * lead) if written == 0.0 else 0.0
+                work = numbers[stage, WORK]
+                if streamed > 0.0:
                     # loads behind those of this stage do not begin where the next one reads what it writes before
-                    others = 0.0 if following[WRITTEN] > 0.0 else min(stage[LAG], room)
-                    missing = stage[STREAMED] + others - here
+                    others = 0.0 if numbers[following, WRITTEN] > 0.0 else min(numbers[stage, LAG], room)
+                    missing = streamed + others - here
                     if missing > 0.0:
-                        work = max(work, missing / speed + stage[LAST])
-                here = min(max(here + speed * work - stage[STREAMED], 0.0), most[then])
-                here = min(most[then], here + speed * stage[TAIL])
-                slack = stage[SLACK]
-                took += lead + stage[ALONE] + work + stage[TAIL]
+                        work = max(work, missing / speed + numbers[stage, LAST])
+                here = min(max(here + speed * work - streamed, 0.0), most[then])
+                here = min(most[then], here + speed * numbers[stage, TAIL])
+                slack = numbers[stage, SLACK]
+                took += lead + numbers[stage, ALONE] + work + numbers[stage, TAIL]
             if here == began:  # all further rounds are alike
                 break
         cycles[design], left[design] = took, here
@@ -78,23 +79,23 @@ def _follow(
 
 
 @kernel(error_model="numpy")
-def _most_ahead(numbers: FloatArray, rows: IntArray, room: float) -> FloatArray:
-    """Bytes of the stream that fill the buffer before each stage: those of the stages from there on, round and round,
-    in the order in which they are given space."""
-    most, bytes_of_round, space_of_round = np.zeros(rows.size), 0.0, 0.0
-    for row in rows:
-        bytes_of_round += numbers[row, STREAMED]
-        space_of_round += numbers[row, SPACE]
+def _most_ahead(numbers: FloatArray, rows: IntArray, design: int, room: float, most: FloatArray) -> None:
+    """Fill `most` (places,) with the bytes of the stream that fill the buffer before each stage of a design: those of
+    the stages from there on, round and round, in the order in which they are given space."""
+    bytes_of_round, space_of_round = 0.0, 0.0
+    for place in range(most.size):
+        bytes_of_round += numbers[rows[design, place], STREAMED]
+        space_of_round += numbers[rows[design, place], SPACE]
     if space_of_round == 0.0:
-        return most + room
+        most[:] = room
+        return
     rounds = np.floor(room / space_of_round)
-    for place in range(rows.size):
+    for place in range(most.size):
         left, at = room - rounds * space_of_round, place
         most[place] = rounds * bytes_of_round
         while left > 0.0:
-            space = numbers[rows[at], SPACE]
+            space = numbers[rows[design, at], SPACE]
             if space > 0.0:
-                most[place] += numbers[rows[at], STREAMED] * min(1.0, left / space)
+                most[place] += numbers[rows[design, at], STREAMED] * min(1.0, left / space)
             left -= space
-            at = at + 1 if at + 1 < rows.size else 0
-    return most
+            at = at + 1 if at + 1 < most.size else 0

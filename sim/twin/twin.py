@@ -31,7 +31,7 @@ STRUCTURE: Final = (
 """Parameters of a chip that decide its structure: designs with different ones are looked at apart."""
 OF_UNITS: Final = ("chip.pim.", "chip.dram.", "chip.clock_ghz", "chip.sram.write_bytes_per_cycle")
 """With PIM units at work, those as well on which the times of a channel depend."""
-AT_ONCE: Final = 1 << 15
+AT_ONCE: Final = 1 << 17
 """assumed: designs of one structure that are looked at together; some ten arrays of so many are alive at a time."""
 
 
