@@ -1,4 +1,4 @@
-"""Plans as files: one .npz without pickles, schema `cairn.plan/1`.
+"""Plans as files: one .npz without pickles, schema `cairn.plan/2`.
 
 Integer arrays are stored in the narrowest type that holds them; what is not an array stands as JSON in `meta`.
 """
