@@ -97,9 +97,18 @@ class Space:
         ways[:, columns] = 1
         return int(ways.prod(axis=1).sum())
 
+    @cached_property
+    def few(self) -> bool:
+        """Whether the designs are put together from the conditions; the combinations may be far more."""
+        return self.conditional and self.size <= BLOCK
+
+    def listable(self, limit: int) -> bool:
+        """Whether all designs can be walked through by looking at no more than `limit` points."""
+        return self.product <= limit or (self.few and self.size <= limit)
+
     def blocks(self, block: int = BLOCK) -> Iterator[IntArray]:
         """All point numbers in order, at most `block` at a time."""
-        if self.conditional and self.size <= BLOCK:  # the product may be far larger
+        if self.few:
             numbers = np.sort(self.numbers(self._vectors_over(self._order)))
             yield from (numbers[start : start + block] for start in range(0, len(numbers), block))
             return

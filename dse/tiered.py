@@ -105,7 +105,7 @@ class Tiered:
     def designs(self) -> Designs:
         """All designs of the space that run, or those that a genetic search has met; hopeless excesses left out."""
         space = self._problem.space
-        if space.product <= self._tiers.enumerate_limit:
+        if space.listable(self._tiers.enumerate_limit):
             parts = [self._hopeful(self.look(block)) for block in space.blocks()]
             return Designs(*(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS))
         return self._hopeful(self._genetic())

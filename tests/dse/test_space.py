@@ -60,6 +60,8 @@ def test_few_designs_are_counted_and_listed_at_once_however_many_combinations_th
     space = Space((kinds, *(plain(f"of_{i}", (1, 2, 3, 4), when={"kind": frozenset({i})}) for i in range(24))))
     assert space.product == 24 * 4**24
     assert space.size == 24 * 4
+    assert space.listable(24 * 4) and not space.listable(24 * 4 - 1)
+    assert np.concatenate(list(space.blocks(10))).size == 24 * 4
 
 
 def test_columns_hold_what_the_settings_say_and_the_run_otherwise() -> None:

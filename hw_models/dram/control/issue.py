@@ -10,7 +10,9 @@ from cairn.hw_models.dram.control.moments import bind, log, moment_of, moment_of
 from cairn.hw_models.dram.control.queues import (
     bank_at,
     closed,
+    enter_active,
     inner,
+    leave_active,
     opened,
     opening,
     queue_at,
@@ -30,28 +32,17 @@ def _count(state: IntArray, base: int, counted: int, write: int, outcome: int) -
 
 
 @inner()
-def _enter_active(state: IntArray, base: int, bank: int) -> None:
-    """The request that a bank was activated for waits for its column command."""
-    words = bank_at(state, base, bank)
-    count = state[u(base + ix.C_ACTIVE)]
-    state[u(base + state[ix.P_ACTIVE_AT] + count)] = bank
-    state[u(base + ix.C_ACTIVE)] = count + 1
-    state[u(words + ix.B_ACTIVE)] = 1
-    state[u(words + ix.B_ACTIVE_PLACE)] = count
-    state[u(words + ix.B_A_ORDER)] = state[u(base + ix.C_ACTIVE_ORDER)]
-    state[u(base + ix.C_ACTIVE_ORDER)] += 1
+def _enter(state: IntArray, base: int, bank: int) -> None:
+    """A bank was activated: its request for a column command is the newest."""
+    order = state[u(base + ix.C_ACTIVE_ORDER)]
+    state[u(base + ix.C_ACTIVE_ORDER)] = order + 1
     state[u(base + ix.C_ACTIVE_NEXT)] = 0
+    enter_active(state, base, bank, order)
 
 
 @inner()
-def _leave_active(state: IntArray, base: int, bank: int) -> None:
-    words = bank_at(state, base, bank)
-    place, count = state[u(words + ix.B_ACTIVE_PLACE)], state[u(base + ix.C_ACTIVE)] - 1
-    last = state[u(base + state[ix.P_ACTIVE_AT] + count)]
-    state[u(base + state[ix.P_ACTIVE_AT] + place)] = last
-    state[u(bank_at(state, base, last) + ix.B_ACTIVE_PLACE)] = place
-    state[u(base + ix.C_ACTIVE)] = count
-    state[u(words + ix.B_ACTIVE)] = 0
+def _leave(state: IntArray, base: int, bank: int) -> None:
+    leave_active(state, base, bank)
     state[u(base + ix.C_NEXT + ix.MISSES)] = 0  # a precharge of this bank may have waited
     state[u(base + ix.C_NEXT + ix.KINDS_OF_LIST + ix.MISSES)] = 0
 
@@ -64,7 +55,7 @@ def issue_column(state: IntArray, base: int, now: int, bank: int, active: bool, 
         write = state[u(words + ix.B_A_WRITE)]
         accepted, offered = state[u(words + ix.B_A_ACCEPTED)], state[u(words + ix.B_A_OFFERED)]
         tag = state[u(words + ix.B_A_TAG)]
-        _leave_active(state, base, bank)
+        _leave(state, base, bank)
     else:
         at = take_hit(state, base, write, bank)
         accepted, offered, tag = state[u(at + ix.S_ACCEPTED)], state[u(at + ix.S_OFFERED)], state[u(at + ix.S_TAG)]
@@ -119,7 +110,7 @@ def open_row(state: IntArray, base: int, bank: int) -> None:
     """The activate of a bank is complete."""
     words = bank_at(state, base, bank)
     state[u(words + ix.B_STATE)] = ix.OPEN
-    _enter_active(state, base, bank)
+    _enter(state, base, bank)
     opened(state, base, bank, state[u(words + ix.B_ROW)])
 
 

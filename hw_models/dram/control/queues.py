@@ -205,3 +205,27 @@ def closed(state: IntArray, base: int, bank: int) -> None:
         leave(state, base, write, ix.MISSES, bank)
         if state[u(queue + ix.Q_COUNT)] > 0:
             join(state, base, write, ix.CLOSED_BANKS, bank)
+
+
+@inner()
+def enter_active(state: IntArray, base: int, bank: int, order: int) -> None:
+    """A bank waits for the read or write that it was activated for, behind those of a lower `order`."""
+    words = bank_at(state, base, bank)
+    count = state[u(base + ix.C_ACTIVE)]
+    state[u(base + state[ix.P_ACTIVE_AT] + count)] = bank
+    state[u(base + ix.C_ACTIVE)] = count + 1
+    state[u(words + ix.B_ACTIVE)] = 1
+    state[u(words + ix.B_ACTIVE_PLACE)] = count
+    state[u(words + ix.B_A_ORDER)] = order
+
+
+@inner()
+def leave_active(state: IntArray, base: int, bank: int) -> None:
+    """That read or write issues; the last bank of the list takes this one's place."""
+    words = bank_at(state, base, bank)
+    place, count = state[u(words + ix.B_ACTIVE_PLACE)], state[u(base + ix.C_ACTIVE)] - 1
+    last = state[u(base + state[ix.P_ACTIVE_AT] + count)]
+    state[u(base + state[ix.P_ACTIVE_AT] + place)] = last
+    state[u(bank_at(state, base, last) + ix.B_ACTIVE_PLACE)] = place
+    state[u(base + ix.C_ACTIVE)] = count
+    state[u(words + ix.B_ACTIVE)] = 0

@@ -16,7 +16,7 @@ from cairn.hw_models.dram.control.choose import (
 )
 from cairn.hw_models.dram.control.issue import issue_scope
 from cairn.hw_models.dram.control.moments import bind, bind_bus, log, log_only, moment_of
-from cairn.hw_models.dram.control.queues import bank_at, inner, routine
+from cairn.hw_models.dram.control.queues import bank_at, enter_active, inner, leave_active, routine
 from cairn.hw_models.dram.control.step import refresh_timer
 from cairn.hw_models.dram.stack import layout as sx
 from cairn.hw_models.dram.stack.pim import ONE_RANK, next_step, step
@@ -170,12 +170,7 @@ def _issue_active(state: IntArray, base: int, tick: int, bank: int) -> None:
     write = state[u(words + ix.B_A_WRITE)]
     moment = moment_of(state, base, column_command(write), bank, ONE_RANK)
     charge_burst(state, base, words, tick, moment, state[u(words + ix.B_A_ACCEPTED)], state[u(words + ix.B_A_OFFERED)])
-    place, count = state[u(words + ix.B_ACTIVE_PLACE)], state[u(base + ix.C_ACTIVE)] - 1
-    last = state[u(base + state[ix.P_ACTIVE_AT] + count)]
-    state[u(base + state[ix.P_ACTIVE_AT] + place)] = last
-    state[u(bank_at(state, base, last) + ix.B_ACTIVE_PLACE)] = place
-    state[u(base + ix.C_ACTIVE)] = count
-    state[u(words + ix.B_ACTIVE)] = 0
+    leave_active(state, base, bank)
     _column(state, base, words, bank, write, tick, 1)
     _serve(state, base, state[u(words + ix.B_A_TAG)], tick, 1, 0)
 
@@ -236,12 +231,7 @@ def _issue_activate(state: IntArray, base: int, tick: int, place: int) -> None:
     state[u(words + ix.B_ACT_TICK)] = tick
     if state[u(at + sx.U_COUNTED)] == 0:
         state[u(base + ix.C_READ_MISSES + 3 * write)] += 1
-    count = state[u(base + ix.C_ACTIVE)]
-    state[u(base + state[ix.P_ACTIVE_AT] + count)] = bank
-    state[u(base + ix.C_ACTIVE)] = count + 1
-    state[u(words + ix.B_ACTIVE)] = 1
-    state[u(words + ix.B_ACTIVE_PLACE)] = count
-    state[u(words + ix.B_A_ORDER)] = state[u(at + sx.U_SEQUENCE)]
+    enter_active(state, base, bank, state[u(at + sx.U_SEQUENCE)])
     state[u(words + ix.B_A_ACCEPTED)] = state[u(at + sx.U_STAMP)]
     state[u(words + ix.B_A_OFFERED)] = state[u(slot_at(state, base, slot) + sx.S_ARRIVED)]
     state[u(words + ix.B_A_TAG)] = slot
