@@ -21,6 +21,9 @@ from cairn.dse.space import FloatArray, Parameter
 PENALTY: Final = 2.0
 """Excess that a design is given for each constraint when it could not be run: far outside, as a share of the bound."""
 
+ASKED_AGAIN: Final = 16
+"""Times that TPE is asked again for a point that has been seen, before one is drawn."""
+
 
 class Exhaustive:
     """Every point of the space, in order."""
@@ -76,7 +79,8 @@ def broken_by(history: History) -> FloatArray:
 class OptunaSampler:
     """An Optuna sampler: a fresh study in memory is told the finished generations and asked for the next one.
 
-    The first `startup` points come from a Sobol sequence. What has been seen already is replaced by a drawn point.
+    The first `startup` points come from a Sobol sequence. What has been seen already is replaced by a drawn point; TPE,
+    which costs little, is asked again before.
     """
 
     def __init__(self, problem: Problem, kind: str, batch: int, startup: int, seed: int):
@@ -98,16 +102,22 @@ class OptunaSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for _ in range(count or self._batch):
-                trial = study.ask(self._distributions)
-                vector = [[trial.params[parameter.name] for parameter in space.parameters]]
-                number = int(space.canonical(vector)[0])
-                if number in taken or number in found:
+                for _ in range(1 if self._kind == "gp" else 1 + ASKED_AGAIN):
+                    number = self._asked(study)
+                    if number not in taken and number not in found:
+                        break
+                else:
                     drawn = space.draw(1, self._seed, f"again/{generation}/{len(found)}", taken + found)
                     if not drawn:
                         break
                     number = drawn[0]
                 found.append(number)
         return found
+
+    def _asked(self, study: optuna.Study) -> int:
+        trial = study.ask(self._distributions)
+        vector = [[trial.params[parameter.name] for parameter in self._problem.space.parameters]]
+        return int(self._problem.space.canonical(vector)[0])
 
     def _told(self, history: History, generation: int) -> optuna.Study:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -138,7 +148,11 @@ class OptunaSampler:
                 from optuna.samplers import GPSampler
 
                 return GPSampler(seed=seed, n_startup_trials=0, deterministic_objective=True)
-            options: dict[str, Any] = {"multivariate": True, "constant_liar": True, "n_startup_trials": 0}
+            # A generation is told at once: with a liar its points would count as bad ones. Evaluations are exact: old
+            # ones count as much as new ones.
+            options: dict[str, Any] = {
+                "multivariate": True, "constant_liar": False, "n_startup_trials": 0, "weights": np.ones,
+            }  # fmt: skip
             return TPESampler(seed=seed, **options)
 
 

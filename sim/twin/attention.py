@@ -55,6 +55,8 @@ class Load:
     """Scores of all cores."""
     read_most: float
     """Most bytes of keys and values from one channel."""
+    asked_first: float
+    """Most bytes of them that one channel is asked for by the first step of the cores."""
     written_most: float
     """Most bytes of new keys and values into one channel; none in decoding, which uses them from SRAM."""
     read: float
@@ -81,12 +83,13 @@ def load_of(
     mine = s.rank == np.argmax(np.bincount(s.rank, weights=(s.rows * s.keys).astype(np.float64)))
     tiles = np.stack([rows[mine], s.keys[mine]], axis=1)
     sizes, times = np.unique(tiles, axis=0, return_counts=True)
-    read = np.bincount(s.home, weights=size, minlength=grid.size)
+    begins = s.visits.step == 0
+    read, asked = (np.bincount(s.home, weights=each, minlength=grid.size) for each in (size, size * begins))
     carried = moved(s.home[s.away], s.rank[s.away], size[s.away], grid.size)
     return Load(
         sizes, times, float(tiles[0].prod()), float(tiles.prod(axis=1).sum()), float((rows * s.keys).sum()),
-        float(read.max()), 0.0 if decoding(attention) else float(s.kept.max() * width), float(read.sum()),
-        float(size[s.away].sum()), busiest(loads_of(topology, grid, carried, ports)),
+        float(read.max()), float(asked.max()), 0.0 if decoding(attention) else float(s.kept.max() * width),
+        float(read.sum()), float(size[s.away].sum()), busiest(loads_of(topology, grid, carried, ports)),
         int(s.units.parts.max(initial=1)), int(s.query_rows.max()),
         int(np.unique(s.units.pair[s.visits.unit[mine]]).size), s.most_keys * width,
     )  # fmt: skip
@@ -170,7 +173,8 @@ class Work:
         sram = touched * pairs / np.maximum(1.0, self._of("scores")) + pairs * 2 * SCORE_BYTES + 2 * sent + dram
         counts = Counts(macs, operations, sram, sent, dram)
         return Stage(
-            name, lead, work, tail, self._of("read_most"), counts, written, early, space_bytes=self._of("space")
+            name, lead, work, tail, self._of("read_most"), counts, written, early, space_bytes=self._of("space"),
+            storing=append * (not decode), chased_bytes=self._of("asked_first") + self._of("space"),
         )
 
     def bring(self, x_bits: float) -> tuple[FloatArray, FloatArray, FloatArray]:

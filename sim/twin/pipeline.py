@@ -8,7 +8,22 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.base.kernel import kernel
-from cairn.sim.twin.stage import ALONE, EARLY, LAG, LAST, LEAD, SLACK, SPACE, STREAMED, TAIL, WORK, WRITTEN, Stages
+from cairn.sim.twin.stage import (
+    ALONE,
+    CHASED,
+    EARLY,
+    LAG,
+    LAST,
+    LEAD,
+    SLACK,
+    SPACE,
+    STORING,
+    STREAMED,
+    TAIL,
+    WORK,
+    WRITTEN,
+    Stages,
+)
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -59,16 +74,19 @@ def _follow(
                 then = place + 1 if place + 1 < places else 0
                 stage, following = following, rows[design, then]
                 written, streamed = numbers[stage, WRITTEN], numbers[stage, STREAMED]
-                lead = numbers[stage, LEAD] + max(numbers[stage, EARLY] - slack, 0.0) + written / speed
-                here = min(most[place], here + speed * lead) if written == 0.0 else 0.0
+                lead = numbers[stage, LEAD] + max(numbers[stage, EARLY] - slack, 0.0)
+                if written > 0.0:  # what is still to be written counts as less than nothing there
+                    here = min(most[place], speed * min(lead, numbers[stage, STORING]) - written)
+                else:
+                    here = min(most[place], here + speed * lead)
                 work = numbers[stage, WORK]
                 if streamed > 0.0:
                     # loads behind those of this stage do not begin where the next one reads what it writes before
                     others = 0.0 if numbers[following, WRITTEN] > 0.0 else min(numbers[stage, LAG], room)
-                    missing = streamed + others - here
+                    missing = max(streamed, numbers[stage, CHASED] - room) + others - here
                     if missing > 0.0:
                         work = max(work, missing / speed + numbers[stage, LAST])
-                here = min(max(here + speed * work - streamed, 0.0), most[then])
+                here = min(here + speed * work - streamed, most[then])
                 here = min(most[then], here + speed * numbers[stage, TAIL])
                 slack = numbers[stage, SLACK]
                 took += lead + numbers[stage, ALONE] + work + numbers[stage, TAIL]

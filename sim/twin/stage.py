@@ -27,6 +27,8 @@ LAG: Final = 7
 LAST: Final = 8
 ALONE: Final = 9
 SPACE: Final = 10
+STORING: Final = 11
+CHASED: Final = 12
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ class Stage:
     """An operator on the busiest core, in core cycles; numbers or arrays (designs,).
 
     `lead` passes before the stage uses what streams from DRAM; during `work` it uses `streamed_bytes` at an even pace,
-    if they are there; `tail` passes after that. To `lead` comes the time in which DRAM takes `written_bytes`, if any;
-    what is streamed is then read back from there, and nothing of it comes earlier.
+    if they are there; `tail` passes after that. What is streamed is read back where `written_bytes` are written first:
+    these come in the last `storing` cycles of the lead, what DRAM does not need for them it reads at once, and nothing
+    comes earlier.
 
     `early` is what of the lead may pass while the stage before is at work, whose network is idle for `slack` cycles
     after its first results are there. Loads that are under way together share the DRAM: with the last of this stage
@@ -67,6 +70,10 @@ class Stage:
     `space_bytes` of the stream buffer are given, one after the other, to what comes for the stage: more than
     `streamed_bytes` where a core also takes tiles that others have loaded, or less than the largest tile of a step.
     None: as many.
+
+    Cores that read the same tiles one after the other wait for each other at the first one and go on in a chain: a
+    stage does not end before `chased_bytes` less the stream buffer have come. They are what the first step asks of a
+    channel, and the tiles of all steps.
     """
 
     name: str
@@ -82,6 +89,8 @@ class Stage:
     last: Any = 0.0
     alone: Any = 0.0
     space_bytes: Any = None
+    storing: Any = 0.0
+    chased_bytes: Any = 0.0
 
     @property
     def space(self) -> Any:
@@ -118,11 +127,11 @@ class Placed:
 
     @cached_property
     def numbers(self) -> FloatArray:
-        """(size, 11): as in `Stages`."""
+        """(size, 13): as in `Stages`."""
         stage = self.stage
         return _table((
             stage.lead, stage.work, stage.tail, stage.streamed_bytes, stage.written_bytes, stage.early, stage.slack,
-            stage.lag_bytes, stage.last, stage.alone, stage.space,
+            stage.lag_bytes, stage.last, stage.alone, stage.space, stage.storing, stage.chased_bytes,
         ), self.size)  # fmt: skip
 
     @cached_property
@@ -136,7 +145,8 @@ class Stages:
     """The stages of a block on many designs."""
 
     numbers: FloatArray
-    """(rows, 11): lead, work, tail, streamed and written bytes, early and slack, lag in bytes, last, alone, space."""
+    """(rows, 13): lead, work, tail, streamed and written bytes, early and slack, lag in bytes, last, alone, space,
+    storing, chased bytes."""
     counts: FloatArray
     """(rows, counts): as COUNTED names them."""
     rows: IntArray

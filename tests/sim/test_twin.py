@@ -210,8 +210,10 @@ def one_design(*stages: Stage) -> Stages:
         (Stage("memory", 0, 100, 0, 800), 100.0, 175, 0),  # what is there already is not waited for
         (Stage("lead", 50, 100, 10, 400), 0.0, 160, 240),  # the stream runs ahead while nothing is used
         (Stage("full", 1000, 0, 0, 0), 0.0, 1000, 250),  # until the buffer is full
-        (Stage("write", 20, 0, 0, 0, written_bytes=80), 0.0, 40, 0),  # DRAM takes 80 bytes in 20 cycles first
+        (Stage("write", 20, 0, 0, 0, written_bytes=80), 0.0, 20, -80),  # what DRAM has yet to write it owes
         (Stage("keys", 20, 50, 0, 400, written_bytes=80), 200.0, 140, 0),  # what is written here comes no earlier
+        (Stage("as_they_come", 20, 50, 0, 400, written_bytes=80, storing=20), 200.0, 120, 0),  # written meanwhile
+        (Stage("chain", 0, 50, 0, 400, chased_bytes=750), 0.0, 125, 100),  # cores wait for each other at the first tile
     ],
 )
 def test_the_stream_runs_ahead_as_far_as_the_buffer_allows(
