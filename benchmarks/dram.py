@@ -77,7 +77,7 @@ def cold_s() -> tuple[float, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--requests", type=int, default=100_000, help="requests of each run")
-    parser.add_argument("--repeat", type=int, default=5, help="runs, of which the fastest counts")
+    parser.add_argument("--repeat", type=int, default=25, help="runs, of which the fastest counts")
     parser.add_argument("--presets", nargs="+", default=list(PRESETS), help="presets of the DRAM standards")
     parser.add_argument("--no-cold", action="store_true", help="leave out the time of a fresh process")
     options = parser.parse_args()
