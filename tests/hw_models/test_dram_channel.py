@@ -21,7 +21,7 @@ from cairn.hw_models.dram.standard import standards
 from cairn.hw_models.server import IntArray
 
 SEEDS = range(400)
-"""Seeds of the random cases that `make test` runs; the validation of DRAM runs 5,000."""
+"""Seeds of the random cases that `make test` runs; `cairn validate dram --all` runs 5,000."""
 PRESETS = (
     "DDR3_1600K", "DDR4_2400R", "DDR5_4800BN", "GDDR6_14000", "HBM2_2000", "HBM3_6400", "HBM4_8000", "LPDDR5_6400",
 )  # fmt: skip

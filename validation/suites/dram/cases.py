@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from cairn.base.errors import ConfigError
+from cairn.hw_models.dram.checker import ProtocolChecker
 from cairn.hw_models.dram.control.build import ControllerSpec
 from cairn.hw_models.dram.device import Device
 from cairn.hw_models.dram.mapping import AddressMap
@@ -50,6 +51,12 @@ class Case:
     def simulated(self) -> ChannelResult:
         """The requests through Cairn's cycle model."""
         return simulate_channel(self.device, self.controller, self.request_list())
+
+    def broken_rules(self) -> int:
+        """How often the commands of that run break a rule of the standard."""
+        checker = ProtocolChecker(self.device, self.controller.refresh)
+        simulate_channel(self.device, self.controller, self.request_list(), commands=checker.feed)
+        return checker.finish().count
 
     def last_read(self) -> int:
         """Ticks to the end of the last read's data, writes aside."""

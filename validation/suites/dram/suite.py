@@ -10,6 +10,7 @@ from cairn.base.errors import ConfigError
 from cairn.hw_models.dram.closed_patterns import pattern_form
 from cairn.hw_models.dram.closed_ticks import ChannelTicks, Walk
 from cairn.hw_models.dram.control.build import ControllerSpec
+from cairn.hw_models.dram.random_cases import run_cases
 from cairn.validation.reference import ReferenceDir
 from cairn.validation.rows import Row
 from cairn.validation.suites.dram.cases import Case, case_of, controller_of, device_named
@@ -20,17 +21,38 @@ RAMULATOR, PEER = "Ramulator 2.1 @c5b1c3a", "DRAMsim3 @2981759"
 OBTAIN = "its README says how such rows are measured"
 HALF_TICK_STANDARDS = ("HBM3", "HBM4")
 """Their streams have a limit of their own: the queue covers less of a row's opening."""
+RULES = "rules of the standard"
+LISTS_EACH, FEW_LISTS, ALL_LISTS = 100, 100, 5000
+"""Random request lists on random timing sets: of a row, of all rows, and of all rows with --all."""
 MAPPED = "only streams that walk bank groups first have a limit"
 
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
-    """For each case of Ramulator its cycles, outcomes and closed form; for each of DRAMsim3 the cycles of its reads."""
-    yield from _ramulator_rows(reference)
+    """For each case of Ramulator its cycles, outcomes and closed form; for each of DRAMsim3 the cycles of its reads; what
+    the protocol checker finds on random lists, and with `run_all` on the cases of Ramulator."""
+    cases = 0
+    for row in _ramulator_rows(reference, run_all):
+        cases += 1
+        yield row
+    if cases:
+        yield from _random_lists(ALL_LISTS if run_all else FEW_LISTS)
+    if not run_all:
+        reference.leave_out(f"{ALL_LISTS - FEW_LISTS} random lists, commands of Ramulator's cases: --all checks them")
     if reference.optional(DRAMSIM3_CASES, OBTAIN) and reference.optional(DRAMSIM3, OBTAIN):
         yield from _dramsim3_rows(reference)
 
 
-def _ramulator_rows(reference: ReferenceDir) -> Iterator[Row]:
+def _random_lists(count: int) -> Iterator[Row]:
+    """Mistakes on random lists: rules broken, requests not served, bytes or ticks that do not add up."""
+    for first in range(0, count, LISTS_EACH):
+        _, _, wrong = run_cases(range(first, first + LISTS_EACH), most=200)
+        yield Row(
+            id=f"random/{first}", kind="protocol violations, random lists", reference=0, prediction=len(wrong),
+            unit="mistakes", source=RULES, counts=("protocol",), remark="; ".join(wrong[:3]),
+        )  # fmt: skip
+
+
+def _ramulator_rows(reference: ReferenceDir, checked: bool) -> Iterator[Row]:
     reference.path(RAMULATOR_CASES, OBTAIN)
     reference.path(PRESETS, OBTAIN)
     devices = ramulator_devices(reference)
@@ -43,6 +65,12 @@ def _ramulator_rows(reference: ReferenceDir) -> Iterator[Row]:
         device = device_named(record.text("preset"), devices, record, "preset")
         case = case_of(f"{record.text('case')}/{device.name}", device, controller_of(record), record)
         yield from _equal(case)
+        if checked:
+            broken = case.broken_rules()
+            yield Row(
+                id=f"{case.name}/protocol", kind="protocol violations", reference=0, prediction=broken, unit="commands",
+                source=RULES, counts=("protocol",),
+            )  # fmt: skip
         form = _form(case)
         if form is not None:
             yield form
