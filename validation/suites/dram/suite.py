@@ -28,8 +28,9 @@ MAPPED = "only streams that walk bank groups first have a limit"
 
 
 def predict(reference: ReferenceDir, run_all: bool) -> Iterator[Row]:
-    """For each case of Ramulator its cycles, outcomes and closed form; for each of DRAMsim3 the cycles of its reads; what
-    the protocol checker finds on random lists, and with `run_all` on the cases of Ramulator."""
+    """For each case of Ramulator its cycles, outcomes and closed form; for each of DRAMsim3 the cycles of its reads;
+    and what the protocol checker finds on random lists, with `run_all` on the cases of Ramulator as well.
+    """
     cases = 0
     for row in _ramulator_rows(reference, run_all):
         cases += 1
