@@ -22,7 +22,7 @@ PENALTY: Final = 2.0
 """Excess that a design is given for each constraint when it could not be run: far outside, as a share of the bound."""
 
 ASKED_AGAIN: Final = 16
-"""Times that TPE is asked again for a point that has been seen, before one is drawn."""
+"""assumed: times that TPE is asked again for a point that has been seen, before one is drawn."""
 
 
 class Exhaustive:
